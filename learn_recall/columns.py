@@ -1,0 +1,45 @@
+"""Column names of the canonical tables, in one place: no other file spells them."""
+
+USER_ID = "user_id"
+ITEM_ID = "item_id"
+
+# interactions
+TIMESTAMP = "timestamp"  # unix seconds, integer or float
+POSITION = "position"  # 0 = oldest event of the user
+
+# items
+TITLE = "title"
+CATEGORY = "category"
+BRAND = "brand"
+PRICE = "price"
+KEYWORDS = "keywords"  # a string or a list of strings
+ATTRIBUTES = "attributes"  # a string or a list of strings
+
+# impressions
+CLICK = "click"  # 0 or 1
+CONVERSION = "conversion"  # 0 or 1; empty where click is 0
+VALUE = "value"  # money or any other worth, empty allowed
+REQUEST_ID = "request_id"
+CONTEXT_ID = "context_id"  # the row of `contexts` that holds the user as known at the request
+
+# contexts
+HISTORY = "history"  # list of item_id, oldest first
+
+__all__ = [
+    "ATTRIBUTES",
+    "BRAND",
+    "CATEGORY",
+    "CLICK",
+    "CONTEXT_ID",
+    "CONVERSION",
+    "HISTORY",
+    "ITEM_ID",
+    "KEYWORDS",
+    "POSITION",
+    "PRICE",
+    "REQUEST_ID",
+    "TIMESTAMP",
+    "TITLE",
+    "USER_ID",
+    "VALUE",
+]

@@ -1,0 +1,174 @@
+"""The three data files of a store's folder: ids.parquet, vectors.npy, present.npy. No pickle in any."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from learn_recall.errors import StoreError
+from learn_recall.ids import as_id_array
+
+CARD, IDS, VECTORS, PRESENT = "card.json", "ids.parquet", "vectors.npy", "present.npy"
+_ROWS_AT_ONCE = 1 << 16
+
+
+def write_ids(path: Path, ids: np.ndarray) -> None:
+    """Write ids (n,) of int64 or strings as the one column `id`."""
+    kind = pa.int64() if ids.dtype.kind == "i" else pa.large_string()
+    try:
+        table = pa.table({"id": pa.array(ids, type=kind)})
+    except UnicodeEncodeError as error:
+        raise StoreError.of(
+            "ids", expected="text that UTF-8 can hold", got=error, remedy="clean the ids"
+        ) from error
+    pq.write_table(table, path, compression="zstd")
+
+
+def read_ids(path: Path) -> np.ndarray:
+    """Read ids (n,) as int64 or as an object array of strings."""
+    try:
+        column = pq.read_table(path, columns=["id"], memory_map=False).column("id")
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise broken(path, "a readable parquet file with the column id", error) from error
+    return as_id_array(column.to_numpy(), name=str(path))
+
+
+def read_array(path: Path, *, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Map an npy file, checking shape, dtype and the exact number of bytes."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise broken(path, "a whole npy file", error) from error
+    if array.shape != shape or array.dtype != np.dtype(dtype):
+        raise broken(
+            path, f"{dtype} of shape {shape} as the card says", f"{array.dtype} of shape {array.shape}"
+        )
+    n_bytes = array.offset + array.nbytes
+    if path.stat().st_size != n_bytes:
+        raise broken(path, f"{n_bytes} bytes", f"{path.stat().st_size} bytes")
+    return array
+
+
+def write_vectors(path: Path, chunks: Iterable[Any], *, present: np.ndarray, dtype: str) -> int:
+    """Write chunks of vectors one after the other into an npy file; absent rows become zeros.
+
+    Bytes are written and not mapped, because a full disk must be an error and not a signal.
+
+    Returns:
+        D, the dimension.
+
+    Raises:
+        StoreError: Wrong shapes or counts, NaN or infinity or only zeros in a present row, too large for
+            fp16, or no room on the disk.
+    """
+    n_ids, row, dimension = len(present), 0, 0
+    with open(path, "wb") as file:
+        for chunk in _pieces(chunks):
+            if dimension == 0:
+                dimension = chunk.shape[1]
+                _check_room(path.parent, n_ids * dimension * np.dtype(dtype).itemsize + n_ids)
+                header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (n_ids, dimension)}
+                np.lib.format.write_array_header_1_0(file, header)
+            if chunk.shape[1] != dimension:
+                raise StoreError.of(
+                    f"vectors from row {row}",
+                    expected=f"dimension {dimension} as in the rows before",
+                    got=chunk.shape[1],
+                    remedy="make all vectors with the same model",
+                )
+            if row + len(chunk) > n_ids:
+                raise _wrong_count(n_ids, f"at least {row + len(chunk)}")
+            _stored(chunk, present[row : row + len(chunk)], row, dtype).tofile(file)
+            row += len(chunk)
+    if row != n_ids:
+        raise _wrong_count(n_ids, row)
+    return dimension
+
+
+def broken(path: Path, expected: object, got: object) -> StoreError:
+    """Give the error of a file that is damaged, missing or half-written."""
+    return StoreError.of(
+        str(path), expected=expected, got=got, remedy="copy the store again or write it anew; it is not whole"
+    )
+
+
+def _pieces(chunks: Iterable[Any]) -> Iterator[np.ndarray]:
+    for chunk in [chunks] if isinstance(chunks, np.ndarray) else chunks:
+        array = np.asarray(chunk)
+        if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiu":
+            raise StoreError.of(
+                "vectors",
+                expected="numbers of shape (n, D), or an iterator of such chunks",
+                got=f"{array.dtype} of shape {array.shape}",
+                remedy="stack the vectors row by row in the order of ids",
+            )
+        for start in range(0, len(array), _ROWS_AT_ONCE):
+            yield array[start : start + _ROWS_AT_ONCE]
+
+
+def _stored(chunk: np.ndarray, present: np.ndarray, first_row: int, dtype: str) -> np.ndarray:
+    given = chunk[present]
+    if not np.isfinite(given).all():
+        where = first_row + np.flatnonzero(present)[~np.isfinite(given).all(axis=1)]
+        raise _bad_rows(
+            "finite numbers in every present row", "NaN or infinity", where, "present=False there"
+        )
+    with np.errstate(over="ignore"):
+        cast = given.astype(dtype)
+    if not np.isfinite(cast).all():
+        where = first_row + np.flatnonzero(present)[~np.isfinite(cast).all(axis=1)]
+        largest = np.abs(given).max()
+        raise _bad_rows(
+            f"components below {np.finfo(dtype).max}, the largest {dtype}",
+            f"up to {largest}",
+            where,
+            'dtype="float32", or normalise the vectors',
+        )
+    if not cast.any(axis=1).all():
+        where = first_row + np.flatnonzero(present)[~cast.any(axis=1)]
+        raise _bad_rows(
+            f"a vector in every present row (as {dtype})", "only zeros", where, "present=False there"
+        )
+    stored = np.zeros(chunk.shape, dtype=dtype)
+    stored[present] = cast
+    return stored
+
+
+def _bad_rows(expected: str, got: str, rows: np.ndarray, remedy: str) -> StoreError:
+    found = f"{got} in {len(rows)} rows or more, first {rows[:5].tolist()}"
+    return StoreError.of("vectors", expected=expected, got=found, remedy=f"pass {remedy}")
+
+
+def _wrong_count(expected: int, got: object) -> StoreError:
+    return StoreError.of(
+        "vectors", expected=f"{expected} rows, one per id", got=f"{got} rows", remedy="align vectors with ids"
+    )
+
+
+def _check_room(folder: Path, n_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise StoreError.of(
+            f"disk of {os.fspath(folder)}",
+            expected=f"{n_bytes:,} bytes of room",
+            got=f"{free:,} bytes free",
+            remedy='free some room, write elsewhere, or use dtype="float16"',
+        )
+
+
+__all__ = [
+    "CARD",
+    "IDS",
+    "PRESENT",
+    "VECTORS",
+    "broken",
+    "read_array",
+    "read_ids",
+    "write_ids",
+    "write_vectors",
+]
