@@ -1,0 +1,243 @@
+"""From impression frames to batches: one `KeyedJaggedTensor` for host and plugin, dense features, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torchrec import KeyedJaggedTensor
+
+from learn_rank.dataset import RankingDataset
+from learn_rank.statistics import FEATURES, ITEM_FEATURES, HostStatistics
+from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, HISTORY, ITEM_ID, USER_ID
+from learn_recall.store import id_keys
+
+UNKNOWN = 0  # code of a value that training never had; real codes start at 1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch of B rows.
+
+    Attributes:
+        sparse: categorical features (codes) and the plugin's ``learn_user``, ``learn_item``, ``learn_history`` (ids).
+        dense: (B, n_dense) float32, standardised by training.
+        click: (B,) float32, 0 or 1.
+        conversion: (B,) float32, 0 or 1, NaN where not clicked.
+    """
+
+    sparse: KeyedJaggedTensor
+    dense: Tensor
+    click: Tensor
+    conversion: Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The encoded rows of one part; `batches` cuts them."""
+
+    codes: dict[str, np.ndarray]
+    lists: dict[str, tuple[np.ndarray, np.ndarray]]
+    dense: np.ndarray
+    click: np.ndarray
+    conversion: np.ndarray
+    user_key: np.ndarray
+    item_key: np.ndarray
+    history_row: np.ndarray
+    history_keys: np.ndarray = field(repr=False)
+    history_lengths: np.ndarray = field(repr=False)
+    item_columns: np.ndarray = field(repr=False)
+    unknown_item_dense: np.ndarray = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.click)
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        generator: np.random.Generator | None = None,
+        newness_rate: float = 0.0,
+    ) -> Iterator[Batch]:
+        """Cut into batches; with a generator the rows are shuffled.
+
+        Args:
+            batch_size: rows a batch, the last one may be smaller.
+            generator: shuffles the rows and draws the simulated newness.
+            newness_rate: share of rows whose item becomes unknown to the host (no id, no counts, prior rates)
+                while its content vector stays: what a new item will look like. Needs a generator.
+        """
+        if newness_rate > 0 and generator is None:
+            raise ValueError("newness_rate: expected a generator with it, got None; pass generator=.")
+        order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
+        for start in range(0, len(self), batch_size):
+            index = order[start : start + batch_size]
+            is_new = np.zeros(len(index), bool)
+            if generator is not None and newness_rate > 0:
+                is_new = generator.random(len(index)) < newness_rate
+            yield self._batch(index, is_new)
+
+    def _batch(self, index: np.ndarray, is_new: np.ndarray) -> Batch:
+        keys, values, lengths = [], [], []
+        one = np.ones(len(index), np.int64)
+        for name, codes in self.codes.items():
+            taken = codes[index]
+            if name == ITEM_ID:
+                taken = np.where(is_new, UNKNOWN, taken)
+            keys.append(name)
+            values.append(taken)
+            lengths.append(one)
+        for name, (row, table) in self.lists.items():
+            padded = table[row[index]]
+            keys.append(name)
+            values.append(padded[padded >= 0])
+            lengths.append((padded >= 0).sum(1))
+        history = self.history_keys[self.history_row[index]]
+        history_lengths = self.history_lengths[self.history_row[index]]
+        has_slot = np.arange(history.shape[1]) < history_lengths[:, None]
+        keys += ["learn_user", "learn_item", "learn_history"]
+        values += [self.user_key[index], self.item_key[index], history[has_slot]]
+        lengths += [one, one, history_lengths]
+
+        dense = self.dense[index]
+        dense[np.ix_(is_new, self.item_columns)] = self.unknown_item_dense
+        return Batch(
+            sparse=KeyedJaggedTensor(
+                keys=keys,
+                values=torch.from_numpy(np.concatenate(values).astype(np.int64)),
+                lengths=torch.from_numpy(np.concatenate(lengths).astype(np.int64)),
+            ),
+            dense=torch.from_numpy(dense),
+            click=torch.from_numpy(self.click[index]),
+            conversion=torch.from_numpy(self.conversion[index]),
+        )
+
+
+@dataclass(frozen=True)
+class EncodedDataset:
+    """Train, valid and test rows in the codes of training, and the sizes that the ranker needs."""
+
+    train: Rows
+    valid: Rows
+    test: Rows
+    n_codes: dict[str, int]
+    n_dense: int
+
+
+def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> EncodedDataset:
+    """Turn the frames into codes and standardised numbers; everything is fitted on ``train``.
+
+    Args:
+        dataset: with contexts for every row.
+        history_length: most recent items of a context that are kept for the similarity features.
+    """
+    statistics = HostStatistics(dataset.train, is_sampled=bool(dataset.protocol.get("negatives a request")))
+    parts = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
+    known = {
+        name: statistics.for_training() if name == "train" else statistics.for_later(part)
+        for name, part in parts.items()
+    }
+    wanted = [name for name in (*dataset.dense, *dataset.categorical) if name in dataset.items]
+    by_item = dataset.items.set_index(ITEM_ID)[wanted]
+    joined = {
+        name: part[[c for c in (*dataset.dense, *dataset.categorical) if c not in by_item]].join(
+            by_item.reindex(part[ITEM_ID]).set_axis(part.index)
+        )
+        for name, part in parts.items()
+    }
+
+    dense = {
+        name: np.column_stack([known[name].to_numpy(), frame[list(dataset.dense)].to_numpy(np.float32)])
+        for name, frame in joined.items()
+    }
+    mean, std = dense["train"].mean(0), dense["train"].std(0)
+    std = np.where(std > 1e-6, std, 1.0)
+    item_columns = np.array([FEATURES.index(name) for name in ITEM_FEATURES])
+    prior = np.array([statistics.prior[name] for name in ITEM_FEATURES])
+    unknown_item = ((prior - mean[item_columns]) / std[item_columns]).astype(np.float32)
+
+    codes: dict[str, dict[str, np.ndarray]] = {name: {} for name in parts}
+    lists: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {name: {} for name in parts}
+    n_codes: dict[str, int] = {}
+    for column in (USER_ID, ITEM_ID, *dataset.categorical):
+        frames = parts if column in (USER_ID, ITEM_ID) else joined
+        if _is_list(frames["train"][column]):
+            n_codes[column] = _encode_lists(column, frames, lists)
+        else:
+            n_codes[column] = _encode_scalars(column, frames, codes)
+
+    history_keys, history_lengths, context_row = _histories(dataset.contexts, history_length)
+    encoded = {
+        name: Rows(
+            codes=codes[name],
+            lists=lists[name],
+            dense=((dense[name] - mean) / std).astype(np.float32),
+            click=part[CLICK].to_numpy(np.float32),
+            conversion=part[CONVERSION].to_numpy(np.float32),
+            user_key=id_keys(part[CONTEXT_ID].to_numpy()),
+            item_key=id_keys(part[ITEM_ID].to_numpy()),
+            history_row=context_row.get_indexer(part[CONTEXT_ID]),
+            history_keys=history_keys,
+            history_lengths=history_lengths,
+            item_columns=item_columns,
+            unknown_item_dense=unknown_item,
+        )
+        for name, part in parts.items()
+    }
+    for name, rows in encoded.items():
+        if (rows.history_row < 0).any():
+            raise ValueError(
+                f"contexts: expected a row for every context_id of {name}, "
+                f"{int((rows.history_row < 0).sum())} are missing; add them, with an empty history if need be."
+            )
+    return EncodedDataset(**encoded, n_codes=n_codes, n_dense=dense["train"].shape[1])
+
+
+def _is_list(column: pd.Series) -> bool:
+    filled = column.dropna()
+    return len(filled) > 0 and isinstance(filled.iloc[0], (list, tuple, np.ndarray))
+
+
+def _encode_scalars(
+    column: str, frames: dict[str, pd.DataFrame], codes: dict[str, dict[str, np.ndarray]]
+) -> int:
+    vocabulary = pd.Index(frames["train"][column].dropna().unique())
+    for name, frame in frames.items():
+        codes[name][column] = vocabulary.get_indexer(pd.Index(frame[column])) + 1
+    return len(vocabulary) + 1
+
+
+def _encode_lists(
+    column: str,
+    frames: dict[str, pd.DataFrame],
+    lists: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+) -> int:
+    """Every distinct list becomes a row of one padded table (-1 = no entry), so a batch is one gather."""
+    as_tuples = {
+        name: frame[column].map(lambda v: tuple(v) if isinstance(v, (list, tuple, np.ndarray)) else ())
+        for name, frame in frames.items()
+    }
+    vocabulary = pd.Index(sorted({value for entry in set(as_tuples["train"]) for value in entry}))
+    distinct = pd.Series(sorted(set().union(*(set(entries) for entries in as_tuples.values()))))
+    width = max(1, max((len(entry) for entry in distinct), default=1))
+    table = np.full((len(distinct), width), -1, np.int64)
+    for row, entry in enumerate(distinct):
+        table[row, : len(entry)] = vocabulary.get_indexer(pd.Index(entry, dtype=object)) + 1
+    row_of = {entry: row for row, entry in enumerate(distinct)}
+    for name, entries in as_tuples.items():
+        lists[name][column] = (entries.map(row_of).to_numpy(np.int64), table)
+    return len(vocabulary) + 1
+
+
+def _histories(contexts: pd.DataFrame, length: int) -> tuple[np.ndarray, np.ndarray, pd.Index]:
+    recent = [list(items)[-length:] for items in contexts[HISTORY]]
+    lengths = np.array([len(items) for items in recent], np.int64)
+    keys = np.zeros((len(recent), length), np.int64)
+    flat = [item for items in recent for item in items]
+    if flat:
+        keys[np.arange(length) < lengths[:, None]] = id_keys(np.array(flat))
+    return keys, lengths, pd.Index(contexts[CONTEXT_ID])

@@ -1,0 +1,1 @@
+"""Readers of known data sets; each returns a `RankingDataset` whose split was checked for leaks."""

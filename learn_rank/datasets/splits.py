@@ -1,0 +1,147 @@
+"""What the dataset readers share: sampled requests and the checks that a split leaks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, REQUEST_ID, USER_ID
+
+
+class SplitLeak(ValueError):
+    """A split in which something that is judged was seen before it was judged."""
+
+
+def sample_negatives(
+    positives: pd.DataFrame,
+    acquired: pd.DataFrame,
+    *,
+    catalogue: np.ndarray,
+    popularity: np.ndarray,
+    n_popular: int,
+    n_uniform: int,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """One request per positive: the positive and ``n_popular + n_uniform`` items that the user never acquired.
+
+    Args:
+        positives: rows ``user_id, item_id`` in request order, one request each.
+        acquired: every ``user_id, item_id`` of the data, so that no acquired item is called a negative.
+        catalogue: item ids that may be drawn, shape (N,).
+        popularity: draw weights of the popular share, shape (N,), not negative.
+        n_popular: negatives per request drawn in proportion to ``popularity``.
+        n_uniform: negatives per request drawn uniformly.
+        generator: the only source of randomness.
+
+    Returns:
+        Rows ``request, user_id, item_id, click``; ``request`` is the positive's row number. A request may
+        hold fewer negatives where a user owns nearly everything that can be drawn.
+    """
+    n_requests, n_negatives = len(positives), n_popular + n_uniform
+    n_ids = int(max(acquired[ITEM_ID].max(), catalogue.max())) + 1
+    users = positives[USER_ID].to_numpy()
+    owned = np.unique(acquired[USER_ID].to_numpy().astype(np.int64) * n_ids + acquired[ITEM_ID].to_numpy())
+    cumulative = np.cumsum(popularity, dtype=np.float64)
+    is_popular = np.arange(n_negatives) < n_popular
+
+    drawn = np.full((n_requests, n_negatives), -1, dtype=np.int64)
+    for _ in range(50):  # redraw what is owned or already in the request; a handful of rounds is enough
+        row, slot = np.nonzero(drawn < 0)
+        if len(row) == 0:
+            break
+        popular = np.searchsorted(cumulative, generator.random(len(row)) * cumulative[-1], side="right")
+        uniform = generator.integers(0, len(catalogue), len(row))
+        item = catalogue[np.where(is_popular[slot], np.minimum(popular, len(catalogue) - 1), uniform)]
+        key = users[row].astype(np.int64) * n_ids + item
+        at = np.minimum(np.searchsorted(owned, key), len(owned) - 1)
+        drawn[row, slot] = np.where(owned[at] == key, -1, item)
+        ordered = np.sort(drawn, axis=1)
+        has_repeat = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+        for index in np.flatnonzero(has_repeat):
+            values, first = np.unique(drawn[index], return_index=True)
+            kept = np.full(n_negatives, -1, dtype=np.int64)
+            kept[first] = values
+            drawn[index] = kept
+
+    request = np.arange(n_requests)
+    keep = drawn >= 0
+    rows = pd.DataFrame(
+        {
+            "request": np.concatenate([request, np.repeat(request, n_negatives)[keep.ravel()]]),
+            USER_ID: np.concatenate([users, np.repeat(users, n_negatives)[keep.ravel()]]),
+            ITEM_ID: np.concatenate([positives[ITEM_ID].to_numpy(), drawn[keep]]),
+            CLICK: np.concatenate([np.ones(n_requests, np.int8), np.zeros(int(keep.sum()), np.int8)]),
+        }
+    )
+    return rows.sort_values("request", kind="stable").reset_index(drop=True)
+
+
+def check_no_leak(
+    *,
+    train: pd.DataFrame,
+    valid: pd.DataFrame,
+    test: pd.DataFrame,
+    interactions: pd.DataFrame,
+    contexts: pd.DataFrame,
+    new_items: Sequence[object] = (),
+) -> dict[str, int]:
+    """Prove that a split leaks nothing, or say where it does.
+
+    The four statements: the base ranker sees every event that the towers saw; no clicked pair of a later
+    part stands in an earlier part or among the interactions; a row's user context never holds an item that is
+    clicked in the row's own request; held-out new items occur nowhere before validation.
+
+    Returns:
+        What was checked, as counts for the report's protocol block.
+
+    Raises:
+        SplitLeak: names the statement that does not hold and the first offending rows.
+    """
+    parts = {"train": train, "valid": valid, "test": test}
+    clicked = {
+        name: pd.MultiIndex.from_frame(part.loc[part[CLICK] == 1, [USER_ID, ITEM_ID]])
+        for name, part in parts.items()
+    }
+    learned = pd.MultiIndex.from_frame(interactions[[USER_ID, ITEM_ID]])
+
+    unseen = ~learned.isin(clicked["train"])
+    _refuse(unseen, interactions, "the base ranker must see every event that the towers saw; add to train")
+    for later, earlier in (("valid", "train"), ("test", "train"), ("test", "valid")):
+        repeated = clicked[later].isin(clicked[earlier])
+        _refuse(repeated, clicked[later].to_frame(), f"clicked in {later} and already in {earlier}")
+    for later in ("valid", "test"):
+        repeated = clicked[later].isin(learned)
+        _refuse(repeated, clicked[later].to_frame(), f"clicked in {later} and learned by the towers")
+
+    exploded = contexts[[CONTEXT_ID, HISTORY]].explode(HISTORY).dropna(subset=[HISTORY])
+    held = pd.MultiIndex.from_arrays([exploded[CONTEXT_ID], exploded[HISTORY].astype(train[ITEM_ID].dtype)])
+    n_rows = 0
+    for name, part in parts.items():
+        own = part.loc[part[CLICK] == 1, [CONTEXT_ID, ITEM_ID]]
+        contained = pd.MultiIndex.from_frame(own).isin(held)
+        _refuse(contained, own, f"a {name} row's user context holds the row's own item")
+        n_rows += len(part)
+
+    early = pd.Index(np.concatenate([train[ITEM_ID].to_numpy(), interactions[ITEM_ID].to_numpy()]))
+    early = early.union(pd.Index(exploded[HISTORY].to_numpy()), sort=False)
+    seen_new = pd.Index(new_items).isin(early)
+    _refuse(seen_new, pd.DataFrame({ITEM_ID: list(new_items)}), "held out as new and seen before validation")
+    return {
+        "rows checked": n_rows,
+        "interactions checked": len(interactions),
+        "contexts checked": len(contexts),
+        "new items checked": len(new_items),
+    }
+
+
+def _refuse(is_leak: np.ndarray, rows: pd.DataFrame, statement: str) -> None:
+    if is_leak.any():
+        first = rows.loc[is_leak].head(3).to_dict("records")
+        raise SplitLeak(f"{int(is_leak.sum())} rows leak: {statement}. First: {first}")
+
+
+def request_ids(prefix: str, request: pd.Series) -> pd.Series:
+    """Readable request ids such as ``train-17``; request ids of the parts never coincide."""
+    return (prefix + "-" + request.astype(str)).rename(REQUEST_ID)

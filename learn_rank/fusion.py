@@ -1,0 +1,205 @@
+"""`LearnFeatureFusion`: frozen user and item embeddings fused into an existing ranker (LEARN, section 3.4).
+
+B rows, D dimensions of a frozen vector, H history items, F dimensions of the fusion embedding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchrec import KeyedJaggedTensor
+
+from learn_rank.frozen import FrozenEmbedding
+from learn_rank.similarity import n_similarity_features, similarity_features
+
+
+class FusionOutput(NamedTuple):
+    """What the plugin hands to its host.
+
+    Attributes:
+        features: (B, `LearnFeatureFusion.output_dim`) to concatenate with the host's own features:
+            ``concat[fusion, user, item, has_user, has_item]``.
+        fusion: (B, F) the fusion embedding alone.
+        auxiliary_logit: (B,) of the head that supervises the fusion; dropped at export.
+        has_user: (B,) bool, the user had a vector.
+        has_item: (B,) bool, the item had a vector.
+    """
+
+    features: Tensor
+    fusion: Tensor
+    auxiliary_logit: Tensor
+    has_user: Tensor
+    has_item: Tensor
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Choices of the fusion that the paper leaves open; docs/decisions/fusion.md gives the reasons.
+
+    Attributes:
+        user_feature: key of the `KeyedJaggedTensor` with one user (or user-context) id a row.
+        item_feature: key with one item id a row.
+        history_feature: key with the user's recent item ids, oldest first; None leaves the similarity out.
+        history_length: at most that many of the most recent history items are compared.
+        projection_dim: width of the linear layer of each side.
+        hidden_dim: width of the MLP.
+        fusion_dim: F, width of the fusion embedding.
+        dropout: inside the MLP.
+        auxiliary_weight: factor of the auxiliary loss; 0 trains the fusion by the ranking loss alone.
+        auxiliary_space: rows that the auxiliary CVR loss sees: "clicked" or "all" impressions.
+        stops_gradient: the ranking loss does not flow back into the fusion module.
+    """
+
+    user_feature: str = "learn_user"
+    item_feature: str = "learn_item"
+    history_feature: str | None = "learn_history"
+    history_length: int = 30
+    projection_dim: int = 64
+    hidden_dim: int = 128
+    fusion_dim: int = 32
+    dropout: float = 0.1
+    auxiliary_weight: float = 0.2
+    auxiliary_space: str = "clicked"
+    stops_gradient: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("history_length", "projection_dim", "hidden_dim", "fusion_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
+        if self.auxiliary_weight < 0 or not 0 <= self.dropout < 1:
+            raise ValueError(
+                "auxiliary_weight must be at least 0 and dropout inside [0, 1), got "
+                f"{self.auxiliary_weight} and {self.dropout}."
+            )
+        if self.auxiliary_space not in ("clicked", "all"):
+            raise ValueError(f'auxiliary_space: expected "clicked" or "all", got {self.auxiliary_space!r}.')
+
+
+class LearnFeatureFusion(nn.Module):
+    """Frozen embeddings in, features for any ranker and an auxiliary CVR logit out.
+
+    Subclass it and override a hook: `fuse` (how the sides become the fusion embedding), `auxiliary_logit`
+    (what supervises it) or `auxiliary_loss` (on which labels). Everything else stays.
+
+    Args:
+        user_vectors: frozen table of user (or user-context) vectors.
+        item_vectors: frozen table of item vectors, same dimension and blocks.
+        config: widths, feature names, auxiliary loss.
+
+    Raises:
+        ValueError: the tables differ in dimension or blocks.
+
+    Source: LEARN (arXiv 2405.03988), section 3.4 and figure 5: two linear layers, one per side, then an MLP,
+    supervised by an auxiliary CVR loss. Similarity features: SimTier (arXiv 2407.19467).
+    """
+
+    def __init__(
+        self,
+        user_vectors: FrozenEmbedding,
+        item_vectors: FrozenEmbedding,
+        config: FusionConfig = FusionConfig(),  # noqa: B008
+    ) -> None:
+        super().__init__()
+        if user_vectors.blocks != item_vectors.blocks:
+            raise ValueError(
+                f"user_vectors and item_vectors: expected equal blocks, got {user_vectors.blocks} and "
+                f"{item_vectors.blocks}; export both from one tower."
+            )
+        dimension = user_vectors.dimension
+        self.config = config
+        self.user_vectors = user_vectors
+        self.item_vectors = item_vectors
+        self.user_fallback = nn.Parameter(torch.zeros(dimension))
+        self.item_fallback = nn.Parameter(torch.zeros(dimension))
+        self.user_projection = nn.Linear(dimension, config.projection_dim)
+        self.item_projection = nn.Linear(dimension, config.projection_dim)
+        self.n_similarities = n_similarity_features(
+            len(item_vectors.blocks), has_history=config.history_feature is not None
+        )
+        self.mlp = nn.Sequential(
+            nn.Linear(3 * config.projection_dim + self.n_similarities + 2, config.hidden_dim),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden_dim, config.fusion_dim),
+            nn.ReLU(),
+        )
+        self.auxiliary_head = nn.Linear(config.fusion_dim, 1)
+
+    @property
+    def output_dim(self) -> int:
+        """Width of `FusionOutput.features`."""
+        return self.config.fusion_dim + 2 * self.item_vectors.dimension + self.n_similarities + 2
+
+    def forward(self, features: KeyedJaggedTensor) -> FusionOutput:
+        """Look up, fuse, supervise.
+
+        Args:
+            features: holds `FusionConfig`'s features with int64 ids (`learn_recall.store.id_keys` for strings);
+                exactly one user and one item id a row. Ids of other tables may stand beside them.
+        """
+        config = self.config
+        user_BD, has_user_B = self.user_vectors(features[config.user_feature].values())
+        item_BD, has_item_B = self.item_vectors(features[config.item_feature].values())
+        similarity_BS = self._similarity(features, user_BD, item_BD, has_user_B & has_item_B)
+        user_BD = torch.where(has_user_B[:, None], unit_variance(user_BD), self.user_fallback)
+        item_BD = torch.where(has_item_B[:, None], unit_variance(item_BD), self.item_fallback)
+        presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(user_BD.dtype)
+
+        fusion_BF = self.fuse(user_BD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1))
+        auxiliary_B = self.auxiliary_logit(fusion_BF)
+        handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
+        out = torch.cat([handed_BF, user_BD, item_BD, similarity_BS, presence_B2], dim=1)
+        return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B)
+
+    def fuse(self, user: Tensor, item: Tensor, evidence: Tensor) -> Tensor:
+        """Hook: (B, D) user, (B, D) item and (B, S) similarities and presence -> (B, F) fusion embedding."""
+        user_BP, item_BP = self.user_projection(user), self.item_projection(item)
+        return self.mlp(torch.cat([user_BP, item_BP, user_BP * item_BP, evidence], dim=1))
+
+    def auxiliary_logit(self, fusion: Tensor) -> Tensor:
+        """Hook: (B, F) fusion embedding -> (B,) logit of the auxiliary task."""
+        return self.auxiliary_head(fusion)[:, 0]
+
+    def auxiliary_loss(self, output: FusionOutput, click: Tensor, conversion: Tensor) -> Tensor:
+        """Hook: the auxiliary CVR loss, already weighted; add it to the ranking loss.
+
+        Args:
+            output: of `forward`.
+            click: (B,) 0 or 1.
+            conversion: (B,) 0 or 1; anything, NaN included, where not clicked.
+        """
+        label_B = torch.where(click > 0, conversion, torch.zeros_like(conversion))
+        counts_B = click if self.config.auxiliary_space == "clicked" else torch.ones_like(click)
+        loss_B = functional.binary_cross_entropy_with_logits(
+            output.auxiliary_logit, label_B, reduction="none"
+        )
+        return self.config.auxiliary_weight * (loss_B * counts_B).sum() / counts_B.sum().clamp(min=1)
+
+    def _similarity(
+        self, features: KeyedJaggedTensor, user_BD: Tensor, item_BD: Tensor, has_both_B: Tensor
+    ) -> Tensor:
+        config = self.config
+        if config.history_feature is None:
+            return similarity_features(user_BD, item_BD, has_both_B, self.item_vectors.blocks)
+        history = features[config.history_feature]
+        # keys of absent slots are looked up too and then masked: one gather, no branch
+        keys_BH = history.to_padded_dense(config.history_length, padding_value=-1)
+        has_slot_BH = history_mask(history.lengths(), config.history_length)
+        history_BHD, has_vector_BH = self.item_vectors(keys_BH)
+        return similarity_features(
+            user_BD, item_BD, has_both_B, self.item_vectors.blocks, history_BHD, has_vector_BH & has_slot_BH
+        )
+
+
+def unit_variance(vectors: Tensor) -> Tensor:
+    """Scale (B, D) unit vectors to components of order 1, without which Adam hardly uses them."""
+    return vectors * vectors.shape[-1] ** 0.5
+
+
+def history_mask(lengths: Tensor, history_length: int) -> Tensor:
+    """(B,) lengths -> (B, history_length) bool, True where a history item stands."""
+    return torch.arange(history_length, device=lengths.device) < lengths[:, None]

@@ -1,0 +1,117 @@
+"""Counts and rates of users and items as the existing ranker would know them at the moment of a row.
+
+A row never counts itself. With timestamps a training row knows what came strictly earlier (point in time);
+without, it knows everything but its own request (leave-one-out). Later parts know all of training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, TIMESTAMP, USER_ID
+
+FEATURES = ("user_clicks_log", "user_cvr", "item_clicks_log", "item_cvr", "user_ctr", "item_ctr")
+ITEM_FEATURES = ("item_clicks_log", "item_cvr", "item_ctr")
+
+
+@dataclass(frozen=True)
+class HostStatistics:
+    """Smoothed counts and rates, fitted on training impressions.
+
+    Attributes:
+        train: the training impressions.
+        click_prior: pseudo-impressions behind a click rate.
+        conversion_prior: pseudo-clicks behind a conversion rate.
+        is_sampled: impressions are sampled negatives, so a user's click rate only restates the sampling and an
+            item's restates its popularity: both rates are then left at the prior.
+    """
+
+    train: pd.DataFrame
+    click_prior: float = 20.0
+    conversion_prior: float = 5.0
+    is_sampled: bool = False
+
+    @property
+    def click_rate(self) -> float:
+        """Clicks over impressions in training."""
+        return float(self.train[CLICK].mean())
+
+    @property
+    def conversion_rate(self) -> float:
+        """Conversions over clicks in training."""
+        clicks = float(self.train[CLICK].sum())
+        return float(self.train[CONVERSION].sum()) / clicks if clicks else 0.0
+
+    @property
+    def prior(self) -> dict[str, float]:
+        """What is known of a user or an item that was never seen."""
+        rates = {"user_cvr": self.conversion_rate, "item_cvr": self.conversion_rate}
+        rates |= {"user_ctr": self.click_rate, "item_ctr": self.click_rate}
+        return {name: rates.get(name, 0.0) for name in FEATURES}
+
+    def for_training(self) -> pd.DataFrame:
+        """Statistics of the training rows themselves, each without itself; columns are ``FEATURES``."""
+        if TIMESTAMP in self.train:
+            return self._features(
+                _earlier_totals(self.train, USER_ID), _earlier_totals(self.train, ITEM_ID)
+            )
+        user = _totals(self.train, USER_ID, self.train[USER_ID]) - _totals(
+            self.train, CONTEXT_ID, self.train[CONTEXT_ID]
+        )
+        item = _totals(self.train, ITEM_ID, self.train[ITEM_ID]) - _events(self.train)
+        return self._features(user, item)
+
+    def for_later(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Statistics of later rows: all of training, nothing of the later part."""
+        return self._features(
+            _totals(self.train, USER_ID, rows[USER_ID]), _totals(self.train, ITEM_ID, rows[ITEM_ID])
+        )
+
+    def _features(self, user: np.ndarray, item: np.ndarray) -> pd.DataFrame:
+        columns: dict[str, np.ndarray] = {}
+        for side, (shown, clicks, conversions) in (("user", user.T), ("item", item.T)):
+            columns[f"{side}_clicks_log"] = np.log1p(clicks)
+            columns[f"{side}_cvr"] = (conversions + self.conversion_prior * self.conversion_rate) / (
+                clicks + self.conversion_prior
+            )
+            columns[f"{side}_ctr"] = (
+                np.full(len(shown), self.click_rate)
+                if self.is_sampled
+                else (clicks + self.click_prior * self.click_rate) / (shown + self.click_prior)
+            )
+        return pd.DataFrame(columns)[list(FEATURES)].astype(np.float32)
+
+
+def _events(rows: pd.DataFrame) -> np.ndarray:
+    """Impression, click and conversion of each row, shape (rows, 3)."""
+    conversion = rows[CONVERSION].fillna(0.0)
+    return np.column_stack([np.ones(len(rows)), rows[CLICK], conversion]).astype(np.float64)
+
+
+def _totals(train: pd.DataFrame, key: str, ids: pd.Series) -> np.ndarray:
+    """Events of each id in training, aligned with ``ids``; an id never seen has zeros."""
+    codes, unique = pd.factorize(train[key])
+    sums = np.column_stack([np.bincount(codes, event, len(unique)) for event in _events(train).T])
+    at = pd.Index(unique).get_indexer(pd.Index(ids))
+    return np.where((at >= 0)[:, None], sums[at], 0.0)
+
+
+def _earlier_totals(train: pd.DataFrame, key: str) -> np.ndarray:
+    """Events of the row's id strictly before the row's time; rows of one moment do not know each other."""
+    codes = pd.factorize(train[key])[0]
+    times = train[TIMESTAMP].to_numpy()
+    order = np.lexsort((times, codes))
+    running = np.zeros((len(train) + 1, 3))
+    np.cumsum(_events(train)[order], axis=0, out=running[1:])
+    sorted_codes, sorted_times = codes[order], times[order]
+    rows = np.arange(len(train))
+    starts_id = np.r_[True, sorted_codes[1:] != sorted_codes[:-1]]
+    starts_moment = starts_id | np.r_[True, sorted_times[1:] != sorted_times[:-1]]
+    first_of_id = np.maximum.accumulate(np.where(starts_id, rows, 0))
+    first_of_moment = np.maximum.accumulate(np.where(starts_moment, rows, 0))
+    totals = np.empty((len(train), 3))
+    totals[order] = running[first_of_moment] - running[first_of_id]
+    return totals
