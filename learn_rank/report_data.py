@@ -1,0 +1,128 @@
+"""What a report is made of: plain rows, checked once, the same in memory and in report.json."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+ROW_NAMES = ("model", "task", "metric", "bucket_kind", "bucket")
+ROW_KEYS = (*ROW_NAMES, "value", "low", "high", "n_rows", "n_users", "n_skipped_users")
+DELTA_NAMES = ("model", "baseline", "task", "metric", "bucket_kind", "bucket")
+DELTA_KEYS = (*DELTA_NAMES, "delta", "low", "high", "p", "p_adjusted", "n_rows", "n_users")
+_COUNTS = ("n_rows", "n_users", "n_skipped_users")
+
+
+class ReportError(ValueError):
+    """A report was given rows that it cannot show truthfully; the message names the row and the remedy."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings of a run, as plain data.
+
+    Args:
+        rows: one dict per model, task, metric and bucket, with exactly the keys of `ROW_KEYS`. `value`, `low`
+            and `high` are fractions (AUC 0.83, not 83); None or NaN means undefined: the bucket is empty or
+            has one class only. Such a cell is shown as a dash with its counts, never as 0.
+        deltas: one dict per comparison, with exactly the keys of `DELTA_KEYS`; `delta` = model - baseline, as
+            a fraction (shown in points, 1 point = 0.01); `p_adjusted` is None where nothing was adjusted.
+        about: where the numbers come from. Known keys, all optional: title, dataset, command, commit, machine,
+            versions, seeds, started, seconds, confidence, protocol, coverage, recall, examples, warnings,
+            training.
+
+    Raises:
+        ReportError: for missing or unknown keys, a value that is no number, half an interval, two rows for
+            the same cell, or something in `about` that JSON cannot hold.
+    """
+
+    rows: list[dict[str, Any]]
+    deltas: list[dict[str, Any]]
+    about: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", _checked(self.rows, "rows", ROW_NAMES, ROW_KEYS))
+        object.__setattr__(self, "deltas", _checked(self.deltas, "deltas", DELTA_NAMES, DELTA_KEYS))
+        object.__setattr__(self, "about", plain(dict(self.about), "about"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of report.json: the keys `rows`, `deltas` and `about`."""
+        return {"rows": self.rows, "deltas": self.deltas, "about": self.about}
+
+
+def plain(value: Any, where: str) -> Any:
+    """Copies `value` into what strict JSON holds: numpy numbers become Python's, NaN and infinity None.
+
+    Args:
+        value: anything made of dicts, lists, tuples, arrays, strings, numbers, paths and None.
+        where: how to name the place in an error message.
+
+    Raises:
+        ReportError: for any other type.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, f"{where}[{position}]") for position, item in enumerate(value)]
+    if isinstance(value, PurePath):
+        return str(value)
+    raise ReportError(
+        f"{where}: expected strings, numbers, lists and dicts, got {type(value).__name__}; "
+        "turn it into one of these before it goes into the report"
+    )
+
+
+def _checked(
+    rows: Iterable[Mapping[str, Any]], argument: str, names: tuple[str, ...], keys: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    checked: list[dict[str, Any]] = []
+    seen: dict[tuple[str, ...], int] = {}
+    for position, row in enumerate(rows):
+        where = f"{argument}[{position}]"
+        missing, unknown = sorted(set(keys) - set(row)), sorted(set(row) - set(keys))
+        if missing or unknown:
+            raise ReportError(
+                f"{where}: expected exactly the keys {', '.join(keys)}; missing {missing}, unknown {unknown}"
+            )
+        clean = {key: _cell(plain(row[key], f"{where}[{key!r}]"), key, names, where) for key in keys}
+        _check_interval(clean, where)
+        cell = tuple(clean[name] for name in names)
+        if cell in seen:
+            raise ReportError(
+                f"{where}: {dict(zip(names, cell, strict=True))} was given before, as {argument}[{seen[cell]}]; "
+                "pool the seeds into one row before reporting"
+            )
+        seen[cell] = position
+        checked.append(clean)
+    return checked
+
+
+def _cell(value: Any, key: str, names: tuple[str, ...], where: str) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if key in names:
+        if not isinstance(value, str) or not value:
+            raise ReportError(f"{where}[{key!r}]: expected a non-empty string, got {value!r}")
+        return value
+    if key in _COUNTS:
+        if not is_number or value < 0 or value != int(value):
+            raise ReportError(f"{where}[{key!r}]: expected a count (a whole number, 0 or more), got {value!r}")
+        return int(value)
+    if value is not None and not is_number:
+        raise ReportError(f"{where}[{key!r}]: expected a number, NaN or None, got {value!r}")
+    return None if value is None else float(value)
+
+
+def _check_interval(row: dict[str, Any], where: str) -> None:
+    low, high = row["low"], row["high"]
+    if (low is None) != (high is None):
+        raise ReportError(f"{where}: expected both ends of the interval or neither, got [{low}, {high}]")
+    if low is not None and low > high:
+        raise ReportError(f"{where}: expected low <= high, got [{low}, {high}]; were the ends swapped?")
