@@ -16,6 +16,20 @@ _HOME = {
     "check_as_of": "store",
     "id_keys": "store",
     "write_store": "store",
+    "TableError": "tables",
+    "ValidationReport": "tables",
+    "check_contexts": "tables",
+    "check_same_ids": "tables",
+    "drop_unknown_items": "tables",
+    "read_contexts": "tables",
+    "read_impressions": "tables",
+    "read_interactions": "tables",
+    "read_items": "tables",
+    "read_table": "tables",
+    "validate_contexts": "tables",
+    "validate_impressions": "tables",
+    "validate_interactions": "tables",
+    "validate_items": "tables",
 }
 
 __all__ = [  # noqa: PLE0604 - the names of _HOME

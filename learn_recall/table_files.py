@@ -1,0 +1,273 @@
+"""Files to data frames: parquet, csv, csv.gz, jsonl, jsonl.gz, or a folder of parquet parts.
+
+Ids stay what the user has. Parquet and JSON say themselves what an id is. A csv does not, so there the rule
+is, for one id column of one file: if *every* cell is an integer in its one canonical spelling (`0`, `12`,
+`-3`; no leading zero, plus sign, blank or point) that fits into 64 bits, the column is int64; else it is
+text, all of it. `007` thus stays `007`, and 9007199254740993 stays exact. Where one file of a data set has
+such a cell and another has none, read all of them with `ids="string"`.
+
+Text columns (title, category, brand, keywords, attributes) are never interpreted: a film may be called 1984
+or NA. An empty csv cell is a missing value. Any other column is numbers if every filled cell spells one,
+where NA, N/A, NaN, NULL, None and \\N count as empty, else text. The rules look at the whole column, never at
+a sample.
+"""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from learn_recall import columns as c
+from learn_recall.problems import SHOWN_ROWS, Problem, counted
+
+IdsAs = Literal["auto", "string"]
+ID_COLUMNS = (c.USER_ID, c.ITEM_ID, c.CONTEXT_ID, c.REQUEST_ID)
+TEXT_COLUMNS = (c.TITLE, c.CATEGORY, c.BRAND, c.KEYWORDS, c.ATTRIBUTES)
+LIST_COLUMNS = (c.KEYWORDS, c.ATTRIBUTES, c.HISTORY)
+FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+
+_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
+_NUMBER = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^-?(inf|Inf|Infinity)$"
+_LINES_AT_ONCE = 10_000
+_EMPTY_WORDS = pa.array(["NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N"])
+_DAMAGED = (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowException)
+
+
+def read_raw(
+    path: Path, *, table: str, ids: IdsAs, as_text: Collection[str]
+) -> tuple[pd.DataFrame | None, list[Problem]]:
+    """Read one file or folder; what cannot be read comes back as problems, with the rest of the rows.
+
+    Args:
+        path: The file, or a folder of parquet parts (read in the order of their names).
+        table: Name for the problems.
+        ids: "auto" keeps ids as said above; "string" makes every id text.
+        as_text: Further columns that a csv must not interpret.
+    """
+    reader = _reader_of(path)
+    if reader is None:
+        return None, [
+            Problem(
+                table,
+                "",
+                f"a file that ends in {', '.join(FORMATS)}, or a folder with .parquet parts",
+                str(path) if path.exists() else f"{path}, where nothing is",
+                (),
+                "correct the path, or convert the file",
+            )
+        ]
+    try:
+        frame, problems = reader(path, table, as_text)
+    except _DAMAGED as error:
+        remedy = "copy or export the file again, as UTF-8"
+        return None, [Problem(table, "", "a readable file", f"{path}: {error}", (), remedy)]
+    if ids == "string":
+        for name in _present(ID_COLUMNS, frame):
+            frame[name] = frame[name].map(_integer_as_text)
+        if c.HISTORY in frame:
+            frame[c.HISTORY] = [_map_list(cell, _integer_as_text) for cell in frame[c.HISTORY]]
+    return frame, problems
+
+
+def _reader_of(path: Path) -> Any:
+    if path.is_dir():
+        return _read_parquet if any(path.glob("*.parquet")) else None
+    readers = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}
+    name = path.name.removesuffix(".gz")
+    if not path.is_file() or not path.name.endswith(FORMATS):
+        return None
+    return readers[name.rsplit(".", 1)[1]]
+
+
+def _read_parquet(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
+    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    arrow = pa.concat_tables([pq.ParquetFile(part).read() for part in parts], promote_options="permissive")
+    return pd.DataFrame({name: _from_arrow(arrow[name], name) for name in arrow.column_names}), []
+
+
+def _from_arrow(column: pa.ChunkedArray, name: str) -> pd.Series:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+    if pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pd.Series(column.to_pylist(), dtype=object)
+    return column.to_pandas(integer_object_nulls=name in ID_COLUMNS)
+
+
+def _read_csv(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
+    with _open_text(path) as file:
+        header = next(csv.reader(file), [])
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated or not header:
+        got = f"{', '.join(repeated)} more than once" if repeated else "an empty file"
+        remedy = "write one header line with distinct names"
+        return pd.DataFrame(), [Problem(table, "", "a header with distinct names", got, (), remedy)]
+    bad: list[Any] = []
+
+    def note(row: Any) -> str:
+        bad.append(row)
+        return "skip"
+
+    arrow = pa_csv.read_csv(
+        path,
+        read_options=pa_csv.ReadOptions(use_threads=False),  # so that bad rows come with their line number
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        convert_options=pa_csv.ConvertOptions(
+            column_types={name: pa.string() for name in header}, strings_can_be_null=False
+        ),
+    )
+    frame = pd.DataFrame({name: _from_text(arrow[name], name, as_text) for name in arrow.column_names})
+    if not bad:
+        return frame, []
+    example = f"{bad[0].actual_columns} in {str(bad[0].text)[:60]!r}"
+    got = f"{counted(len(bad), 'line')} with another number, e.g. {example}"
+    return frame, [
+        Problem(
+            table,
+            "",
+            f"{len(header)} cells in each line",
+            got,
+            tuple(row.number - 2 for row in bad[:SHOWN_ROWS] if row.number is not None),
+            'put text with commas or line ends in "quotes" (rows named below do not count these lines)',
+        )
+    ]
+
+
+def _from_text(column: pa.ChunkedArray, name: str, as_text: Collection[str]) -> pd.Series:
+    """Give a csv column its type, by the rules at the top of this file."""
+    column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+    if name in LIST_COLUMNS:
+        cells = [_as_list(cell, name) for cell in column.to_pylist()]
+        return pd.Series(_as_integers(cells) if name == c.HISTORY else cells, dtype=object)
+    if name in TEXT_COLUMNS or name in as_text:
+        return column.to_pandas()
+    is_id = name in ID_COLUMNS
+    cleaned = column
+    if not is_id:
+        is_empty = pc.is_in(column, value_set=_EMPTY_WORDS)
+        cleaned = pc.if_else(is_empty, pa.scalar(None, pa.string()), column)
+    for pattern, kind in ((_INTEGER, pa.int64()), (_NUMBER, pa.float64()))[: 1 if is_id else 2]:
+        if pc.all(pc.match_substring_regex(cleaned, pattern), min_count=0).as_py():
+            try:
+                return cleaned.cast(kind).to_pandas(integer_object_nulls=is_id)
+            except pa.ArrowInvalid:
+                continue  # an integer beyond 64 bits
+    return column.to_pandas()
+
+
+def _as_list(cell: str | None, name: str) -> Any:
+    """Read a list cell: JSON where it starts with a bracket; else a history is ids between blanks."""
+    if cell is not None and cell.lstrip().startswith("["):
+        try:
+            return json.loads(cell)
+        except ValueError:
+            return cell
+    if name != c.HISTORY:
+        return cell
+    return cell.split() if cell is not None else []
+
+
+def _as_integers(cells: list[Any]) -> list[Any]:
+    words = [word for cell in cells if isinstance(cell, list) for word in cell]
+    if not words or not all(isinstance(word, str) for word in words):
+        return cells
+    if not pc.all(pc.match_substring_regex(pa.array(words), _INTEGER)).as_py():
+        return cells
+    return [_map_list(cell, int) for cell in cells]
+
+
+def _integer_as_text(value: Any) -> Any:
+    """Give an integer as text; anything else stays for the validation to see (1.0 must not become "1.0")."""
+    return str(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else value
+
+
+def _map_list(cell: Any, to: Callable[[Any], Any]) -> Any:
+    return [to(word) for word in cell] if isinstance(cell, list) else cell
+
+
+def _read_jsonl(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
+    values: dict[str, list[Any]] = {}
+    n_rows, bad = 0, []
+    with _open_text(path) as file:
+        numbered_lines = enumerate(file)
+        while lines := list(islice(numbered_lines, _LINES_AT_ONCE)):
+            rows, wrong = _objects_of(lines)
+            bad.extend(wrong)
+            for name in dict.fromkeys(name for row in rows for name in row):
+                cells = values.setdefault(name, [])
+                cells.extend([None] * (n_rows - len(cells)))
+                cells.extend([row.get(name) for row in rows])
+            n_rows += len(rows)
+    for cells in values.values():
+        cells.extend([None] * (n_rows - len(cells)))
+    frame = pd.DataFrame({name: _from_json(cells, name) for name, cells in values.items()})
+    if not bad:
+        return frame, []
+    got = f"{counted(len(bad), 'other line')}, e.g. {bad[0][1].strip()[:60]!r}"
+    rows_of_bad = tuple(number for number, _ in bad[:SHOWN_ROWS])
+    remedy = "write the file with one object per line (rows named below do not count these lines)"
+    return frame, [Problem(table, "", "one JSON object in each line", got, rows_of_bad, remedy)]
+
+
+def _objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+    """Parse lines at one go, and one by one only if that fails; give the objects and the other lines."""
+    filled = [(number, line) for number, line in lines if line.strip()]
+    try:
+        rows = json.loads("[" + ",".join(line for _, line in filled) + "]")
+        if len(rows) == len(filled) and all(line.lstrip().startswith("{") for _, line in filled):
+            return rows, []
+    except ValueError:
+        pass
+    rows, wrong = [], []
+    for number, line in filled:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            wrong.append((number, line))
+    return rows, wrong
+
+
+def _from_json(cells: list[Any], name: str) -> pd.Series:
+    kinds = set(map(type, cells)) - {type(None)}
+    has_empty = any(cell is None for cell in cells)
+    if name not in ID_COLUMNS and has_empty and kinds and kinds <= {int, float}:
+        return pd.Series([np.nan if cell is None else cell for cell in cells], dtype="float64")
+    if kinds == {str}:
+        return pd.Series(cells, dtype="str")
+    if len(kinds) == 1 and kinds <= {int, float, bool} and not has_empty:
+        series = pd.Series(cells)
+        return series if series.dtype.kind in "ifb" else series.astype(object)
+    if kinds == {int, float} and name not in ID_COLUMNS:
+        return pd.Series(cells, dtype="float64")
+    return pd.Series(cells, dtype=object)
+
+
+def _open_text(path: Path) -> TextIOWrapper:
+    if path.name.endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+    return open(path, encoding="utf-8-sig", newline="")
+
+
+def _present(names: Collection[str], frame: pd.DataFrame) -> Iterator[str]:
+    return (name for name in names if name in frame)
+
+
+__all__ = ["ID_COLUMNS", "LIST_COLUMNS", "TEXT_COLUMNS", "IdsAs", "read_raw"]

@@ -1,0 +1,205 @@
+"""What must hold between tables: the same kind of id, items that are known, contexts that fit their rows."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from learn_recall import columns as c
+from learn_recall.ids import as_id_array, id_kind
+from learn_recall.problems import SHOWN_ROWS, Problem, TableError, ValidationReport, counted
+
+_Tables = Mapping[str, pd.DataFrame]
+
+
+def check_same_ids(items: pd.DataFrame, tables: _Tables, *, is_unknown_allowed: bool = False) -> None:
+    """Check that ids are of one kind in all tables and that each item is in `items`.
+
+    Args:
+        items: Validated items.
+        tables: Name -> validated interactions, impressions or contexts (their histories count too).
+        is_unknown_allowed: Check the kinds only.
+
+    Raises:
+        TableError: Every table whose item or user ids are of another kind, or that holds unknown items, with
+            the first of them.
+    """
+    problems = _kind_problems({"items": items, **tables})
+    if not problems and not is_unknown_allowed:
+        known = pd.Index(items[c.ITEM_ID])
+        for name, frame in tables.items():
+            problems.extend(_unknown_problems(name, frame, known))
+    if problems:
+        raise TableError(problems)
+
+
+def drop_unknown_items(
+    items: pd.DataFrame, tables: _Tables
+) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """Leave out what refers to items that are not in `items`, and count it.
+
+    Args:
+        items: Validated items.
+        tables: Name -> interactions, impressions or contexts. Rows of an unknown item go; a context stays and
+            loses the unknown items of its history.
+
+    Returns:
+        The tables (new frames, index from 0), and how many rows of each went (of contexts: history entries).
+
+    Raises:
+        TableError: Ids of different kinds; then nothing would match.
+    """
+    check_same_ids(items, tables, is_unknown_allowed=True)
+    known = pd.Index(items[c.ITEM_ID])
+    kept, dropped = {}, {}
+    for name, frame in tables.items():
+        result = frame
+        dropped[name] = 0
+        if c.ITEM_ID in frame:
+            is_known = frame[c.ITEM_ID].isin(known)
+            dropped[name] += int((~is_known).sum())
+            result = frame[is_known].reset_index(drop=True)
+        if c.HISTORY in frame:
+            entries = _entries(result)
+            is_known = entries.isin(known)
+            dropped[name] += int((~is_known).sum())
+            lists = entries[is_known].groupby(level=0).agg(list).reindex(range(len(result)))
+            histories = [cell if isinstance(cell, list) else [] for cell in lists]
+            result = result.assign(**{c.HISTORY: pd.Series(histories, dtype=object, index=result.index)})
+        kept[name] = result
+    return kept, dropped
+
+
+def check_contexts(
+    impressions: pd.DataFrame, contexts: pd.DataFrame, *, table: str = "impressions"
+) -> ValidationReport:
+    """Check that each row's context exists, is of the row's user, and is not newer than the row.
+
+    Args:
+        impressions: Validated, with context_id.
+        contexts: Validated.
+        table: Name for errors.
+
+    Returns:
+        A report whose warning counts the rows that have their own item in their context's history: right
+        where a user met the item before, a leak where the history holds the very event of the row.
+
+    Raises:
+        TableError: Unknown contexts, contexts of another user, or newer than their row.
+    """
+    problems = _kind_problems({table: impressions, "contexts": contexts})
+    if problems:
+        raise TableError(problems)
+    index = pd.Index(contexts[c.CONTEXT_ID])
+    place = index.get_indexer(pd.Index(impressions[c.CONTEXT_ID]))
+    is_known = place >= 0
+    problems += _rows(
+        impressions,
+        table,
+        c.CONTEXT_ID,
+        ~is_known,
+        expected="a context_id of the table contexts",
+        remedy="add these contexts",
+    )
+    rows, at = np.flatnonzero(is_known), place[is_known]
+    is_other = np.zeros(len(impressions), dtype=bool)
+    users, owners = as_id_array(impressions[c.USER_ID]), as_id_array(contexts[c.USER_ID])
+    is_other[rows] = users[rows] != owners[at]
+    problems += _rows(
+        impressions,
+        table,
+        c.USER_ID,
+        is_other,
+        expected="the user of the row's context",
+        remedy="correct the context_id",
+    )
+    if c.TIMESTAMP in impressions and c.TIMESTAMP in contexts:
+        is_newer = np.zeros(len(impressions), dtype=bool)
+        seconds = contexts[c.TIMESTAMP].to_numpy(np.float64)[at]
+        is_newer[rows] = seconds > impressions[c.TIMESTAMP].to_numpy(np.float64)[rows]
+        problems += _rows(
+            impressions,
+            table,
+            c.TIMESTAMP,
+            is_newer,
+            expected="a context that is not newer than the row",
+            remedy="make the context from events before the impression",
+        )
+    if problems:
+        raise TableError(problems)
+    own = _has_own_item(as_id_array(impressions[c.ITEM_ID]), place, contexts)
+    warnings = _rows(
+        impressions,
+        table,
+        c.ITEM_ID,
+        own,
+        expected="not in the row's own history",
+        remedy="see that it is an earlier event",
+    )
+    return ValidationReport(table, len(impressions), (), tuple(warnings))
+
+
+def _has_own_item(items: np.ndarray, place: np.ndarray, contexts: pd.DataFrame) -> np.ndarray:
+    entries = _entries(contexts)
+    pairs = pd.MultiIndex.from_arrays([entries.index, entries.to_numpy()]).unique()
+    return pd.MultiIndex.from_arrays([place, items]).isin(pairs)
+
+
+def _entries(contexts: pd.DataFrame) -> pd.Series:
+    """Give all history entries in order, indexed by the row number of their context."""
+    cells = contexts[c.HISTORY].to_list()
+    flat = [item for cell in cells for item in cell]
+    return pd.Series(as_id_array(flat), index=np.repeat(np.arange(len(cells)), [len(cell) for cell in cells]))
+
+
+def _kind_problems(tables: _Tables) -> list[Problem]:
+    problems = []
+    for column in (c.ITEM_ID, c.USER_ID, c.CONTEXT_ID):
+        kinds = {}
+        for name, frame in tables.items():
+            if column in frame:
+                kinds[name] = id_kind(as_id_array(frame[column], name=f"{name}, column {column}"))
+            elif column == c.ITEM_ID and c.HISTORY in frame and len(entries := _entries(frame)):
+                kinds[name] = id_kind(as_id_array(entries))
+        if len(set(kinds.values())) > 1:
+            got = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
+            remedy = 'cast the column to one kind in every table; reading with ids="string" makes all text'
+            problems.append(
+                Problem(", ".join(kinds), column, "one kind of id in all tables", got, (), remedy)
+            )
+    return problems
+
+
+def _unknown_problems(name: str, frame: pd.DataFrame, known: pd.Index) -> list[Problem]:
+    expected = "item ids that are in the table items"
+    remedy = (
+        "add them to items (a short title will do), or leave them out with drop_unknown_items, which counts"
+    )
+    problems = []
+    if c.ITEM_ID in frame:
+        is_unknown = ~frame[c.ITEM_ID].isin(known).to_numpy()
+        problems += _rows(frame, name, c.ITEM_ID, is_unknown, expected=expected, remedy=remedy)
+    if c.HISTORY in frame:
+        entries = _entries(frame)
+        unknown = entries[~entries.isin(known)]
+        if len(unknown):
+            first = ", ".join(repr(item) for item in unknown.iloc[:SHOWN_ROWS].tolist())
+            got = f"{len(unknown):,} entries of {counted(unknown.nunique(), 'unknown item')}, first {first}"
+            rows = tuple(int(row) for row in unknown.index.unique()[:SHOWN_ROWS])
+            problems.append(Problem(name, c.HISTORY, expected, got, rows, remedy))
+    return problems
+
+
+def _rows(
+    frame: pd.DataFrame, table: str, column: str, is_wrong: np.ndarray, *, expected: str, remedy: str
+) -> list[Problem]:
+    rows = np.flatnonzero(is_wrong)
+    if len(rows) == 0:
+        return []
+    values = frame[column].iloc[rows]
+    first = ", ".join(repr(value) for value in values.iloc[:SHOWN_ROWS].tolist())
+    got = f"{counted(len(rows), 'row')} with {counted(values.nunique(), 'value')}, first {first}"
+    return [Problem(table, column, expected, got, tuple(int(row) for row in rows[:SHOWN_ROWS]), remedy)]
+
+
+__all__ = ["check_contexts", "check_same_ids", "drop_unknown_items"]

@@ -1,0 +1,208 @@
+"""The canonical tables: read from files, checked, and given in one form. See docs/tables.md.
+
+A reader returns a frame that has passed every check of its table, or raises `TableError` with all problems of
+the file at once. What is merely odd is logged as a warning (logger `learn_recall.tables`); `validate_*` gives
+the same as a `ValidationReport`. No row is ever dropped here but by `drop_unknown_items`, which counts.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from learn_recall import columns as c
+from learn_recall.problems import Problem, TableError, ValidationReport
+from learn_recall.schemas import inspect_contexts, inspect_impressions, inspect_interactions, inspect_items
+from learn_recall.table_files import ID_COLUMNS, IdsAs, read_raw
+from learn_recall.table_links import check_contexts, check_same_ids, drop_unknown_items
+
+_LOG = logging.getLogger(__name__)
+_PathLike = str | os.PathLike[str]
+_Inspect = Callable[..., ValidationReport]
+
+
+def read_table(
+    path: _PathLike, *, ids: IdsAs = "auto", as_text: Collection[str] = (), table: str | None = None
+) -> pd.DataFrame:
+    """Read any table without checking its columns.
+
+    Args:
+        path: A .parquet, .csv, .csv.gz, .jsonl or .jsonl.gz file, or a folder of .parquet parts.
+        ids: "auto" keeps ids as the file has them; a csv id column becomes int64 only if every cell is an
+            integer in its canonical spelling, so "007" stays text. "string" makes every id text.
+        as_text: Further columns of a csv that must stay text.
+        table: Name for errors; None is the path.
+
+    Raises:
+        TableError: Nothing there, another format, damaged, not UTF-8, or lines that are malformed.
+    """
+    frame, problems = read_raw(Path(path), table=_name(path, table), ids=ids, as_text=as_text)
+    if problems or frame is None:
+        raise TableError(problems)
+    return frame
+
+
+def read_items(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
+    """Read items: item_id, title, any of category, brand, price, keywords, attributes, further columns.
+
+    Returns:
+        The frame, price as float64 (also where the file has "9.99").
+
+    Raises:
+        TableError: Everything that is wrong with the file.
+    """
+    frame = _read(path, inspect_items, ids=ids)
+    if c.PRICE in frame:
+        frame[c.PRICE] = pd.to_numeric(frame[c.PRICE]).astype("float64")
+    return frame
+
+
+def read_interactions(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
+    """Read interactions: user_id, item_id, and timestamp (unix seconds) or position (0 = oldest).
+
+    Raises:
+        TableError: Everything that is wrong with the file.
+    """
+    return _read(path, inspect_interactions, ids=ids)
+
+
+def read_impressions(
+    path: _PathLike,
+    *,
+    dense: Collection[str] = (),
+    categorical: Collection[str] = (),
+    ids: IdsAs = "auto",
+) -> pd.DataFrame:
+    """Read impressions: user_id, item_id, click, conversion; any of timestamp, value, request_id, context_id.
+
+    Args:
+        path: See `read_table`.
+        dense: Further columns with a finite number in each row.
+        categorical: Further columns with an integer or text in each row; from a csv they stay text, so that
+            train and test agree whatever values happen to be in them.
+        ids: See `read_table`.
+
+    Returns:
+        The frame; click int8, conversion float32 with NaN where not clicked, value float64, dense float64.
+
+    Raises:
+        TableError: Everything that is wrong with the file.
+    """
+    frame = _read(path, inspect_impressions, ids=ids, dense=dense, categorical=categorical)
+    frame[c.CLICK] = frame[c.CLICK].astype("int8")
+    conversion = frame[c.CONVERSION].to_numpy(dtype=np.float32, na_value=np.nan)
+    frame[c.CONVERSION] = np.where(frame[c.CLICK] == 1, conversion, np.float32(np.nan))
+    for name in dict.fromkeys([*dense, *({c.VALUE} & set(frame))]):
+        frame[name] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    return frame
+
+
+def read_contexts(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
+    """Read contexts: context_id, user_id, history (list of item_id, oldest first); optional timestamp.
+
+    In a csv a history is ids between blanks (`12 7 30`) or a JSON list (`["a", "b"]`).
+
+    Raises:
+        TableError: Everything that is wrong with the file.
+    """
+    return _read(path, inspect_contexts, ids=ids)
+
+
+def read_together(readers: Mapping[str, Callable[[], pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """Read several tables and raise one error with the problems of all of them.
+
+    Args:
+        readers: Name -> function without arguments that reads the table.
+
+    Raises:
+        TableError: The problems of every table that has some.
+
+    Example:
+        >>> read_together({"items": lambda: read_items("no/such.csv"), "test": lambda: read_items("none")})
+        Traceback (most recent call last):
+        ...
+        learn_recall.problems.TableError: 2 problems in the tables
+        ...
+    """
+    frames: dict[str, pd.DataFrame] = {}
+    problems: list[Problem] = []
+    for name, reader in readers.items():
+        try:
+            frames[name] = reader()
+        except TableError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise TableError(problems)
+    return frames
+
+
+def validate_items(frame: pd.DataFrame, *, table: str = "items") -> ValidationReport:
+    """Check items; give the report with its warnings, or raise `TableError` with every problem."""
+    return _validated(inspect_items(frame, table=table))
+
+
+def validate_interactions(frame: pd.DataFrame, *, table: str = "interactions") -> ValidationReport:
+    """Check interactions; give the report with its warnings, or raise `TableError` with every problem."""
+    return _validated(inspect_interactions(frame, table=table))
+
+
+def validate_impressions(
+    frame: pd.DataFrame,
+    *,
+    dense: Collection[str] = (),
+    categorical: Collection[str] = (),
+    table: str = "impressions",
+) -> ValidationReport:
+    """Check impressions; give the report with its warnings, or raise `TableError` with every problem."""
+    return _validated(inspect_impressions(frame, dense=dense, categorical=categorical, table=table))
+
+
+def validate_contexts(frame: pd.DataFrame, *, table: str = "contexts") -> ValidationReport:
+    """Check contexts; give the report with its warnings, or raise `TableError` with every problem."""
+    return _validated(inspect_contexts(frame, table=table))
+
+
+def _read(path: _PathLike, inspect: _Inspect, *, ids: IdsAs, **features: Collection[str]) -> pd.DataFrame:
+    name = _name(path, None)
+    frame, problems = read_raw(Path(path), table=name, ids=ids, as_text=features.get("categorical", ()))
+    if frame is None:
+        raise TableError(problems)
+    report = inspect(frame, table=name, **features)
+    if problems or report.problems:
+        raise TableError([*problems, *report.problems])
+    for warning in report.warnings:
+        _LOG.warning("%s", warning)
+    return frame
+
+
+def _validated(report: ValidationReport) -> ValidationReport:
+    report.raise_if_wrong()
+    return report
+
+
+def _name(path: _PathLike, table: str | None) -> str:
+    return os.fspath(path) if table is None else table
+
+
+__all__ = [
+    "ID_COLUMNS",
+    "Problem",
+    "TableError",
+    "ValidationReport",
+    "check_contexts",
+    "check_same_ids",
+    "drop_unknown_items",
+    "read_contexts",
+    "read_impressions",
+    "read_interactions",
+    "read_items",
+    "read_table",
+    "read_together",
+    "validate_contexts",
+    "validate_impressions",
+    "validate_interactions",
+    "validate_items",
+]
