@@ -1,0 +1,157 @@
+"""Checkpoints: one safetensors file each, settings and progress in its header, written atomically, no pickle.
+
+A folder holds `model.safetensors` (the best epoch: weights, whitening, known items), `last.safetensors`
+(the newest epoch with the optimizer's state, for resuming), and for people `config.json` and
+`history.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from learn_recall.config import RecallConfig
+from learn_recall.files import atomic_path, sha256_of_file
+from learn_recall.ids import id_keys
+from learn_recall.item_towers import DoubleTower
+from learn_recall.store import EmbeddingStore, StoreError
+
+MODEL, LAST, CONFIG, HISTORY = "model.safetensors", "last.safetensors", "config.json", "history.jsonl"
+IDENTITY_FIELDS = ("encoder_sha256", "prompt", "pooling", "max_tokens", "dimension")
+_HEADER = "learn_recall"  # one key only: the header's keys have no fixed order
+
+
+@dataclass(frozen=True)
+class TowerCheckpoint:
+    """A trained double tower as read from disk.
+
+    towers: the module, in evaluation mode. config: its settings.
+    content_identity: fields of the content store's card that a store must share to be used with these towers.
+    item_keys, train_counts: (n,) int64, sorted `id_keys` of the items seen in training and their number of
+    events.
+    as_of: unix seconds of the newest event that went in, None if unknown.
+    sha256: of the model file. extra: epoch and validation scores of the model.
+    """
+
+    towers: DoubleTower
+    config: RecallConfig
+    content_identity: dict[str, Any]
+    item_keys: np.ndarray
+    train_counts: np.ndarray
+    as_of: float | None
+    sha256: str
+    extra: dict[str, Any]
+
+    def known_rows(self, ids: np.ndarray) -> np.ndarray:
+        """Row of each item among the training items, (n,) int64, -1 = not seen in training."""
+        if len(self.item_keys) == 0:
+            return np.full(len(ids), -1, dtype=np.int64)
+        key = id_keys(ids)
+        place = np.minimum(np.searchsorted(self.item_keys, key), len(self.item_keys) - 1)
+        return np.where(self.item_keys[place] == key, place, -1)
+
+    def counts(self, ids: np.ndarray) -> np.ndarray:
+        """Training events of each item, (n,) int64."""
+        row = self.known_rows(ids)
+        return np.where(row >= 0, self.train_counts[np.maximum(row, 0)] if len(self.train_counts) else 0, 0)
+
+    def check_content(self, content: EmbeddingStore) -> None:
+        """Raise StoreError unless the store was made by the encoder, prompt and pooling that the towers
+        learned on."""
+        content.card.check_expected({"kind": "content", **self.content_identity})
+
+
+def content_identity(content: EmbeddingStore) -> dict[str, Any]:
+    """What must not change between training and use: encoder hash, prompt, pooling, tokens, dimension."""
+    return {name: getattr(content.card, name) for name in IDENTITY_FIELDS}
+
+
+def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> TowerCheckpoint:
+    """Read `model.safetensors` of a checkpoint folder.
+
+    Raises: FileNotFoundError without one; StoreError for a file that is damaged or not a tower checkpoint.
+    """
+    file = Path(path) / MODEL
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file}: expected a trained tower; got no such file. Run `learn-recall train` with --out "
+            f"{path} first."
+        )
+    header, tensors = read_tensors(file)
+    config = RecallConfig.from_dict(header["config"])
+    counts = tensors.pop("train_counts").numpy()
+    keys = tensors.pop("item_keys").numpy()
+    towers = DoubleTower(header["content"]["dimension"], config.tower, counts)
+    towers.load_state_dict(tensors)
+    return TowerCheckpoint(
+        towers=towers.to(device).eval().requires_grad_(False),
+        config=config,
+        content_identity=header["content"],
+        item_keys=keys,
+        train_counts=counts,
+        as_of=header["as_of"],
+        sha256=sha256_of_file(file),
+        extra=header["extra"],
+    )
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write tensors and a JSON header into one safetensors file, atomically; equal input gives equal
+    bytes."""
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    with atomic_path(path) as temporary:
+        save_file(
+            {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
+            temporary,
+            metadata={_HEADER: text},
+        )
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read back what `write_tensors` wrote: header and tensors.
+
+    Raises: StoreError for a damaged file or one without our header.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            if metadata is None or _HEADER not in metadata:
+                raise StoreError(
+                    f"{path}: expected a checkpoint of learn_recall; got a safetensors file without header"
+                )
+            names = list(file.keys())
+            return json.loads(metadata[_HEADER]), {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise StoreError(
+            f"{path}: expected a whole checkpoint; got {error}. Train again with resume off."
+        ) from error
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat tensors, `optimizer.{index}.{name}`."""
+    return {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave; the optimizer must hold the same parameters in the same
+    order."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        prefix, _, rest = key.partition(".")
+        if prefix == "optimizer":
+            index, _, name = rest.partition(".")
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,0 +1,280 @@
+"""Export: item and user vectors into stores, each vector = [tower block | content block]."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from learn_recall.checkpoint import TowerCheckpoint, load_checkpoint
+from learn_recall.columns import CONTEXT_ID, HISTORY
+from learn_recall.ids import as_id_array
+from learn_recall.inference import item_vectors, user_vectors
+from learn_recall.objective import ContentTable
+from learn_recall.sequences import build_sequences, gather_padded, offsets_of
+from learn_recall.store import Block, EmbeddingStore, write_store
+
+_ROWS_AT_ONCE = 1 << 14
+
+
+def export_embeddings(
+    checkpoint: str | os.PathLike[str],
+    content: EmbeddingStore,
+    *,
+    items_out: str | os.PathLike[str],
+    users_out: str | os.PathLike[str],
+    contexts: pd.DataFrame | None = None,
+    interactions: pd.DataFrame | None = None,
+    content_dimension: int = 64,
+    dtype: str = "float16",
+    as_of: float | None = None,
+    device: str | torch.device = "cpu",
+) -> tuple[EmbeddingStore, EmbeddingStore]:
+    """Write an item store and a user store that a ranker can look up by id.
+
+    Definition: an item is ``[tower(item) | r(x)]``, a user context ``[tower(history) | mean of r(x) over
+    history]``, each block L2-normalised for itself. r(x) are the first ``content_dimension`` principal
+    coordinates of the frozen content vector, whitened as in the towers and fitted on the same training
+    items: what the text knew stays available for new items, whatever the towers learned. Only the newest
+    ``history_length`` items of a history are read. A context without any item that has a vector is kept
+    with ``present`` False.
+
+    Args:
+        checkpoint: folder from `train_towers`.
+        content: content vectors of *all* items to export, new ones included; made as the training's were.
+        items_out, users_out: folders of the stores to write; one that exists is replaced as a whole.
+        contexts: context_id, history (lists of item ids, oldest first). None = one context per user of
+            ``interactions``, with the user's id as context id.
+        interactions: see above; ignored when contexts are given.
+        content_dimension: width of the content block, 0 = none, at most the content's own.
+        dtype: "float16" or "float32" of the stored vectors.
+        as_of: unix seconds of the newest event in the histories. None = the newest of training and
+            interactions, or of the training alone for contexts: these differ in time, and that none is
+            newer than the rows which refer to it is for their maker to see to. The card never shows less
+            than the training's own time.
+        device: where to compute.
+
+    Returns: the two stores, opened: items (ids in the order of ``content``) and users (in the order of
+    contexts).
+
+    Raises: StoreError when ``content`` was made by another encoder, prompt or pooling than the towers were
+    trained on; ValueError for tables that do not fit.
+    """
+    trained = load_checkpoint(checkpoint, device)
+    trained.check_content(content)
+    if contexts is None and interactions is None:
+        raise ValueError(
+            "contexts, interactions: expected one of the two, to know the users' histories; got neither"
+        )
+    if not 0 <= content_dimension <= trained.towers.content_dimension:
+        raise ValueError(
+            f"content_dimension: expected 0..{trained.towers.content_dimension} (the content's own); "
+            f"got {content_dimension}"
+        )
+    if contexts is not None:
+        histories = _from_contexts(contexts, content)
+    elif interactions is not None:
+        histories = _from_interactions(interactions, content)
+    vectors = _Vectors(trained, content, content_dimension, device)
+    fields = _card_fields(trained, content, content_dimension, dtype)
+    item_store = write_store(
+        items_out,
+        ids=content.ids,
+        vectors=vectors.item_chunks(),
+        present=content.present,
+        kind="item",
+        as_of=as_of if trained.as_of is None else trained.as_of,
+        overwrite=True,
+        **fields,
+    )
+    user_store = write_store(
+        users_out,
+        ids=histories.ids,
+        vectors=vectors.user_chunks(histories),
+        present=histories.has_items,
+        kind="user",
+        as_of=_newest(as_of, trained.as_of, histories),
+        overwrite=True,
+        **{**fields, "extra": {**fields["extra"], **histories.counts()}},
+    )
+    return item_store, user_store
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Contexts as flat stretches of content-store rows, oldest first, items without a vector left out.
+
+    ids: (n,). rows: (E,) int64. offsets: (n + 1,) int64. n_left_out: events without a vector. as_of: unix
+    seconds of the newest event, None = unknown; is_timeless: each context has a time of its own, so that
+    there is no such thing.
+    """
+
+    ids: np.ndarray
+    rows: np.ndarray
+    offsets: np.ndarray
+    n_left_out: int
+    as_of: float | None
+    is_timeless: bool = False
+
+    @property
+    def has_items(self) -> np.ndarray:
+        """(n,) bool, False = nothing to make a vector of."""
+        return np.diff(self.offsets) > 0
+
+    def counts(self) -> dict[str, int]:
+        """What the card tells about missing histories and items."""
+        return {
+            "n_contexts_without_history": int((~self.has_items).sum()),
+            "n_events_left_out": self.n_left_out,
+        }
+
+    def newest(self, part: slice, length: int) -> np.ndarray:
+        """The newest ``length`` rows of each context in ``part``, (n, longest) int64, -1 = padding on the
+        right."""
+        stop = self.offsets[1:][part]
+        kept = np.minimum(stop - self.offsets[:-1][part], length)
+        return gather_padded(self.rows, stop - kept, kept)
+
+
+def _from_contexts(contexts: pd.DataFrame, content: EmbeddingStore) -> Histories:
+    missing = [name for name in (CONTEXT_ID, HISTORY) if name not in contexts]
+    if missing:
+        raise ValueError(f"contexts: expected a column {missing[0]!r}; got {list(contexts.columns)}")
+    ids = as_id_array(contexts[CONTEXT_ID], name=CONTEXT_ID)
+    lists = contexts[HISTORY].tolist()
+    bad = [
+        row
+        for row, history in enumerate(lists)
+        if isinstance(history, str) or not hasattr(history, "__len__")
+    ]
+    if bad:
+        raise ValueError(
+            f"contexts.{HISTORY}: expected a list of item ids in every row (empty for a new user); got "
+            f"{lists[bad[0]]!r} in row {bad[0]}"
+        )
+    lengths = np.fromiter((len(history) for history in lists), dtype=np.int64, count=len(lists))
+    flat: np.ndarray = (
+        np.concatenate([np.asarray(history) for history in lists if len(history)])
+        if lengths.sum()
+        else np.zeros(0)
+    )
+    row = content.positions(flat)
+    has_vector = (row >= 0) & content.present[row]
+    context = np.repeat(np.arange(len(lists)), lengths)
+    kept = np.bincount(context[has_vector], minlength=len(lists))
+    return Histories(ids, row[has_vector], offsets_of(kept), int((~has_vector).sum()), None, is_timeless=True)
+
+
+def _from_interactions(interactions: pd.DataFrame, content: EmbeddingStore) -> Histories:
+    sequences = build_sequences(interactions, content)
+    as_of = None if sequences.times is None else float(sequences.times.max())
+    n_left_out = sequences.n_unknown + sequences.n_without_vector
+    return Histories(as_id_array(sequences.user_ids), sequences.rows, sequences.offsets, n_left_out, as_of)
+
+
+class _Vectors:
+    """Item vectors, once, and user vectors made of them, chunk by chunk."""
+
+    def __init__(
+        self,
+        trained: TowerCheckpoint,
+        content: EmbeddingStore,
+        content_dimension: int,
+        device: str | torch.device,
+    ):
+        self.trained, self.content = trained, content
+        config = trained.config
+        self.history_length = min(config.sampling.history_length, config.tower.max_length)
+        self.catalogue = np.flatnonzero(content.present)
+        self.place = np.where(content.present, np.cumsum(content.present) - 1, -1)
+        table = ContentTable(content, trained.towers.whitening, device)
+        known = trained.known_rows(content.ids)[self.catalogue]
+        self.tower_ND, self.embedded_NH = item_vectors(trained.towers, table, self.catalogue, known)
+        self.content_NK = self._reduced(content_dimension, device)
+
+    @torch.inference_mode()
+    def _reduced(self, content_dimension: int, device: str | torch.device) -> Tensor | None:
+        if content_dimension == 0:
+            return None
+        chunks = []
+        for start in range(0, len(self.catalogue), _ROWS_AT_ONCE):
+            rows = self.catalogue[start : start + _ROWS_AT_ONCE]
+            vectors = torch.from_numpy(self.content.vectors[rows].astype(np.float32)).to(device)
+            chunks.append(
+                F.normalize(self.trained.towers.whitening.reduce(vectors, content_dimension), dim=-1)
+            )
+        return torch.cat(chunks)
+
+    def item_chunks(self) -> Iterator[np.ndarray]:
+        """Rows of the item store, in the order of the content store."""
+        blocks = [self.tower_ND] if self.content_NK is None else [self.tower_ND, self.content_NK]
+        width = sum(block.shape[1] for block in blocks)
+        for start in range(0, len(self.content), _ROWS_AT_ONCE):
+            present = self.content.present[start : start + _ROWS_AT_ONCE]
+            chunk = np.zeros((len(present), width), dtype=np.float32)
+            index = torch.from_numpy(self.place[start : start + _ROWS_AT_ONCE][present])
+            chunk[present] = (
+                torch.cat([block[index.to(block.device)] for block in blocks], dim=1).cpu().numpy()
+            )
+            yield chunk
+
+    def user_chunks(self, histories: Histories) -> Iterator[np.ndarray]:
+        """Rows of the user store; contexts with equal histories are computed once per chunk."""
+        for start in range(0, len(histories.ids), _ROWS_AT_ONCE):
+            part = slice(start, min(start + _ROWS_AT_ONCE, len(histories.ids)))
+            rows = histories.newest(part, self.history_length)
+            index = np.where(rows >= 0, self.place[np.maximum(rows, 0)], -1)
+            distinct, inverse = np.unique(index, axis=0, return_inverse=True)
+            vectors = user_vectors(self.trained.towers, self.embedded_NH, distinct)
+            if self.content_NK is not None:
+                vectors = torch.cat([vectors, self._mean_content(self.content_NK, distinct)], dim=1)
+            yield vectors.cpu().numpy()[inverse.reshape(-1)]
+
+    @torch.inference_mode()
+    def _mean_content(self, content_NK: Tensor, history: np.ndarray) -> Tensor:
+        """(n, L) -> (n, K): L2-normalised mean of the history's content blocks, zeros for an empty
+        history."""
+        device = content_NK.device
+        index = torch.from_numpy(history[history >= 0]).to(device)
+        offsets = torch.from_numpy(offsets_of((history >= 0).sum(axis=1))[:-1]).to(device)
+        return F.normalize(F.embedding_bag(index, content_NK, offsets, mode="sum"), dim=-1)
+
+
+def _newest(as_of: float | None, trained: float | None, histories: Histories) -> float | None:
+    if as_of is not None:
+        return as_of if trained is None else max(as_of, trained)
+    if histories.is_timeless:
+        return trained
+    return None if trained is None or histories.as_of is None else max(trained, histories.as_of)
+
+
+def _card_fields(
+    trained: TowerCheckpoint, content: EmbeddingStore, content_dimension: int, dtype: str
+) -> dict[str, Any]:
+    card = content.card
+    dimension = trained.towers.dimension
+    blocks = [Block("tower", 0, dimension)]
+    if content_dimension:
+        blocks.append(Block("content", dimension, dimension + content_dimension))
+    return {
+        "encoder": card.encoder,
+        "encoder_sha256": card.encoder_sha256,
+        "prompt": card.prompt,
+        "pooling": card.pooling,
+        "max_tokens": card.max_tokens,
+        "dtype": dtype,
+        "blocks": tuple(blocks),
+        "tower": trained.sha256,
+        "extra": {
+            "item_tower": trained.config.tower.item_tower,
+            "n_training_items": len(trained.item_keys),
+            "tower_epoch": trained.extra.get("epoch"),
+        },
+    }

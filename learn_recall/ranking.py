@@ -1,0 +1,86 @@
+"""Full ranking with strict ties: where the target stands among all items, as counts that metrics are made
+of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_USERS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Of each target: how many items score higher, how many others score the same, and the k best items.
+
+    n_higher, n_equal: (n,) int64. top: (n, k) int64 item rows, best first; -1 where fewer than k items are
+    allowed.
+    """
+
+    n_higher: np.ndarray
+    n_equal: np.ndarray
+    top: np.ndarray
+
+    def recall(self, k: int) -> np.ndarray:
+        """Expected hit in the first k when tied items are put in random order, (n,) float64 in [0, 1]."""
+        return np.clip(k - self.n_higher, 0, self.n_equal + 1) / (self.n_equal + 1)
+
+    def ndcg(self, k: int) -> np.ndarray:
+        """Expected ``1 / log2(1 + rank)`` of a target within the first k, ties in random order, (n,)
+        float64."""
+        gain = np.concatenate([[0.0], np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))])
+        first, last = np.minimum(self.n_higher, k), np.minimum(self.n_higher + self.n_equal + 1, k)
+        return (gain[last] - gain[first]) / (self.n_equal + 1)
+
+
+@torch.no_grad()
+def rank_targets(
+    users: Tensor, items: Tensor, targets: np.ndarray, *, exclude: np.ndarray | None = None, k: int = 10
+) -> Ranks:
+    """Rank each target among all items by dot product in float32.
+
+    Items with bitwise equal vectors get bitwise equal scores, so that they tie and are no free hits.
+
+    Args:
+        users: (n, D) float. items: (N, D) float. targets: (n,) int64 rows of ``items``.
+        exclude: (n, m) int64 rows of ``items`` that are taken out of each row's ranking (its history), -1 =
+            padding; a target among them stays in.
+        k: length of the list of best items.
+
+    Raises: ValueError for shapes that do not fit.
+    """
+    n_targets, n_items = len(targets), len(items)
+    if users.shape[0] != n_targets or users.shape[1] != items.shape[1]:
+        raise ValueError(
+            f"users: expected shape ({n_targets}, {items.shape[1]}) to fit targets and items; got "
+            f"{tuple(users.shape)}"
+        )
+    distinct, inverse = np.unique(items.cpu().numpy(), axis=0, return_inverse=True)
+    has_equal = len(distinct) < n_items
+    item_ND = torch.from_numpy(distinct).to(items) if has_equal else items
+    spread = torch.from_numpy(inverse.reshape(-1)).to(items.device)
+    higher, equal, top = [], [], []
+    for start in range(0, n_targets, _USERS_AT_ONCE):
+        part = slice(start, start + _USERS_AT_ONCE)
+        score_BN = users[part].float() @ item_ND.float().T
+        if has_equal:
+            score_BN = score_BN[:, spread]
+        target_B1 = torch.from_numpy(targets[part]).to(items.device)[:, None]
+        own_B1 = score_BN.gather(1, target_B1)
+        if exclude is not None:
+            column_BM = torch.from_numpy(exclude[part]).to(items.device)
+            column_BM = torch.where(
+                column_BM < 0, target_B1, column_BM
+            )  # padding points at the target, restored next
+            score_BN.scatter_(1, column_BM, -torch.inf)
+            score_BN.scatter_(1, target_B1, own_B1)
+        higher.append((score_BN > own_B1).sum(1))
+        equal.append((score_BN == own_B1).sum(1) - 1)
+        best = score_BN.topk(min(k, n_items), dim=1)
+        top.append(torch.where(best.values == -torch.inf, -1, best.indices))
+    if not higher:
+        return Ranks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, min(k, n_items)), np.int64))
+    return Ranks(*(torch.cat(part).cpu().numpy() for part in (higher, equal, top)))

@@ -1,0 +1,109 @@
+"""Whitening of frozen content vectors, fitted on training items and carried inside the item tower."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from learn_recall.config import WHITENINGS
+
+
+class Whitening(nn.Module):
+    """A fixed affine transform of content vectors: none, centre, or ZCA with a ridge.
+
+    Definition, with mean m, covariance ``U diag(s) U^T`` and ridge r x mean(s):
+    none: ``c x``; center: ``c (x - m)``; zca: ``c U diag((s + r mean(s))^-1/2) U^T (x - m)``.
+    The scale c makes the mean square of a training component 1, so that a linear layer sees inputs of
+    ordinary size.
+
+    All of it is buffers: nothing is trained, and a checkpoint gives a new item the identical transform.
+
+    Args:
+        content_dimension: C.
+        kind: "none", "center" or "zca".
+        ridge: in units of the mean variance; frozen text has near-singular covariance, so 0 is rarely wise.
+
+    Source: ZCA of frozen text before a recommender is WhitenRec (ICDE 2024); LEARN itself does not whiten.
+    """
+
+    def __init__(self, content_dimension: int, kind: str = "zca", ridge: float = 0.01):
+        super().__init__()
+        if kind not in WHITENINGS:
+            raise ValueError(f"kind: expected one of {', '.join(WHITENINGS)}; got {kind!r}")
+        self.kind = kind
+        self.ridge = ridge
+        self.mean: Tensor
+        self.directions: Tensor
+        self.variances: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.zeros(content_dimension))
+        self.register_buffer("directions", torch.eye(content_dimension))
+        self.register_buffer("variances", torch.ones(content_dimension))
+        self.register_buffer("scale", torch.ones(()))
+        self._matrix_CC: Tensor | None = None
+
+    def fit(self, content: np.ndarray) -> Whitening:
+        """Set the transform from content vectors (n, C), float, of the items of training interactions;
+        returns self.
+
+        Fitted in float64. Directions are ordered by falling variance and their signs fixed, so equal input
+        gives equal bits. Raises ValueError for no vectors, another width, or vectors that are not finite.
+        """
+        x_NC = np.asarray(content, dtype=np.float64)
+        if x_NC.ndim != 2 or x_NC.shape[1] != len(self.mean) or len(x_NC) == 0:
+            raise ValueError(f"content: expected shape (n >= 1, {len(self.mean)}); got {x_NC.shape}")
+        if not np.isfinite(x_NC).all():
+            raise ValueError(
+                "content: expected finite vectors; got NaN or infinity. Encode these items again."
+            )
+        mean_C = x_NC.mean(axis=0)
+        centred_NC = x_NC - mean_C
+        variance_C, direction_CC = np.linalg.eigh(centred_NC.T @ centred_NC / len(x_NC))
+        variance_C, direction_CC = np.maximum(variance_C[::-1], 0.0), direction_CC[:, ::-1]
+        largest = np.abs(direction_CC).argmax(axis=0)
+        direction_CC = direction_CC * np.where(direction_CC[largest, np.arange(len(mean_C))] < 0, -1.0, 1.0)
+        if self.kind == "none":
+            mean_square = (x_NC**2).mean()
+        elif self.kind == "center":
+            mean_square = variance_C.mean()
+        else:
+            mean_square = (variance_C / self._ridged(variance_C)).mean()
+        self.mean.copy_(torch.from_numpy(mean_C))
+        self.directions.copy_(torch.from_numpy(direction_CC.copy()))
+        self.variances.copy_(torch.from_numpy(variance_C.copy()))
+        self.scale.fill_(1.0 if mean_square <= 0 else float(mean_square**-0.5))
+        self._matrix_CC = None
+        return self
+
+    def forward(self, content: Tensor) -> Tensor:
+        """Transformed content vectors, (..., C) -> (..., C), in the buffers' dtype."""
+        x = content.to(self.mean.dtype)
+        if self.kind == "none":
+            return x * self.scale
+        if self.kind == "center":
+            return (x - self.mean) * self.scale
+        if self._matrix_CC is None or self._matrix_CC.device != x.device or self._matrix_CC.dtype != x.dtype:
+            gain_C = self._ridged(self.variances.double()) ** -0.5 * self.scale.double()
+            direction_CC = self.directions.double()
+            self._matrix_CC = ((direction_CC * gain_C) @ direction_CC.T).to(x.dtype)
+        return (x - self.mean) @ self._matrix_CC
+
+    def reduce(self, content: Tensor, dimension: int) -> Tensor:
+        """The first ``dimension`` principal coordinates, (..., C) -> (..., dimension), centred, each
+        divided by its (ridged) standard deviation when the kind is zca.
+
+        Raises: ValueError when more coordinates are asked for than there are.
+        """
+        if not 0 < dimension <= len(self.mean):
+            raise ValueError(f"dimension: expected 1..{len(self.mean)} (the content's own); got {dimension}")
+        x = (content.to(self.mean.dtype) - self.mean) @ self.directions[:, :dimension]
+        return x * self._ridged(self.variances)[:dimension] ** -0.5 if self.kind == "zca" else x
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._matrix_CC = None
+
+    def _ridged(self, variances):
+        floor = max(float(variances.mean()), 1.0 if float(variances.max()) == 0.0 else 0.0)
+        return variances + max(self.ridge, 1e-12) * floor
