@@ -29,9 +29,9 @@ class Report:
             has one class only. Such a cell is shown as a dash with its counts, never as 0.
         deltas: one dict per comparison, with exactly the keys of `DELTA_KEYS`; `delta` = model - baseline, as
             a fraction (shown in points, 1 point = 0.01); `p_adjusted` is None where nothing was adjusted.
-        about: where the numbers come from. Known keys, all optional: title, dataset, command, commit, machine,
-            versions, seeds, started, seconds, confidence, protocol, coverage, recall, examples, warnings,
-            training.
+        about: where the numbers come from. Known keys, all optional: title, dataset, command, commit,
+            machine, versions, seeds, started, seconds, confidence, protocol, coverage, recall, examples,
+            warnings, training.
 
     Raises:
         ReportError: for missing or unknown keys, a value that is no number, half an interval, two rows for
@@ -75,8 +75,8 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, PurePath):
         return str(value)
     raise ReportError(
-        f"{where}: expected strings, numbers, lists and dicts, got {type(value).__name__}; "
-        "turn it into one of these before it goes into the report"
+        f"{where}: expected strings, numbers, lists and dicts, got {type(value).__name__}. "
+        "Remedy: turn it into one of these before it goes into the report"
     )
 
 
@@ -97,8 +97,8 @@ def _checked(
         cell = tuple(clean[name] for name in names)
         if cell in seen:
             raise ReportError(
-                f"{where}: {dict(zip(names, cell, strict=True))} was given before, as {argument}[{seen[cell]}]; "
-                "pool the seeds into one row before reporting"
+                f"{where}: {dict(zip(names, cell, strict=True))} was given as {argument}[{seen[cell]}]. "
+                "Remedy: pool the seeds into one row before reporting"
             )
         seen[cell] = position
         checked.append(clean)
@@ -113,7 +113,9 @@ def _cell(value: Any, key: str, names: tuple[str, ...], where: str) -> Any:
         return value
     if key in _COUNTS:
         if not is_number or value < 0 or value != int(value):
-            raise ReportError(f"{where}[{key!r}]: expected a count (a whole number, 0 or more), got {value!r}")
+            raise ReportError(
+                f"{where}[{key!r}]: expected a count (a whole number, 0 or more), got {value!r}"
+            )
         return int(value)
     if value is not None and not is_number:
         raise ReportError(f"{where}[{key!r}]: expected a number, NaN or None, got {value!r}")
@@ -125,4 +127,4 @@ def _check_interval(row: dict[str, Any], where: str) -> None:
     if (low is None) != (high is None):
         raise ReportError(f"{where}: expected both ends of the interval or neither, got [{low}, {high}]")
     if low is not None and low > high:
-        raise ReportError(f"{where}: expected low <= high, got [{low}, {high}]; were the ends swapped?")
+        raise ReportError(f"{where}: expected low <= high, got [{low}, {high}]. Remedy: swap the ends")

@@ -8,8 +8,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from learn_rank.report_verdict import mark, outcome
+from learn_rank.report_rules import mark, outcome
 from learn_rank.report_words import (
     BASELINE,
     LEARN,
@@ -18,15 +20,15 @@ from learn_rank.report_words import (
     SHUFFLED,
     bucket_words,
     count_words,
-    model_words,
     ordered,
     ordered_buckets,
+    short_model_words,
 )
 
 STYLES = {LEARN: ("#0b5cad", "o"), RAW_TEXT: ("#b3530b", "s"), SHUFFLED: ("#6b7280", "D")}
 _SPARE = (("#7a3e9d", "^"), ("#0f766e", "v"), ("#9d174d", "P"), ("#4d5c0f", "X"))
 _INK, _FAINT = "#1f2933", "#d5dae1"
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: readable by a screen reader, in the page's own font
     "svg.hashsalt": "report",  # the same rows give the same bytes
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
@@ -34,7 +36,7 @@ _SETTINGS = {
     "axes.formatter.use_mathtext": False,
     "axes.unicode_minus": True,
     "font.family": "DejaVu Sans",
-    "font.size": 9.5,
+    "font.size": 10,
     "text.color": _INK,
     "axes.labelcolor": _INK,
     "xtick.color": _INK,
@@ -54,18 +56,18 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
 
     Returns:
         An `<svg>` element in points (1 point = 0.01), or an empty string where there is nothing to draw.
-        A full marker means that the interval excludes 0, a hollow one that it contains 0.
+        A full marker is a clear difference, a hollow one is not (see `report_rules.mark`).
     """
     own = [row for row in deltas if (row["task"], row["metric"], row["baseline"]) == (task, metric, BASELINE)]
     buckets, models = ordered_buckets(own), ordered((row["model"] for row in own), MODEL_WORDS)
     if not own:
         return ""
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5.6, 1.25 + 0.2 * len(buckets) * (len(models) + 0.7)), layout="constrained")
+        figure = Figure(figsize=(4.7, 1.25 + 0.2 * len(buckets) * (len(models) + 0.7)), layout="constrained")
         axes = figure.add_subplot()
         _draw_buckets(axes, own, buckets, models)
         axes.set_xlabel(f"difference from the baseline, points of {metric}")
-        figure.legend(loc="outside upper center", ncols=min(len(models), 3), frameon=False)
+        _legend(figure, models, linestyle="none")
         return _svg(figure, prefix)
 
 
@@ -81,11 +83,10 @@ def training_plot(training: Sequence[Mapping[str, Any]], prefix: str) -> str:
     if not points:
         return ""
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.add_subplot()
         for model in models:
             colour, shape = _style(model, models)
-            label: str | None = model_words(model)
             for seed in dict.fromkeys(row.get("seed") for row in points if str(row["model"]) == model):
                 line = [row for row in points if (str(row["model"]), row.get("seed")) == (model, seed)]
                 line.sort(key=lambda row: row["epoch"])
@@ -97,14 +98,12 @@ def training_plot(training: Sequence[Mapping[str, Any]], prefix: str) -> str:
                     markersize=3.5,
                     linewidth=1,
                     alpha=0.8,
-                    label=label,
                 )
-                label = None
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("AUC on the validation rows")
         _bare(axes)
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        _legend(figure, models, linestyle="-")
         return _svg(figure, prefix)
 
 
@@ -117,37 +116,32 @@ def _draw_buckets(
     step = len(models) + 0.7
     centres = [-step * position for position in range(len(buckets))]
     labels = []
-    drawn: set[str] = set()
     for centre, (kind, bucket) in zip(centres, buckets, strict=True):
         here = [row for row in deltas if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
         labels.append(f"{bucket_words(kind, bucket)}\n{count_words(max(row['n_rows'] for row in here))} rows")
-        for place, model in enumerate(models):
-            height = centre + (len(models) - 1) / 2 - place
-            row = next((row for row in here if row["model"] == model), None)
-            if row is None:
-                continue
-            colour, shape = _style(model, models)
-            label = None if model in drawn else model_words(model)
+        if all(outcome(row) == "missing" for row in here):
+            axes.text(0, centre, "  not defined", color=STYLES[SHUFFLED][0], va="center", fontsize="small")
+            continue
+        for row in here:
+            height = centre + (len(models) - 1) / 2 - models.index(row["model"])
+            colour, shape = _style(row["model"], models)
             if outcome(row) == "missing":
                 axes.text(0, height, "– ", color=colour, ha="right", va="center")
                 continue
-            drawn.add(model)
-            ends = [[100 * (row["delta"] - row["low"])], [100 * (row["high"] - row["delta"])]]
-            face = colour if mark(row) in ("better", "worse") else "white"
+            delta, low, high = (100 * row[key] for key in ("delta", "low", "high"))
             axes.errorbar(
-                [100 * row["delta"]],
+                [delta],
                 [height],
-                xerr=[[max(0.0, ends[0][0])], [max(0.0, ends[1][0])]],
+                xerr=[[max(0.0, delta - low)], [max(0.0, high - delta)]],
                 fmt=shape,
                 color=colour,
-                markerfacecolor=face,
-                markersize=5.5,
+                markerfacecolor=colour if mark(row) in ("better", "worse") else "white",
+                markersize=5,
                 elinewidth=1.4,
                 capsize=2.5,
-                label=label,
             )
     for above, below, first, second in zip(centres, centres[1:], buckets, buckets[1:], strict=False):
-        axes.axhline((above + below) / 2, color=_FAINT, linewidth=1.2 if first[0] != second[0] else 0.5)
+        axes.axhline((above + below) / 2, color=_FAINT, linewidth=1.4 if first[0] != second[0] else 0.5)
     axes.axvline(0, color=_INK, linewidth=1, zorder=1)
     axes.set_ylim(centres[-1] - step / 2, step / 2)
     axes.set_yticks(centres, labels)
@@ -164,6 +158,24 @@ def _style(model: str, models: Sequence[str]) -> tuple[str, str]:
         return "#111827", "."
     spare = [name for name in models if name not in STYLES and name != BASELINE]
     return _SPARE[spare.index(model) % len(_SPARE)]
+
+
+def _legend(figure: Figure, models: Sequence[str], linestyle: Any) -> None:
+    handles = []
+    for model in models:
+        colour, shape = _style(model, models)
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=colour,
+                marker=shape,
+                markersize=5,
+                linestyle=linestyle,
+                label=short_model_words(model),
+            )
+        )
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(models), 4), frameon=False)
 
 
 def _bare(axes: Axes) -> None:

@@ -1,5 +1,6 @@
 """The words and number formats of the report, the same on the page, in the plots and in the terminal."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ MODEL_WORDS = {
     RAW_TEXT: "Raw text",
     SHUFFLED: "Shuffled (control)",
 }
-TASK_WORDS = {"CTR": "clicks", "CVR": "conversions after a click", "CTCVR": "impressions that end in a conversion"}
+TASK_WORDS = {"CTR": "clicks", "CVR": "conversions after a click", "CTCVR": "conversions per impression"}
 METRIC_ORDER = ("AUC", "UAUC", "WUAUC")
 KIND_ORDER = ("all", "user", "item")
 BUCKET_ORDER = ("all", "cold-start", "long-tail", "other")
@@ -34,13 +35,18 @@ def model_words(model: str) -> str:
     return MODEL_WORDS.get(model, model)
 
 
+def short_model_words(model: str) -> str:
+    """The name of a model for a narrow column, without its remark in brackets."""
+    return MODEL_WORDS[model].partition(" (")[0] if model in MODEL_WORDS else model
+
+
 def task_words(task: str) -> str:
     """`CTR` -> `clicks (CTR)`; an unknown task is shown as it is."""
     return f"{TASK_WORDS[task]} ({task})" if task in TASK_WORDS else task
 
 
 def bucket_words(bucket_kind: str, bucket: str) -> str:
-    """`("user", "cold-start")` -> `cold-start users`; all rows are `everyone, everything`."""
+    """`("user", "cold-start")` -> `cold-start users`; `("all", "all")` -> `all rows`."""
     if bucket_kind == "all":
         return "all rows" if bucket == "all" else bucket
     return f"{bucket} {bucket_kind}s"
@@ -48,8 +54,10 @@ def bucket_words(bucket_kind: str, bucket: str) -> str:
 
 def ordered(values: Iterable[str], known: Iterable[str]) -> list[str]:
     """The distinct values, the known ones first in their order, then the others in order of appearance."""
-    distinct, known = list(dict.fromkeys(values)), list(known)
-    return [value for value in known if value in distinct] + [value for value in distinct if value not in known]
+    distinct, first = list(dict.fromkeys(values)), list(dict.fromkeys(known))
+    return [value for value in first if value in distinct] + [
+        value for value in distinct if value not in first
+    ]
 
 
 def ordered_buckets(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -81,6 +89,11 @@ def interval_words(low: float | None, high: float | None, in_points: bool) -> st
         return ""
     say = points_words if in_points else value_words
     return f"[{say(low)}, {say(high)}]"
+
+
+def unbroken(text: str) -> str:
+    """The text with non-breaking spaces inside `+2.08 [+1.73, +2.43]`, for a page that wraps its lines."""
+    return re.sub(r"(\S+ )?\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 def count_words(count: int) -> str:

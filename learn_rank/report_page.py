@@ -1,0 +1,192 @@
+"""The page of the report: plain rows in, one self-contained HTML text out."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from learn_rank import report_words as words
+from learn_rank.report_data import Report
+from learn_rank.report_plots import forest_plot, training_plot
+from learn_rank.report_rules import find, headline_metric, mark
+from learn_rank.report_verdict import TASK_ORDER, Verdict, judge
+
+TEMPLATES = Path(__file__).with_name("templates")
+_NAMES = ("task", "metric", "bucket_kind", "bucket")
+
+
+def report_html(report: Report) -> str:
+    """Renders the page: style, script and plots are inside, every given text is escaped, nothing is fetched.
+
+    A content security policy in its head forbids every request and every script but the page's own, so that
+    a title which slipped through the escaping could still do nothing.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["words"] = words
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("report.html.j2").render(
+        **page_content(report),
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_digest=digest,
+    )
+
+
+def page_content(report: Report) -> dict[str, Any]:
+    """Everything that the template shows, in the order of the page."""
+    rows, deltas, about = report.rows, report.deltas, report.about
+    verdict = judge(deltas)
+    tasks = words.ordered((row["task"] for row in (*rows, *deltas)), TASK_ORDER)
+    seeds = about.get("seeds") or []
+    return {
+        "about": about,
+        "verdict": verdict,
+        "seeds": seeds,
+        "interval_name": interval_name(about),
+        "notices": [*(about.get("warnings") or []), *notices(report)],
+        "cards": [card(report, verdict, task) for task in tasks],
+        "tasks": tasks,
+        "matrix": matrix(deltas, tasks),
+        "plots": [task_plots(deltas, task) for task in tasks],
+        "tables": [value_table(rows, task) for task in tasks],
+        "coverage": about.get("coverage") or [],
+        "recall": recall_table(about.get("recall") or []),
+        "examples": about.get("examples") or [],
+        "example_columns": list(dict.fromkeys(key for row in about.get("examples") or [] for key in row)),
+        "training_svg": Markup(training_plot(about.get("training") or [], "training")),
+        "provenance": provenance(about),
+    }
+
+
+def interval_name(about: Mapping[str, Any]) -> str:
+    """`95 % interval` where the confidence is stated, else `interval`."""
+    confidence = about.get("confidence")
+    return f"{100 * confidence:g} % interval" if confidence is not None else "interval"
+
+
+def notices(report: Report) -> list[str]:
+    """What a reader must know although nobody wrote it: unlike test rows, a single seed."""
+    found = []
+    rows_of: dict[tuple[str, ...], set[int]] = {}
+    for row in report.rows:
+        rows_of.setdefault(tuple(row[name] for name in _NAMES), set()).add(row["n_rows"])
+    unlike = [names for names, counts in rows_of.items() if len(counts) > 1]
+    if unlike:
+        example = ", ".join(unlike[0])
+        found.append(
+            f"The models were not judged on the same rows: their row counts differ in {len(unlike)} places "
+            f"(first: {example}). Differences there compare unlike things."
+        )
+    if len(report.about.get("seeds") or []) == 1:
+        found.append("One seed only: the intervals do not contain the chance of training.")
+    return found
+
+
+def card(report: Report, verdict: Verdict, task: str) -> dict[str, Any]:
+    """The headline of one task: both values, their difference, and the other metrics beside it."""
+    judged = next((item for item in verdict.tasks if item.task == task), None)
+    metric = judged.metric if judged else headline_metric(report.deltas, task)
+    whole = {"task": task, "bucket_kind": "all", "bucket": "all"}
+    learn = {"model": words.LEARN, "baseline": words.BASELINE, **whole}
+    metrics = words.ordered((row["metric"] for row in report.deltas), words.METRIC_ORDER)
+    others = [(name, find(report.deltas, metric=name, **learn)) for name in metrics if name != metric]
+    delta = judged.delta if judged else None
+    return {
+        "task": task,
+        "metric": metric,
+        "delta": delta,
+        "mark": mark(delta),
+        "before": find(report.rows, model=words.BASELINE, metric=metric, **whole),
+        "after": find(report.rows, model=words.LEARN, metric=metric, **whole),
+        "others": [(name, row, mark(row)) for name, row in others if row is not None],
+    }
+
+
+def matrix(deltas: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[dict[str, Any]]:
+    """For whom: one row per bucket, one cell per task, LEARN against the baseline in the headline metric."""
+    own = [row for row in deltas if (row["model"], row["baseline"]) == (words.LEARN, words.BASELINE)]
+    found = []
+    for kind, bucket in words.ordered_buckets(own):
+        cells = []
+        for task in tasks:
+            names = {"task": task, "metric": headline_metric(deltas, task)}
+            row = find(own, bucket_kind=kind, bucket=bucket, **names)
+            cells.append({"row": row, "mark": mark(row)})
+        found.append({"name": words.bucket_words(kind, bucket), "kind": kind, "cells": cells})
+    return found
+
+
+def task_plots(deltas: Sequence[Mapping[str, Any]], task: str) -> dict[str, Any]:
+    """The forest plot of a task in its headline metric, and those in the other metrics."""
+    first = headline_metric(deltas, task)
+    metrics = words.ordered(
+        (row["metric"] for row in deltas if row["task"] == task), (first, *words.METRIC_ORDER)
+    )
+    prefix = "".join(letter for letter in task if letter.isalnum() and letter.isascii())
+    drawn = [
+        {"metric": metric, "svg": Markup(forest_plot(deltas, task, metric, f"plot-{prefix}-{position}"))}
+        for position, metric in enumerate(metrics)
+    ]
+    drawn = [plot for plot in drawn if plot["svg"]]
+    return {"task": task, "first": drawn[:1], "others": drawn[1:]}
+
+
+def value_table(rows: Sequence[Mapping[str, Any]], task: str) -> dict[str, Any]:
+    """Every value of a task: one line per bucket and metric, one cell per model, with the counts."""
+    own = [row for row in rows if row["task"] == task]
+    models = words.ordered((row["model"] for row in own), words.MODEL_WORDS)
+    metrics = words.ordered((row["metric"] for row in own), words.METRIC_ORDER)
+    lines = []
+    for kind, bucket in words.ordered_buckets(own):
+        for metric in metrics:
+            names = {"metric": metric, "bucket_kind": kind, "bucket": bucket}
+            cells = [find(own, model=model, **names) for model in models]
+            counted = next((cell for cell in cells if cell is not None), None)
+            if counted is not None:
+                lines.append(
+                    {
+                        "bucket": words.bucket_words(kind, bucket),
+                        "kind": kind,
+                        "metric": metric,
+                        "cells": cells,
+                        "counts": [counted["n_rows"], counted["n_users"], counted["n_skipped_users"]],
+                    }
+                )
+    return {"task": task, "models": models, "metrics": metrics, "lines": lines}
+
+
+def recall_table(recall: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Models by metrics, of the retrieval with the vectors alone."""
+    models = words.ordered((str(row["model"]) for row in recall), words.MODEL_WORDS)
+    metrics = list(dict.fromkeys(str(row["metric"]) for row in recall))
+    cells = {(str(row["model"]), str(row["metric"])): row["value"] for row in recall}
+    return {
+        "metrics": metrics,
+        "lines": [(model, [cells.get((model, metric)) for metric in metrics]) for model in models],
+    }
+
+
+def provenance(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where the numbers come from, as (name, text) pairs."""
+    found = [
+        ("command", about.get("command")),
+        ("commit", about.get("commit")),
+        ("machine", about.get("machine")),
+        ("dataset", about.get("dataset")),
+        ("seeds", ", ".join(str(seed) for seed in about.get("seeds") or [])),
+        ("started", about.get("started")),
+        ("took", words.duration_words(about["seconds"]) if about.get("seconds") is not None else None),
+        *(about.get("versions") or {}).items(),
+    ]
+    return [(name, str(text)) for name, text in found if text not in (None, "")]

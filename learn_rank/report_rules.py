@@ -1,0 +1,87 @@
+"""The rules by which a difference is read: anyone can recompute them from report.json."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from learn_rank.report_words import BASELINE, HEADLINE_METRICS, LEARN, SHUFFLED, SIGNIFICANT
+
+Delta = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TaskVerdict:
+    """What the run says of one task: the outcome over all rows, and the buckets that gain or lose."""
+
+    task: str
+    metric: str
+    outcome: str  # better | worse | none | missing
+    delta: Delta | None
+    gains: tuple[Delta, ...]
+    losses: tuple[Delta, ...]
+    n_buckets: int  # with a defined difference
+    doubtful: tuple[Delta, ...]  # buckets where the shuffled control gains too, so no gain is claimed
+
+
+def outcome(delta: Delta | None) -> str:
+    """Reads one difference by its interval alone: `better`, `worse`, `none` or `missing`.
+
+    Definition: better if low > 0, worse if high < 0, none if the interval contains 0, missing if the
+    difference or its interval is undefined.
+    """
+    if delta is None or delta["delta"] is None or delta["low"] is None or delta["high"] is None:
+        return "missing"
+    if delta["low"] > 0:
+        return "better"
+    return "worse" if delta["high"] < 0 else "none"
+
+
+def mark(delta: Delta | None) -> str:
+    """The key of `report_words.MARKS` for one difference.
+
+    Definition: its outcome, prefixed by `hint-` where the interval excludes 0 but the adjusted p is .05 or
+    more: a table of buckets makes many comparisons, and some intervals exclude 0 by chance.
+    """
+    result = outcome(delta)
+    if delta is None or result not in ("better", "worse"):
+        return result
+    adjusted = delta["p_adjusted"]
+    return result if adjusted is None or adjusted < SIGNIFICANT else f"hint-{result}"
+
+
+def find(deltas: Iterable[Delta], **wanted: str) -> Delta | None:
+    """The one difference whose names equal the wanted ones, or None."""
+    return next(
+        (delta for delta in deltas if all(delta[key] == value for key, value in wanted.items())), None
+    )
+
+
+def headline_metric(deltas: Iterable[Delta], task: str) -> str:
+    """The metric that decides a task: UAUC, or AUC and then WUAUC where it is undefined over all rows."""
+    own = [row for row in deltas if (row["model"], row["baseline"], row["task"]) == (LEARN, BASELINE, task)]
+    for metric in HEADLINE_METRICS:
+        if outcome(find(own, metric=metric, bucket_kind="all", bucket="all")) != "missing":
+            return metric
+    return HEADLINE_METRICS[0]
+
+
+def judge_task(deltas: Sequence[Delta], task: str) -> TaskVerdict:
+    """Reads the differences LEARN - baseline of one task, in its headline metric."""
+    metric = headline_metric(deltas, task)
+    own = [row for row in deltas if (row["task"], row["metric"]) == (task, metric)]
+    learn = [row for row in own if (row["model"], row["baseline"]) == (LEARN, BASELINE)]
+    whole = find(learn, bucket_kind="all", bucket="all")
+    buckets = [row for row in learn if row["bucket_kind"] != "all"]
+    control = [row for row in own if (row["model"], row["baseline"]) == (SHUFFLED, BASELINE)]
+    lifted = {(row["bucket_kind"], row["bucket"]) for row in control if mark(row) == "better"}
+    doubtful = tuple(row for row in buckets if (row["bucket_kind"], row["bucket"]) in lifted)
+    gains = tuple(row for row in buckets if mark(row) == "better" and row not in doubtful)
+    losses = tuple(row for row in buckets if mark(row) == "worse")
+    n_buckets = sum(outcome(row) != "missing" for row in buckets)
+    return TaskVerdict(task, metric, outcome(whole), whole, gains, losses, n_buckets, doubtful)
+
+
+def versus_baseline(deltas: Sequence[Delta], model: str, task: TaskVerdict) -> Delta | None:
+    """The difference model - baseline over all rows, in the headline metric of the task."""
+    names = {"task": task.task, "metric": task.metric, "bucket_kind": "all", "bucket": "all"}
+    return find(deltas, model=model, baseline=BASELINE, **names)
