@@ -1,0 +1,188 @@
+"""Prediction tables -> the rows of the report: CTR, CVR and CTCVR, each by AUC, UAUC, WUAUC and bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from learn_rank.buckets import BUCKETS
+from learn_rank.judge import AUC_METRICS, DeltaRow, Partition, ResultRow, adjust, judge
+from learn_rank.metrics import Metric
+from learn_rank.rows import Rows, as_labels
+from learn_rank.uncertainty import Uncertainty
+from learn_rank.user_codes import as_users
+from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, USER_ID
+
+BUCKET_COLUMNS = {"user": "user_bucket", "item": "item_bucket"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question put to the rows of a prediction table.
+
+    Attributes:
+        name: as in the report.
+        score: the column with the predicted probability.
+        is_on_clicked: judged on clicked rows only; otherwise on the entire space.
+        is_conversion: the label is the conversion (0 where there was no click); otherwise the click.
+    """
+
+    name: str
+    score: str
+    is_on_clicked: bool
+    is_conversion: bool
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("CTR", "pctr", is_on_clicked=False, is_conversion=False),
+        Task("CVR", "pcvr", is_on_clicked=True, is_conversion=True),
+        Task("CTCVR", "pctcvr", is_on_clicked=False, is_conversion=True),
+    )
+}
+
+
+def evaluate_predictions(
+    predictions: pd.DataFrame,
+    model: str,
+    tasks: Sequence[str] = tuple(TASKS),
+    *,
+    metrics: Sequence[Metric] = AUC_METRICS,
+    uncertainty: Uncertainty | None = None,
+) -> list[ResultRow]:
+    """Result rows of one model from one training seed.
+
+    Args:
+        predictions: user_id, item_id, click, conversion (empty allowed where click is 0), the tasks' score
+            columns, user_bucket, item_bucket.
+        model: the name to put in the rows.
+        tasks: "CTR" (pctr against click, all rows), "CVR" (pcvr against conversion, clicked rows only),
+            "CTCVR" (pctcvr against click and conversion, all rows).
+        metrics: what to compute.
+        uncertainty: where the intervals come from; default `ClosedForm()`, users as the unit.
+
+    Returns:
+        One row per task, bucket (all, then cold-start, long-tail, other of users and of items) and metric.
+
+    Raises:
+        ValueError: a missing column, a conversion without click, a click of unknown outcome, NaN scores, ..
+    """
+    rows, _ = evaluate_arms({model: [predictions]}, model, tasks, metrics=metrics, uncertainty=uncertainty)
+    return rows
+
+
+def evaluate_arms(
+    predictions: Mapping[str, Sequence[pd.DataFrame]],
+    baseline: str = "baseline",
+    tasks: Sequence[str] = tuple(TASKS),
+    *,
+    metrics: Sequence[Metric] = AUC_METRICS,
+    uncertainty: Uncertainty | None = None,
+    family: Sequence[str] = ("task", "metric"),
+) -> tuple[list[ResultRow], list[DeltaRow]]:
+    """Result rows of several arms and their paired differences to the baseline.
+
+    Args:
+        predictions: arm -> one table per training seed; all with the same rows in the same order.
+        baseline: the arm that the others are compared with.
+        tasks: as in `evaluate_predictions`.
+        metrics: what to compute.
+        uncertainty: default `ClosedForm()`: value = mean over seeds, interval over users and seeds.
+        family: what Holm's adjustment holds fixed, see `learn_rank.judge.adjust`.
+
+    Returns:
+        (result rows, difference rows).
+
+    Raises:
+        ValueError: as in `evaluate_predictions`; an arm with other rows than the baseline; no such baseline.
+    """
+    if baseline not in predictions:
+        raise ValueError(f"baseline: expected one of {sorted(predictions)}, got {baseline!r}")
+    unknown = sorted(set(tasks) - set(TASKS))
+    if unknown:
+        raise ValueError(f"tasks: expected some of {list(TASKS)}, got {unknown}")
+    wanted = [TASKS[task] for task in tasks]
+    for arm, tables in predictions.items():
+        if len(tables) == 0:
+            raise ValueError(f"predictions: expected a table per seed for {arm!r}, got none")
+        for seed, table in enumerate(tables):
+            _check_columns(table, wanted, f"{arm!r}, seed {seed}")
+    common = predictions[baseline][0]
+    for arm, tables in predictions.items():
+        for seed, table in enumerate(tables):
+            _check_same_rows(table, common, f"{arm!r}, seed {seed}", baseline)
+    clicked, converted = _labels(common)
+    users = as_users(common[USER_ID], len(common))
+    results: list[ResultRow] = []
+    deltas: list[DeltaRow] = []
+    for task in wanted:
+        chosen = np.flatnonzero(clicked) if task.is_on_clicked else np.arange(len(common))
+        label = converted if task.is_conversion else clicked
+        rows = Rows(label, users, columns={CLICK: clicked.astype(np.float64)}).take(chosen)
+        partitions = [
+            Partition(kind, common[column].iloc[chosen], BUCKETS) for kind, column in BUCKET_COLUMNS.items()
+        ]
+        scores = {
+            arm: [table[task.score].to_numpy()[chosen] for table in tables]
+            for arm, tables in predictions.items()
+        }
+        found, differences = judge(
+            rows,
+            scores,
+            partitions,
+            task=task.name,
+            metrics=metrics,
+            baseline=baseline,
+            uncertainty=uncertainty,
+        )
+        results += found
+        deltas += differences
+    return results, adjust(deltas, family)
+
+
+def _labels(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Clicks and conversions as 0/1; a conversion is 0 where there was no click."""
+    clicked = as_labels(table[CLICK], CLICK)
+    raw = pd.to_numeric(table[CONVERSION]).to_numpy(np.float64, na_value=np.nan)
+    without_click = (clicked == 0) & (raw > 0)
+    if without_click.any():
+        raise ValueError(
+            f"{CONVERSION}: expected none without a click, got {int(without_click.sum())}, first in row "
+            f"{int(np.flatnonzero(without_click)[0])}. Remedy: leave it empty where click is 0"
+        )
+    unknown = (clicked == 1) & np.isnan(raw)
+    if unknown.any():
+        raise ValueError(
+            f"{CONVERSION}: expected 0 or 1 on every clicked row, got {int(unknown.sum())} empty, first in "
+            f"row {int(np.flatnonzero(unknown)[0])}. Remedy: drop clicks whose outcome is not known yet"
+        )
+    return clicked, as_labels(np.where(clicked == 1, raw, 0.0), CONVERSION)
+
+
+def _check_columns(table: pd.DataFrame, tasks: Sequence[Task], where: str) -> None:
+    needed = [USER_ID, ITEM_ID, CLICK, CONVERSION, *BUCKET_COLUMNS.values(), *(task.score for task in tasks)]
+    missing = [column for column in needed if column not in table.columns]
+    if missing:
+        raise ValueError(f"predictions of {where}: expected the columns {needed}, got none named {missing}")
+
+
+def _check_same_rows(table: pd.DataFrame, common: pd.DataFrame, where: str, baseline: str) -> None:
+    remedy = "Remedy: score the same table in the same order in every arm and seed"
+    if len(table) != len(common):
+        raise ValueError(
+            f"predictions of {where}: expected the {len(common)} rows of {baseline!r}, got {len(table)}. "
+            + remedy
+        )
+    for column in (USER_ID, ITEM_ID, CLICK, CONVERSION, *BUCKET_COLUMNS.values()):
+        here, there = table[column].to_numpy(), common[column].to_numpy()
+        is_other = np.asarray((here != there) & ~(pd.isna(here) & pd.isna(there)))
+        if is_other.any():
+            row = int(np.flatnonzero(is_other)[0])
+            raise ValueError(
+                f"predictions of {where}: expected {column} as in {baseline!r}, got {here[row]!r} instead of "
+                f"{there[row]!r} in row {row} and {int(is_other.sum()) - 1} more. {remedy}"
+            )

@@ -1,0 +1,200 @@
+"""Models x metrics x buckets on the same rows -> result rows, and paired differences to a baseline."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast
+
+import numpy as np
+
+from learn_rank.buckets import bucket_codes
+from learn_rank.metrics import AUC, UAUC, WUAUC, Metric
+from learn_rank.rows import Rows, as_scores
+from learn_rank.uncertainty import ClosedForm, Uncertainty, holm
+
+ALL = "all"
+AUC_METRICS = (AUC(), UAUC(), WUAUC())
+
+
+class ResultRow(TypedDict):
+    """One number with its interval and counts; value, low and high are None where undefined."""
+
+    model: str
+    task: str
+    metric: str
+    bucket_kind: str
+    bucket: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n_rows: int
+    n_users: int
+    n_skipped_users: int
+
+
+class DeltaRow(TypedDict):
+    """model - baseline on the same rows; p_adjusted is Holm's over the declared family."""
+
+    model: str
+    baseline: str
+    task: str
+    metric: str
+    bucket_kind: str
+    bucket: str
+    delta: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_adjusted: float | None
+    n_rows: int
+    n_users: int
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """One way of splitting rows into buckets.
+
+    Attributes:
+        kind: "user", "item", or the name of a column.
+        buckets: (N,) bucket name of each row.
+        names: the buckets to report, in order, empty ones included; None: those that occur.
+    """
+
+    kind: str
+    buckets: Any
+    names: Sequence[str] | None = None
+
+
+def judge(
+    rows: Rows,
+    scores: Mapping[str, Sequence[Any]],
+    partitions: Sequence[Partition] = (),
+    *,
+    task: str,
+    metrics: Sequence[Metric] = AUC_METRICS,
+    baseline: str | None = None,
+    uncertainty: Uncertainty | None = None,
+) -> tuple[list[ResultRow], list[DeltaRow]]:
+    """Judges every model in every bucket, pairs of rows taken within the bucket.
+
+    Args:
+        rows: what all models were asked, with users.
+        scores: model -> list of (N,) score columns, one per training seed.
+        partitions: the buckets besides "all".
+        task: the name to put in the rows.
+        metrics: what to compute.
+        baseline: the model that the others are compared with; None: no differences.
+        uncertainty: where the intervals come from; default `ClosedForm()`.
+
+    Returns:
+        Result rows for each bucket, metric and model, and difference rows with p_adjusted still empty.
+
+    Raises:
+        ValueError: an unknown baseline, no score column, or scores that `rows.as_scores` refuses.
+    """
+    if baseline is not None and baseline not in scores:
+        raise ValueError(f"baseline: expected one of {sorted(scores)}, got {baseline!r}")
+    for model, columns in scores.items():
+        if len(columns) == 0:
+            raise ValueError(f"scores: expected at least one column for {model!r}, got none")
+    how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
+    results: list[ResultRow] = []
+    deltas: list[DeltaRow] = []
+    checked = {
+        model: [as_scores(column, len(rows), model) for column in columns]
+        for model, columns in scores.items()
+    }
+    for kind, bucket, chosen in _cells(partitions, len(rows)):
+        cell = rows if chosen is None else rows.take(chosen)
+        evidence = {
+            model: [
+                how.evidence(metrics, cell, column if chosen is None else column[chosen])
+                for column in columns
+            ]
+            for model, columns in checked.items()
+        }
+        for at, metric in enumerate(metrics):
+            place = {"task": task, "metric": str(metric), "bucket_kind": kind, "bucket": bucket}
+            by_model = {model: [seed[at] for seed in seeds] for model, seeds in evidence.items()}
+            results += [_result_row(how, model, place, seeds) for model, seeds in by_model.items()]
+            if baseline is not None:
+                deltas += [
+                    _delta_row(how, (model, baseline), place, (seeds, by_model[baseline]))
+                    for model, seeds in by_model.items()
+                    if model != baseline
+                ]
+    return results, deltas
+
+
+def adjust(deltas: Sequence[DeltaRow], family: Sequence[str] = ("task", "metric")) -> list[DeltaRow]:
+    """Fills p_adjusted by Holm over families of difference rows.
+
+    Args:
+        deltas: the rows.
+        family: rows that agree in these keys are one family. The default asks one question per task and
+            metric, "does any model move it in any bucket?"; () makes all rows one family.
+    """
+    members = defaultdict(list)
+    for at, row in enumerate(deltas):
+        members[tuple(row[key] for key in family)].append(at)  # type: ignore[literal-required]
+    filled = [row.copy() for row in deltas]
+    for positions in members.values():
+        p = [math.nan if deltas[at]["p"] is None else deltas[at]["p"] for at in positions]
+        for at, adjusted in zip(positions, holm(p), strict=True):
+            filled[at]["p_adjusted"] = defined(adjusted)
+    return filled
+
+
+def defined(value: float) -> float | None:
+    """The number, or None for NaN."""
+    return None if math.isnan(value) else float(value)
+
+
+def _cells(partitions: Sequence[Partition], n_rows: int) -> Iterator[tuple[str, str, np.ndarray | None]]:
+    """(kind, bucket, row positions or None for all rows)."""
+    yield ALL, ALL, None
+    for partition in partitions:
+        code, names = bucket_codes(partition.buckets, n_rows, partition.names)
+        for at, name in enumerate(names):
+            yield partition.kind, name, np.flatnonzero(code == at)
+
+
+def _result_row(how: Uncertainty, model: str, place: dict[str, str], seeds: Sequence[Any]) -> ResultRow:
+    found, counts = how.interval(seeds), seeds[0].counts
+    row = {
+        "model": model,
+        **place,
+        "value": defined(found.value),
+        "low": defined(found.low),
+        "high": defined(found.high),
+        "n_rows": counts.n_rows,
+        "n_users": counts.n_users,
+        "n_skipped_users": counts.n_skipped_users,
+    }
+    return cast(ResultRow, row)
+
+
+def _delta_row(
+    how: Uncertainty,
+    names: tuple[str, str],
+    place: dict[str, str],
+    evidence: tuple[Sequence[Any], Sequence[Any]],
+) -> DeltaRow:
+    """`names` and `evidence`: the model's, then the baseline's."""
+    found, counts = how.delta(*evidence), evidence[0][0].counts
+    row = {
+        "model": names[0],
+        "baseline": names[1],
+        **place,
+        "delta": defined(found.delta),
+        "low": defined(found.low),
+        "high": defined(found.high),
+        "p": defined(found.p),
+        "p_adjusted": None,
+        "n_rows": counts.n_rows,
+        "n_users": counts.n_users,
+    }
+    return cast(DeltaRow, row)
