@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from learn_recall.errors import StoreError
 
 FORMAT_VERSION = 1
@@ -79,6 +81,11 @@ class IdentityCard:
         for name, allowed in (("kind", KINDS), ("pooling", POOLINGS), ("dtype", DTYPES)):
             if getattr(self, name) not in allowed:
                 raise _wrong(name, f"one of {allowed}", repr(getattr(self, name)), "correct the argument")
+        for name in ("encoder", "encoder_sha256", "prompt"):
+            if not isinstance(getattr(self, name), str):
+                raise _wrong(name, "text", repr(getattr(self, name)), "correct the argument")
+        if not isinstance(self.files, dict) or not isinstance(self.extra, dict):
+            raise _wrong("files and extra", "objects", f"{self.files!r} and {self.extra!r}", "correct them")
         for name, least in (("dimension", 1), ("n_ids", 1), ("n_present", 0), ("max_tokens", 1)):
             value = getattr(self, name)
             if type(value) is not int or value < least:
@@ -140,7 +147,8 @@ class IdentityCard:
 
 def check_unix_seconds(name: str, value: float) -> None:
     """Raise `StoreError` unless `value` is finite and can be unix seconds (milliseconds are too large)."""
-    if isinstance(value, bool) or not math.isfinite(value) or abs(value) > 1e11:
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or abs(value) > 1e11:
         raise StoreError.of(
             name,
             expected="unix seconds",
@@ -150,13 +158,10 @@ def check_unix_seconds(name: str, value: float) -> None:
 
 
 def _check_blocks(blocks: tuple[Block, ...], dimension: int) -> None:
-    edge = 0
-    for block in blocks:
-        if block.start != edge or block.stop <= block.start:
-            break
-        edge = block.stop
-    names = {block.name for block in blocks}
-    if edge != dimension or len(names) != len(blocks) or edge != blocks[-1].stop:
+    edges = [edge for block in blocks for edge in (block.start, block.stop)]
+    is_whole = all(type(edge) is int for edge in edges) and edges[:1] == [0] and edges[-1:] == [dimension]
+    is_in_order = is_whole and edges[1:-1:2] == edges[2::2] and all(each.start < each.stop for each in blocks)
+    if not is_in_order or len({block.name for block in blocks}) != len(blocks):
         raise _wrong(
             "blocks", f"slices with distinct names that cover 0..{dimension} in order", blocks, "correct them"
         )

@@ -30,7 +30,8 @@ def as_id_array(ids: Any, *, name: str = "ids") -> np.ndarray:
         >>> as_id_array(["007", "a"])
         array(['007', 'a'], dtype=object)
     """
-    array = np.asarray(ids)
+    # a list goes in as it is, because numpy would make [1, "1"] two equal strings and [1, True] two integers
+    array = np.asarray(ids, dtype=object) if isinstance(ids, list | tuple) else np.asarray(ids)
     if array.ndim != 1:
         raise StoreError.of(
             name, expected="one dimension", got=f"shape {array.shape}", remedy="pass one id per row"

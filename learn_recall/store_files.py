@@ -14,6 +14,7 @@ from learn_recall.errors import StoreError
 from learn_recall.ids import as_id_array
 
 CARD, IDS, VECTORS, PRESENT = "card.json", "ids.parquet", "vectors.npy", "present.npy"
+DATA = (IDS, VECTORS, PRESENT)  # all but the card, which holds the sha256 of each
 _ROWS_AT_ONCE = 1 << 16
 
 
@@ -54,38 +55,48 @@ def read_array(path: Path, *, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return array
 
 
-def write_vectors(path: Path, chunks: Iterable[Any], *, present: np.ndarray, dtype: str) -> int:
+def write_vectors(
+    path: Path, chunks: Iterable[Any], *, present: np.ndarray, dtype: str, dimension: int | None = None
+) -> int:
     """Write chunks of vectors one after the other into an npy file; absent rows become zeros.
 
     Bytes are written and not mapped, because a full disk must be an error and not a signal.
 
+    Args:
+        path: The file to make.
+        chunks: One array (N, D), or arrays (n, D) that make up N rows.
+        present: (N,) bool, False where the row is to be ignored.
+        dtype: "float16" or "float32".
+        dimension: D where it is known before; None takes it from the first chunk.
+
     Returns:
-        D, the dimension.
+        D.
 
     Raises:
         StoreError: Wrong shapes or counts, NaN or infinity or only zeros in a present row, too large for
             fp16, or no room on the disk.
     """
-    n_ids, row, dimension = len(present), 0, 0
+    n_ids, row = len(present), 0
     with open(path, "wb") as file:
         for chunk in _pieces(chunks):
-            if dimension == 0:
+            if dimension is None:
                 dimension = chunk.shape[1]
-                _check_room(path.parent, n_ids * dimension * np.dtype(dtype).itemsize + n_ids)
-                header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (n_ids, dimension)}
-                np.lib.format.write_array_header_1_0(file, header)
             if chunk.shape[1] != dimension:
                 raise StoreError.of(
                     f"vectors from row {row}",
-                    expected=f"dimension {dimension} as in the rows before",
+                    expected=f"dimension {dimension} as in the blocks or the rows before",
                     got=chunk.shape[1],
                     remedy="make all vectors with the same model",
                 )
+            if row == 0:
+                _check_room(path.parent, n_ids * dimension * np.dtype(dtype).itemsize + n_ids)
+                header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (n_ids, dimension)}
+                np.lib.format.write_array_header_1_0(file, header)
             if row + len(chunk) > n_ids:
                 raise _wrong_count(n_ids, f"at least {row + len(chunk)}")
             _stored(chunk, present[row : row + len(chunk)], row, dtype).tofile(file)
             row += len(chunk)
-    if row != n_ids:
+    if row != n_ids or dimension is None:
         raise _wrong_count(n_ids, row)
     return dimension
 
@@ -163,6 +174,7 @@ def _check_room(folder: Path, n_bytes: int) -> None:
 
 __all__ = [
     "CARD",
+    "DATA",
     "IDS",
     "PRESENT",
     "VECTORS",
