@@ -67,7 +67,7 @@ def dense_all_action_loss(
     )
     has_target = torch.ones_like(target_ids, dtype=torch.bool) if has_target is None else has_target
 
-    logit_BJM = (user.flatten(0, 1) @ target.flatten(0, 1).T / temperature).view(n_users, n_positions, -1)
+    logit_BJM = ((user / temperature).flatten(0, 1) @ target.flatten(0, 1).T).view(n_users, n_positions, -1)
     is_negative_BBK = has_target[None] & ~torch.eye(n_users, dtype=torch.bool, device=user.device)[:, :, None]
     if mask_equal_ids:
         is_negative_BBK = is_negative_BBK & ~_is_own_id(target_ids, has_target)
@@ -118,14 +118,16 @@ def sampled_softmax_loss(
     """
     if len(user) == 0:
         return user.sum() * 0.0
-    positive_logit_P = (user * positive).sum(-1) / temperature
-    logit_PM = user @ candidate.T / temperature - candidate_log_expected
+    scaled_PD = user / temperature
+    positive_logit_P = (scaled_PD * positive).sum(-1)
+    shift_M = -candidate_log_expected.to(user.dtype)
+    if candidate_bias is not None:
+        shift_M = shift_M + candidate_bias
     if positive_bias is not None:
         positive_logit_P = positive_logit_P + positive_bias
-    if candidate_bias is not None:
-        logit_PM = logit_PM + candidate_bias
+    logit_PM = torch.addmm(shift_M, scaled_PD, candidate.T)
     is_same_PM = positive_ids[:, None] == candidate_ids[None]
-    log_rest_P = logit_PM.masked_fill(is_same_PM, torch.finfo(user.dtype).min / 4).logsumexp(dim=-1)
+    log_rest_P = logit_PM.masked_fill_(is_same_PM, torch.finfo(user.dtype).min / 4).logsumexp(dim=-1)
     return F.softplus(log_rest_P - positive_logit_P).mean()
 
 
