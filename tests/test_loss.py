@@ -154,7 +154,7 @@ def test_sampled_softmax_equals_nested_loops_with_gradients(seed):
         temperature=0.3,
     )
     slow = reference.sampled_softmax(
-        user, positive, positive_ids, candidate, candidate_ids, log_expected, 0.3
+        user, positive, positive_ids, candidate, candidate_ids, log_expected=log_expected, temperature=0.3
     )
     torch.testing.assert_close(fast, slow, rtol=1e-12, atol=1e-12)
     for one, other in zip(
