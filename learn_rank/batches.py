@@ -135,12 +135,9 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
         dataset: with contexts for every row.
         history_length: most recent items of a context that are kept for the similarity features.
     """
-    statistics = HostStatistics(dataset.train, is_sampled=bool(dataset.protocol.get("negatives a request")))
-    parts = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
-    known = {
-        name: statistics.for_training() if name == "train" else statistics.for_later(part)
-        for name, part in parts.items()
-    }
+    parts = dataset.parts
+    statistics = HostStatistics(parts, is_sampled=dataset.is_sampled)
+    known = statistics.features()
     wanted = [name for name in (*dataset.dense, *dataset.categorical) if name in dataset.items]
     by_item = dataset.items.set_index(ITEM_ID)[wanted]
     joined = {
@@ -177,7 +174,7 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
             lists=lists[name],
             dense=((dense[name] - mean) / std).astype(np.float32),
             click=part[CLICK].to_numpy(np.float32),
-            conversion=part[CONVERSION].to_numpy(np.float32),
+            conversion=_conversions(part),
             user_key=id_keys(part[CONTEXT_ID].to_numpy()),
             item_key=id_keys(part[ITEM_ID].to_numpy()),
             history_row=context_row.get_indexer(part[CONTEXT_ID]),
@@ -195,6 +192,13 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
                 f"{int((rows.history_row < 0).sum())} are missing; add them, with an empty history if need be."
             )
     return EncodedDataset(**encoded, n_codes=n_codes, n_dense=dense["train"].shape[1])
+
+
+def _conversions(part: pd.DataFrame) -> np.ndarray:
+    """NaN where there was no click, and everywhere in data that records no conversion."""
+    if CONVERSION not in part:
+        return np.full(len(part), np.nan, np.float32)
+    return part[CONVERSION].to_numpy(np.float32)
 
 
 def _is_list(column: pd.Series) -> bool:

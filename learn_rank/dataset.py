@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from learn_recall.columns import CONVERSION
+
 
 @dataclass(frozen=True)
 class RankingDataset:
@@ -21,6 +23,7 @@ class RankingDataset:
         contexts: ``context_id, user_id, history`` (item ids, oldest first): the user as known at a request.
         dense: names of numeric host features, in the impressions or the items.
         categorical: names of categorical host features (a scalar or a list a row), likewise.
+        is_sampled: the impressions not clicked are sampled negatives, not shown items.
         protocol: how the split and the negatives were made and what was checked, for the report.
     """
 
@@ -33,4 +36,15 @@ class RankingDataset:
     contexts: pd.DataFrame
     dense: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    is_sampled: bool = False
     protocol: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, pd.DataFrame]:
+        """The impressions by part, in the order of time."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @property
+    def has_conversions(self) -> bool:
+        """Whether conversion is recorded; without it CTR alone is learned and judged."""
+        return CONVERSION in self.train

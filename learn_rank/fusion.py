@@ -50,7 +50,9 @@ class FusionConfig:
         fusion_dim: F, width of the fusion embedding.
         dropout: inside the MLP.
         auxiliary_weight: factor of the auxiliary loss; 0 trains the fusion by the ranking loss alone.
-        auxiliary_space: rows that the auxiliary CVR loss sees: "clicked" or "all" impressions.
+        auxiliary_task: "cvr", since the text is what the product page shows and so bears on conversion; "ctr" for
+            inputs that drive clicks, and for data without conversions.
+        auxiliary_space: rows that the auxiliary CVR loss sees: "clicked" or "all" impressions (CTR: all).
         stops_gradient: the ranking loss does not flow back into the fusion module.
     """
 
@@ -63,6 +65,7 @@ class FusionConfig:
     fusion_dim: int = 32
     dropout: float = 0.1
     auxiliary_weight: float = 0.2
+    auxiliary_task: str = "cvr"
     auxiliary_space: str = "clicked"
     stops_gradient: bool = False
 
@@ -75,6 +78,8 @@ class FusionConfig:
                 "auxiliary_weight must be at least 0 and dropout inside [0, 1), got "
                 f"{self.auxiliary_weight} and {self.dropout}."
             )
+        if self.auxiliary_task not in ("cvr", "ctr"):
+            raise ValueError(f'auxiliary_task: expected "cvr" or "ctr", got {self.auxiliary_task!r}.')
         if self.auxiliary_space not in ("clicked", "all"):
             raise ValueError(f'auxiliary_space: expected "clicked" or "all", got {self.auxiliary_space!r}.')
 
@@ -165,19 +170,23 @@ class LearnFeatureFusion(nn.Module):
         return self.auxiliary_head(fusion)[:, 0]
 
     def auxiliary_loss(self, output: FusionOutput, click: Tensor, conversion: Tensor) -> Tensor:
-        """Hook: the auxiliary CVR loss, already weighted; add it to the ranking loss.
+        """Hook: the auxiliary loss, already weighted; add it to the ranking loss.
 
         Args:
             output: of `forward`.
             click: (B,) 0 or 1.
             conversion: (B,) 0 or 1; anything, NaN included, where not clicked.
         """
-        label_B = torch.where(click > 0, conversion, torch.zeros_like(conversion))
-        counts_B = click if self.config.auxiliary_space == "clicked" else torch.ones_like(click)
+        config = self.config
+        if config.auxiliary_task == "ctr":
+            label_B, counts_B = click, torch.ones_like(click)
+        else:
+            label_B = torch.where(click > 0, conversion, torch.zeros_like(conversion))
+            counts_B = click if config.auxiliary_space == "clicked" else torch.ones_like(click)
         loss_B = functional.binary_cross_entropy_with_logits(
             output.auxiliary_logit, label_B, reduction="none"
         )
-        return self.config.auxiliary_weight * (loss_B * counts_B).sum() / counts_B.sum().clamp(min=1)
+        return config.auxiliary_weight * (loss_B * counts_B).sum() / counts_B.sum().clamp(min=1)
 
     def _similarity(
         self, features: KeyedJaggedTensor, user_BD: Tensor, item_BD: Tensor, has_both_B: Tensor

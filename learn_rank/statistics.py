@@ -1,7 +1,8 @@
 """Counts and rates of users and items as the existing ranker would know them at the moment of a row.
 
-A row never counts itself. With timestamps a training row knows what came strictly earlier (point in time);
-without, it knows everything but its own request (leave-one-out). Later parts know all of training.
+A row never counts itself. With timestamps a row knows what came strictly earlier, in every part (point in time,
+as a feature store would serve it); without, a training row knows all of training but its own request
+(leave-one-out), and a later row all of training.
 """
 
 from __future__ import annotations
@@ -19,20 +20,25 @@ ITEM_FEATURES = ("item_clicks_log", "item_cvr", "item_ctr")
 
 @dataclass(frozen=True)
 class HostStatistics:
-    """Smoothed counts and rates, fitted on training impressions.
+    """Smoothed counts and rates; the priors are fitted on training impressions.
 
     Attributes:
-        train: the training impressions.
-        click_prior: pseudo-impressions behind a click rate.
-        conversion_prior: pseudo-clicks behind a conversion rate.
+        parts: "train", "valid" and "test" impressions.
         is_sampled: impressions are sampled negatives, so a user's click rate only restates the sampling and an
             item's restates its popularity: both rates are then left at the prior.
+        click_prior: pseudo-impressions behind a click rate.
+        conversion_prior: pseudo-clicks behind a conversion rate.
     """
 
-    train: pd.DataFrame
+    parts: dict[str, pd.DataFrame]
+    is_sampled: bool = False
     click_prior: float = 20.0
     conversion_prior: float = 5.0
-    is_sampled: bool = False
+
+    @property
+    def train(self) -> pd.DataFrame:
+        """The training impressions."""
+        return self.parts["train"]
 
     @property
     def click_rate(self) -> float:
@@ -41,9 +47,9 @@ class HostStatistics:
 
     @property
     def conversion_rate(self) -> float:
-        """Conversions over clicks in training."""
+        """Conversions over clicks in training; 0 where nothing was clicked or conversion is not recorded."""
         clicks = float(self.train[CLICK].sum())
-        return float(self.train[CONVERSION].sum()) / clicks if clicks else 0.0
+        return float(_events(self.train)[:, 2].sum()) / clicks if clicks else 0.0
 
     @property
     def prior(self) -> dict[str, float]:
@@ -52,20 +58,31 @@ class HostStatistics:
         rates |= {"user_ctr": self.click_rate, "item_ctr": self.click_rate}
         return {name: rates.get(name, 0.0) for name in FEATURES}
 
-    def for_training(self) -> pd.DataFrame:
-        """Statistics of the training rows themselves, each without itself; columns are ``FEATURES``."""
-        if TIMESTAMP in self.train:
-            return self._features(
-                _earlier_totals(self.train, USER_ID), _earlier_totals(self.train, ITEM_ID)
-            )
-        user = _totals(self.train, USER_ID, self.train[USER_ID]) - _totals(
-            self.train, CONTEXT_ID, self.train[CONTEXT_ID]
-        )
-        item = _totals(self.train, ITEM_ID, self.train[ITEM_ID]) - _events(self.train)
-        return self._features(user, item)
+    def features(self) -> dict[str, pd.DataFrame]:
+        """Statistics of the rows of every part; columns are ``FEATURES``."""
+        if all(TIMESTAMP in part for part in self.parts.values()):
+            return self._point_in_time()
+        return {
+            name: self._without_own_request() if name == "train" else self._of_training(part)
+            for name, part in self.parts.items()
+        }
 
-    def for_later(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Statistics of later rows: all of training, nothing of the later part."""
+    def _point_in_time(self) -> dict[str, pd.DataFrame]:
+        together = pd.concat(list(self.parts.values()), ignore_index=True)
+        known = self._features(_earlier_totals(together, USER_ID), _earlier_totals(together, ITEM_ID))
+        edges = np.cumsum([0, *(len(part) for part in self.parts.values())])
+        return {
+            name: known.iloc[start:stop].reset_index(drop=True)
+            for name, start, stop in zip(self.parts, edges[:-1], edges[1:], strict=True)
+        }
+
+    def _without_own_request(self) -> pd.DataFrame:
+        user = _totals(self.train, USER_ID, self.train[USER_ID])
+        request = _totals(self.train, CONTEXT_ID, self.train[CONTEXT_ID])
+        item = _totals(self.train, ITEM_ID, self.train[ITEM_ID])
+        return self._features(user - request, item - _events(self.train))
+
+    def _of_training(self, rows: pd.DataFrame) -> pd.DataFrame:
         return self._features(
             _totals(self.train, USER_ID, rows[USER_ID]), _totals(self.train, ITEM_ID, rows[ITEM_ID])
         )
@@ -87,7 +104,7 @@ class HostStatistics:
 
 def _events(rows: pd.DataFrame) -> np.ndarray:
     """Impression, click and conversion of each row, shape (rows, 3)."""
-    conversion = rows[CONVERSION].fillna(0.0)
+    conversion = rows[CONVERSION].fillna(0.0) if CONVERSION in rows else np.zeros(len(rows))
     return np.column_stack([np.ones(len(rows)), rows[CLICK], conversion]).astype(np.float64)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, REQUEST_ID, USER_ID
+from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
 
 
 class SplitLeak(ValueError):
@@ -145,3 +145,40 @@ def _refuse(is_leak: np.ndarray, rows: pd.DataFrame, statement: str) -> None:
 def request_ids(prefix: str, request: pd.Series) -> pd.Series:
     """Readable request ids such as ``train-17``; request ids of the parts never coincide."""
     return (prefix + "-" + request.astype(str)).rename(REQUEST_ID)
+
+
+def check_chronology(
+    *,
+    train: pd.DataFrame,
+    valid: pd.DataFrame,
+    test: pd.DataFrame,
+    interactions: pd.DataFrame,
+    contexts: pd.DataFrame,
+) -> dict[str, int]:
+    """Prove that time runs one way: train, then valid, then test; contexts older than their rows.
+
+    Returns:
+        What was checked, and how many interactions the base ranker never saw, for the report.
+
+    Raises:
+        SplitLeak: names the statement that does not hold and the first offending rows.
+    """
+    parts = {"train": train, "valid": valid, "test": test}
+    for earlier, later in (("train", "valid"), ("valid", "test")):
+        overlaps = (parts[later][TIMESTAMP] < parts[earlier][TIMESTAMP].max()).to_numpy()
+        _refuse(overlaps, parts[later], f"{later} rows lie before the last {earlier} row")
+    late = (interactions[TIMESTAMP] >= valid[TIMESTAMP].min()).to_numpy()
+    _refuse(late, interactions, "interactions that the towers learn from lie inside the judged period")
+    newest = contexts.set_index(CONTEXT_ID)[TIMESTAMP]
+    n_rows = 0
+    for name, part in parts.items():
+        known_at = newest.reindex(part[CONTEXT_ID]).to_numpy()
+        _refuse(known_at >= part[TIMESTAMP].to_numpy(), part, f"user contexts of {name} are not older than their rows")
+        n_rows += len(part)
+    learned = pd.MultiIndex.from_frame(interactions[[USER_ID, ITEM_ID]])
+    shown = pd.MultiIndex.from_frame(train.loc[train[CLICK] == 1, [USER_ID, ITEM_ID]])
+    return {
+        "rows checked": n_rows,
+        "contexts checked": len(contexts),
+        "interactions that the base ranker never saw": int((~learned.isin(shown)).sum()),
+    }

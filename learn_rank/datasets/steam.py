@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from learn_rank.contexts import leave_one_out_contexts
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.splits import check_no_leak, request_ids, sample_negatives
 from learn_recall.columns import (
@@ -21,9 +22,7 @@ from learn_recall.columns import (
     BRAND,
     CATEGORY,
     CLICK,
-    CONTEXT_ID,
     CONVERSION,
-    HISTORY,
     ITEM_ID,
     KEYWORDS,
     POSITION,
@@ -89,7 +88,6 @@ def read_steam(folder: str | Path, split: SteamSplit = SteamSplit()) -> RankingD
     in_train = np.isin(part, ("tower", "own"))
     position = acquired.groupby(USER_ID).cumcount()
     known = acquired.loc[in_train]
-    train_histories = known.groupby(USER_ID)[ITEM_ID].agg(list)
 
     catalogue = items[ITEM_ID].to_numpy()
     train_counts = known[ITEM_ID].value_counts().reindex(catalogue, fill_value=0).to_numpy()
@@ -113,11 +111,9 @@ def read_steam(folder: str | Path, split: SteamSplit = SteamSplit()) -> RankingD
         rows[REQUEST_ID] = request_ids(name, rows.pop("request"))
         rows = rows.merge(plays, on=[USER_ID, ITEM_ID], how="left")
         rows[CONVERSION] = rows[VALUE].notna().astype(float).where(rows[CLICK] == 1)
-        # in training a context is the request's, without its acquisition; later it is the user's, whole
-        rows[CONTEXT_ID] = rows[REQUEST_ID] if name == "train" else "user-" + rows[USER_ID].astype(str)
         frames[name] = rows
 
-    contexts = _contexts(frames, train_histories)
+    contexts, frames = leave_one_out_contexts(known, frames)
     interactions = acquired.assign(**{POSITION: position}).loc[part == "tower"].reset_index(drop=True)
     checked = check_no_leak(
         **frames, interactions=interactions, contexts=contexts, new_items=new_items.tolist()
@@ -129,6 +125,7 @@ def read_steam(folder: str | Path, split: SteamSplit = SteamSplit()) -> RankingD
         contexts=contexts,
         dense=("price_usd", "release_year", "has_page"),
         categorical=("genres", BRAND),
+        is_sampled=True,
         protocol={
             "click": "acquired, against sampled items that the user never acquired; not a live click",
             "conversion": "played at least once, among the acquired",
@@ -175,18 +172,3 @@ def _divide(
     later = split.valid_share / (split.valid_share + split.test_share)
     part[is_new] = np.where(draw[is_new] < later, "valid", "test")
     return part, np.sort(new_items)
-
-
-def _contexts(frames: dict[str, pd.DataFrame], train_histories: pd.Series) -> pd.DataFrame:
-    """A context per training request without its acquisition, and one per user with all training events."""
-    train = frames["train"]
-    own = train.loc[train[CLICK] == 1, [CONTEXT_ID, USER_ID, ITEM_ID]]
-    without_own = [
-        [item for item in train_histories[user] if item != held]
-        for user, held in zip(own[USER_ID], own[ITEM_ID], strict=True)
-    ]
-    by_request = own[[CONTEXT_ID, USER_ID]].assign(**{HISTORY: without_own})
-    later = pd.concat([frames["valid"], frames["test"]])[[CONTEXT_ID, USER_ID]].drop_duplicates()
-    whole = [train_histories.get(user, []) for user in later[USER_ID]]
-    by_user = later.assign(**{HISTORY: whole})
-    return pd.concat([by_request, by_user], ignore_index=True)

@@ -1,0 +1,81 @@
+"""The arms of a comparison: the same ranker and budget, with different vectors behind the same fusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from learn_rank.frozen import FrozenEmbedding
+from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_recall.store import EmbeddingStore, StoreError, id_keys
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One model of the comparison.
+
+    Attributes:
+        name: as printed in the report.
+        blocks: names of the store's blocks that it gets; None = no fusion, the baseline.
+        is_shuffled: every id gets the vector of another id: equal in capacity, empty in content.
+    """
+
+    name: str
+    blocks: tuple[str, ...] | None
+    is_shuffled: bool = False
+
+
+BASELINE = Arm("baseline", None)
+LEARN = Arm("learn", ("tower", "content"))
+RAW_TEXT = Arm("raw_text", ("content",))
+SHUFFLED = Arm("shuffled", ("tower", "content"), is_shuffled=True)
+ARMS = (BASELINE, LEARN, RAW_TEXT, SHUFFLED)
+
+
+def make_fusion(
+    arm: Arm, users: EmbeddingStore, items: EmbeddingStore, config: FusionConfig, *, seed: int
+) -> LearnFeatureFusion | None:
+    """The plugin of an arm, None for the baseline.
+
+    Args:
+        arm: which blocks, shuffled or not.
+        users: store of user-context vectors; items: store of item vectors, exported together.
+        config: of the fusion.
+        seed: of the shuffle.
+
+    Raises:
+        StoreError: a block that the arm names is not in the store.
+    """
+    if arm.blocks is None:
+        return None
+    generator = np.random.default_rng(seed)
+    return LearnFeatureFusion(
+        frozen_table(users, arm, generator), frozen_table(items, arm, generator), replace(config)
+    )
+
+
+def frozen_table(store: EmbeddingStore, arm: Arm, generator: np.random.Generator) -> FrozenEmbedding:
+    """The arm's part of a store as a frozen table; shuffling moves vectors among the ids that have one."""
+    by_name = {block.name: block for block in store.card.blocks}
+    missing = [name for name in arm.blocks or () if name not in by_name]
+    if missing:
+        raise StoreError(
+            f"{store.path}: expected blocks {list(arm.blocks or ())} for the arm {arm.name!r}, got "
+            f"{list(by_name)}; export again with a content block (--content-dimension 64)."
+        )
+    blocks, columns, width = [], [], 0
+    for name in arm.blocks or ():
+        block = by_name[name]
+        columns.append(np.arange(block.start, block.stop))
+        blocks.append((width, width + block.stop - block.start))
+        width = blocks[-1][1]
+    vectors = np.asarray(store.vectors)[:, np.concatenate(columns)]
+    present = np.array(store.present)
+    if arm.is_shuffled:
+        rows = np.flatnonzero(present)
+        vectors[rows] = vectors[generator.permutation(rows)]
+    return FrozenEmbedding(
+        torch.from_numpy(id_keys(store.ids)), torch.from_numpy(vectors), torch.from_numpy(present), blocks=blocks
+    )

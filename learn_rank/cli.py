@@ -1,0 +1,213 @@
+"""The command `learn-rank`: run, train, report, doctor."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from learn_recall.plain_errors import plain_errors
+
+app = typer.Typer(
+    name="learn-rank",
+    help="Fuse frozen LLM embeddings into an existing CTR/CVR ranker, and judge the result honestly.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+DATASETS = ("marketplace", "steam", "ml1m_ctr")
+
+
+@app.command()
+def run(
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on after a stop.")],
+    dataset: Annotated[
+        Optional[str], typer.Option(help=f"A known set: {', '.join(DATASETS)}. Or give your own tables.")
+    ] = None,
+    data: Annotated[Optional[Path], typer.Option(help="Folder of the known set's files.")] = None,
+    items: Annotated[Optional[Path], typer.Option(help="item_id, title, [category, brand, ...].")] = None,
+    interactions: Annotated[
+        Optional[Path], typer.Option(help="user_id, item_id, timestamp: what the towers learn from.")
+    ] = None,
+    train: Annotated[
+        Optional[Path], typer.Option(help="Impressions the ranker learns from, with click and conversion.")
+    ] = None,
+    valid: Annotated[Optional[Path], typer.Option(help="Impressions that select the epoch.")] = None,
+    test: Annotated[Optional[Path], typer.Option(help="Impressions that are judged, once.")] = None,
+    contexts: Annotated[
+        Optional[Path],
+        typer.Option(help="context_id, user_id, history. Made from the timestamps when not given."),
+    ] = None,
+    dense: Annotated[str, typer.Option(help="Numeric host features, comma-separated columns.")] = "",
+    categorical: Annotated[str, typer.Option(help="Categorical host features, comma-separated.")] = "",
+    is_sampled: Annotated[
+        bool, typer.Option("--sampled", help="The rows not clicked are sampled negatives, not shown items.")
+    ] = False,
+    encoder: Annotated[
+        Optional[str], typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
+    ] = None,
+    template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",
+    preset: Annotated[str, typer.Option(help="Towers: default, paper, official_amazon.")] = "default",
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every arm.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of every arm over the training rows.")] = 3,
+    ranker: Annotated[str, typer.Option(help="Reference ranker: esmm or shared_bottom.")] = "esmm",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+) -> None:
+    """Answer: would LLM knowledge help my ranker, and for whom?
+
+    Encodes the item texts with a frozen LLM, aligns them with behaviour by a double tower, fuses both frozen
+    embeddings into the reference ranker, trains four arms alike (baseline, learn, raw_text, shuffled) and
+    writes report.html and report.json.
+
+    [bold]Examples[/bold]
+
+      learn-rank run --dataset marketplace --out demo
+
+      learn-rank run --dataset steam --data data/steam --out runs/steam --seeds 5
+
+      learn-rank run --items items.parquet --interactions log.parquet --train train.parquet
+        --valid valid.parquet --test test.parquet --dense price,age_days --categorical category --out runs/own
+    """
+    with plain_errors():
+        from learn_rank.pipeline import RunConfig, run_pipeline
+        from learn_rank.ranker import RankerConfig
+        from learn_rank.train import RankTrainConfig
+
+        own = {
+            "items": items,
+            "interactions": interactions,
+            "train": train,
+            "valid": valid,
+            "test": test,
+            "contexts": contexts,
+        }
+        make, source = _source(dataset, data, own, _names(dense), _names(categorical), is_sampled)
+        _use_threads(threads)
+        run_pipeline(
+            make,
+            source,
+            out,
+            RunConfig(
+                encoder=encoder,
+                template=template,
+                preset=preset,
+                seeds=tuple(range(seeds)),
+                ranker=RankerConfig(kind=ranker),
+                training=RankTrainConfig(n_epochs=epochs),
+            ),
+            command=shlex.join(["learn-rank", *sys.argv[1:]]),
+            console=Console(),
+        )
+
+
+@app.command()
+def train(
+    run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with tables and vectors.")],
+    arms: Annotated[str, typer.Option(help="Comma-separated: baseline, learn, raw_text, shuffled.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Training seeds; 0 = as many as the run has.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+) -> None:
+    """Train the arms of a run that have no predictions yet (one stage of `run`).
+
+    Example: learn-rank train runs/steam --arms baseline,learn --seeds 10
+    """
+    with plain_errors():
+        from learn_rank.pipeline import read_config, train_rankers
+
+        _use_threads(threads)
+        config, _ = read_config(run_folder, arms=_names(arms), n_seeds=seeds)
+        train_rankers(run_folder, config, Console())
+
+
+@app.command()
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with predictions.")],
+    arms: Annotated[str, typer.Option(help="Comma-separated; default: those of the run.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Seeds to judge; 0 = as many as the run has.")] = 0,
+) -> None:
+    """Judge the predictions of a run again and write its report (one stage of `run`).
+
+    Example: learn-rank report runs/steam
+    """
+    with plain_errors():
+        from learn_rank.pipeline import judge, read_config
+
+        config, command = read_config(run_folder, arms=_names(arms), n_seeds=seeds)
+        judge(run_folder, config, command, None, Console())
+
+
+@app.command()
+def doctor() -> None:
+    """Print versions, CPU features and GPU; name a mismatch and its remedy. Exit code 1 when something is wrong."""
+    from learn_rank.doctor import diagnose, print_diagnosis
+
+    raise typer.Exit(print_diagnosis(diagnose(), Console()))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _use_threads(threads: int) -> None:
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _source(
+    dataset: str | None,
+    data: Path | None,
+    own: dict[str, Path | None],
+    dense: tuple[str, ...],
+    categorical: tuple[str, ...],
+    is_sampled: bool,
+) -> tuple[Callable, dict[str, object]]:
+    """How to make the tables, and what names them."""
+    if dataset is not None:
+        return _known_source(dataset, data)
+    missing = [f"--{name}" for name, path in own.items() if path is None and name != "contexts"]
+    if missing:
+        raise ValueError(
+            f"{', '.join(missing)}: expected either --dataset ({', '.join(DATASETS)}) or all of --items, "
+            "--interactions, --train, --valid and --test; docs/tables.md shows what they hold."
+        )
+    from learn_rank.datasets.own import read_own_tables
+    from learn_recall.files import sha256_of_file
+
+    given = {name: path for name, path in own.items() if path is not None}
+    absent = [str(path) for path in given.values() if not path.exists()]
+    if absent:
+        raise FileNotFoundError(f"{', '.join(absent)}: expected a table, found no such file.")
+    features = {"dense": dense, "categorical": categorical, "is_sampled": is_sampled}
+    files = {name: sha256_of_file(path) if path.is_file() else str(path) for name, path in given.items()}
+    return lambda: read_own_tables(**given, **features), {"files": files, **features}
+
+
+def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object]]:
+    if dataset not in DATASETS:
+        raise ValueError(f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}.")
+    source: dict[str, object] = {"dataset": dataset, "protocol": 1}
+    if dataset == "marketplace":
+        from learn_rank.datasets.generated import read_marketplace
+
+        return read_marketplace, source
+    if data is None or not data.is_dir():
+        raise ValueError(f"--data: expected the folder with the files of {dataset!r}, got {data}.")
+    if dataset == "steam":
+        from learn_rank.datasets.steam import read_steam
+
+        return lambda: read_steam(data), source
+    from learn_rank.datasets.movielens import read_movielens
+
+    return lambda: read_movielens(data), source

@@ -1,0 +1,137 @@
+"""The user as known at a request: histories that hold nothing of the row itself and nothing later."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
+
+
+def clicked_events(*parts: pd.DataFrame) -> pd.DataFrame:
+    """The clicks of impression frames, and interaction frames as they are, as one ``user, item, timestamp``."""
+    frames = [part.loc[part[CLICK] == 1] if CLICK in part else part for part in parts]
+    columns = [USER_ID, ITEM_ID, TIMESTAMP]
+    return pd.concat([frame[columns] for frame in frames]).drop_duplicates(ignore_index=True)
+
+
+def point_in_time_contexts(
+    events: pd.DataFrame, parts: dict[str, pd.DataFrame], *, max_history: int = 80
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Give every row the context of its user strictly before the row's time.
+
+    Args:
+        events: ``user_id, item_id, timestamp``: what a feature store would know, as it happens.
+        parts: impression frames with ``user_id`` and ``timestamp``.
+        max_history: newest events that a context keeps.
+
+    Returns:
+        The contexts ``context_id, user_id, history, timestamp`` (of the newest event inside; the rows' users
+        without events have an empty history and no timestamp), and the parts with ``context_id``. Rows between
+        two events of a user share one context, ``<user>@<events so far>``.
+    """
+    events = events.sort_values([USER_ID, TIMESTAMP], kind="stable").reset_index(drop=True)
+    users = pd.Index(pd.concat([events[USER_ID], *(part[USER_ID] for part in parts.values())]).unique())
+    event_user = users.get_indexer(pd.Index(events[USER_ID]))
+    order = np.argsort(event_user, kind="stable")
+    event_user, times = event_user[order], events[TIMESTAMP].to_numpy()[order]
+    items = events[ITEM_ID].to_numpy()[order]
+    first = np.searchsorted(event_user, np.arange(len(users) + 1))
+
+    linked: dict[str, pd.DataFrame] = {}
+    met: list[pd.DataFrame] = []
+    for name, part in parts.items():
+        row_user = users.get_indexer(pd.Index(part[USER_ID]))
+        n_known = _n_earlier(event_user, times, row_user, part[TIMESTAMP].to_numpy(), first)
+        linked[name] = part.assign(**{CONTEXT_ID: _context_ids(part[USER_ID], n_known)})
+        met.append(pd.DataFrame({"user": row_user, "known": n_known}))
+    unique = pd.concat(met).drop_duplicates().sort_values(["user", "known"], kind="stable")
+
+    user, known = unique["user"].to_numpy(), unique["known"].to_numpy()
+    stop = first[user] + known
+    start = np.maximum(first[user], stop - max_history)
+    user_ids = users[user]
+    newest = np.where(known > 0, times[np.maximum(stop - 1, 0)] if len(times) else np.nan, np.nan)
+    contexts = pd.DataFrame(
+        {
+            CONTEXT_ID: _context_ids(pd.Series(user_ids), known).to_numpy(),
+            USER_ID: user_ids,
+            HISTORY: [items[a:b].tolist() for a, b in zip(start, stop, strict=True)],
+            TIMESTAMP: newest,
+        }
+    )
+    return contexts, linked
+
+
+def leave_one_out_contexts(
+    events: pd.DataFrame, parts: dict[str, pd.DataFrame], *, max_history: int = 80
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Stand in for time where there is none: a training request knows its user without its own clicks.
+
+    Every row of a training request shares one context, clicked or not, so that the length of a history says
+    nothing about the label. Later rows know all the events of their user.
+
+    Args:
+        events: ``user_id, item_id`` of training, in the user's order if there is one.
+        parts: impression frames; "train" needs ``request_id``.
+        max_history: newest events that a context keeps.
+
+    Returns:
+        The contexts ``context_id, user_id, history`` and the parts with ``context_id``.
+    """
+    histories = events.groupby(USER_ID, sort=False)[ITEM_ID].agg(list).to_dict()
+    train = parts["train"]
+    clicked = train.loc[train[CLICK] == 1].groupby(REQUEST_ID, sort=False)[ITEM_ID].agg(set).to_dict()
+    requests = train[[REQUEST_ID, USER_ID]].drop_duplicates(REQUEST_ID)
+    of_requests = requests.rename(columns={REQUEST_ID: CONTEXT_ID}).assign(
+        **{
+            HISTORY: [
+                _newest_without(histories.get(user, []), clicked.get(request, set()), max_history)
+                for request, user in zip(requests[REQUEST_ID], requests[USER_ID], strict=True)
+            ]
+        }
+    )
+    linked = {
+        name: part.assign(
+            **{CONTEXT_ID: part[REQUEST_ID] if name == "train" else "user-" + part[USER_ID].astype(str)}
+        )
+        for name, part in parts.items()
+    }
+    later = pd.concat([part for name, part in linked.items() if name != "train"])
+    users = later[[CONTEXT_ID, USER_ID]].drop_duplicates()
+    whole = [histories.get(user, [])[-max_history:] for user in users[USER_ID]]
+    return pd.concat([of_requests, users.assign(**{HISTORY: whole})], ignore_index=True), linked
+
+
+def pseudo_requests(train: pd.DataFrame) -> pd.Series:
+    """Request ids for training rows without them: a click and the user's rows before it, back to the last click.
+
+    So that leave-one-out takes a click out of the context of the rows beside it, too.
+    """
+    clicks_before = train.groupby(USER_ID)[CLICK].cumsum() - train[CLICK]
+    clicks = train.groupby(USER_ID)[CLICK].transform("sum")
+    number = np.minimum(clicks_before, np.maximum(clicks - 1, 0)).astype(np.int64)
+    return train[USER_ID].astype(str) + "/" + number.astype(str)
+
+
+def _newest_without(history: list, held: set, length: int) -> list:
+    return [item for item in history if item not in held][-length:]
+
+
+def _context_ids(user_ids: pd.Series, n_known: np.ndarray) -> pd.Series:
+    return user_ids.astype(str) + "@" + pd.Series(n_known, index=user_ids.index).astype(str)
+
+
+def _n_earlier(
+    event_user: np.ndarray, times: np.ndarray, row_user: np.ndarray, row_time: np.ndarray, first: np.ndarray
+) -> np.ndarray:
+    """Events of each row's user strictly before the row's time; one merge sort over both."""
+    n_events, n_rows = len(event_user), len(row_user)
+    user = np.concatenate([event_user, row_user])
+    time = np.concatenate([times, row_time])
+    is_event = np.r_[np.ones(n_events, bool), np.zeros(n_rows, bool)]
+    order = np.lexsort((is_event, time, user))  # at equal times the row comes before the event
+    so_far = np.cumsum(is_event[order])
+    before = np.empty(n_events + n_rows, np.int64)
+    before[order] = so_far
+    return before[n_events:] - first[row_user]

@@ -1,0 +1,115 @@
+"""A team's own tables as a `RankingDataset`, with the user contexts that leak nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from learn_rank.contexts import (
+    clicked_events,
+    leave_one_out_contexts,
+    point_in_time_contexts,
+    pseudo_requests,
+)
+from learn_rank.dataset import RankingDataset
+from learn_rank.datasets.splits import check_chronology, check_no_leak
+from learn_recall.columns import CLICK, CONTEXT_ID, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
+from learn_recall.tables import read_contexts, read_impressions, read_interactions, read_items
+
+
+def read_own_tables(
+    *,
+    items: Path,
+    interactions: Path,
+    train: Path,
+    valid: Path,
+    test: Path,
+    contexts: Path | None = None,
+    dense: tuple[str, ...] = (),
+    categorical: tuple[str, ...] = (),
+    is_sampled: bool = False,
+    name: str = "own tables",
+) -> RankingDataset:
+    """Read, validate and link a team's tables; docs/tables.md describes them.
+
+    User contexts are, in this order: the ones given; point in time, where every table has timestamps;
+    leave-one-out by request. Either way the split is checked before it is returned.
+
+    Raises:
+        TableError: every problem of a file at once.
+        SplitLeak: the split leaks, with the first rows.
+    """
+    item_table = read_items(items)
+    events = read_interactions(interactions)
+    of_impressions = tuple(column for column in dense if column not in item_table)
+    categorical_of_impressions = tuple(column for column in categorical if column not in item_table)
+    parts = {
+        part: read_impressions(path, dense=of_impressions, categorical=categorical_of_impressions)
+        for part, path in (("train", train), ("valid", valid), ("test", test))
+    }
+    given = read_contexts(contexts) if contexts is not None else None
+    return link_tables(
+        name,
+        item_table,
+        events,
+        parts,
+        contexts=given,
+        dense=dense,
+        categorical=categorical,
+        is_sampled=is_sampled,
+    )
+
+
+def link_tables(
+    name: str,
+    items: pd.DataFrame,
+    interactions: pd.DataFrame,
+    parts: dict[str, pd.DataFrame],
+    *,
+    contexts: pd.DataFrame | None = None,
+    dense: tuple[str, ...] = (),
+    categorical: tuple[str, ...] = (),
+    is_sampled: bool = False,
+    protocol: dict[str, object] | None = None,
+) -> RankingDataset:
+    """Give validated tables their user contexts, check the split, and join them into a dataset."""
+    has_time = all(TIMESTAMP in part for part in (interactions, *parts.values()))
+    checked: dict[str, object]
+    if contexts is not None:
+        _need_context_ids(parts)
+        rule = "as given"
+        checked = {}
+    elif has_time:
+        contexts, parts = point_in_time_contexts(clicked_events(interactions, *parts.values()), parts)
+        rule = "point in time: events strictly before the row"
+        checked = dict(check_chronology(**parts, interactions=interactions, contexts=contexts))
+    else:
+        rule = "leave-one-out in training: without the request's own clicks"
+        if REQUEST_ID not in parts["train"]:
+            parts = {**parts, "train": parts["train"].assign(**{REQUEST_ID: pseudo_requests(parts["train"])})}
+            rule += "; requests were made of each click and the user's rows before it"
+        train = parts["train"]
+        known = pd.concat([interactions, train.loc[train[CLICK] == 1]])[[USER_ID, ITEM_ID]]
+        contexts, parts = leave_one_out_contexts(known.drop_duplicates(ignore_index=True), parts)
+        checked = dict(check_no_leak(**parts, interactions=interactions, contexts=contexts))
+    return RankingDataset(
+        name=name,
+        items=items,
+        interactions=interactions,
+        contexts=contexts,
+        dense=dense,
+        categorical=categorical,
+        is_sampled=is_sampled,
+        protocol={**(protocol or {}), "user contexts": rule, **checked},
+        **parts,
+    )
+
+
+def _need_context_ids(parts: dict[str, pd.DataFrame]) -> None:
+    for name, part in parts.items():
+        if CONTEXT_ID not in part:
+            raise ValueError(
+                f"{name}: expected a column {CONTEXT_ID!r}, since a contexts table was given, got "
+                f"{list(part.columns)}; add it, or leave the contexts to be made from the timestamps."
+            )

@@ -1,0 +1,277 @@
+"""`learn-rank run`: from item texts to a bucketed ranking report, stage by stage.
+
+The one place of learn_rank that calls learn_recall's heavy rooms; everything else of learn_rank needs the
+stores alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from learn_rank.arms import ARMS, Arm
+from learn_rank.dataset import RankingDataset
+from learn_rank.fusion import FusionConfig
+from learn_rank.predictions import (
+    RATES,
+    labelled_rows,
+    model_folder,
+    prediction_path,
+    rate_scores,
+    write_predictions,
+)
+from learn_rank.ranker import RankerConfig
+from learn_rank.run_report import make_report
+from learn_rank.stages import Stages
+from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
+from learn_rank.train import RankTrainConfig
+from learn_recall.columns import TIMESTAMP
+from learn_recall.files import read_json, write_json
+from learn_recall.store import EmbeddingStore, check_as_of
+
+RUN = "run.json"
+TABLES, CONTENT, TOWERS, RECALL = "tables", "content", "towers", "recall.json"
+USERS, ITEMS, PREDICTIONS = "vectors/users", "vectors/items", "predictions"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Settings of a run; saved as run.json beside its results.
+
+    Attributes:
+        encoder: model folder or hub name; None is the offline default.
+        template: prompt of `learn_recall.prompt`.
+        preset: of the towers.
+        content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
+        seeds: training seeds of every arm.
+        arms: names of `learn_rank.arms.ARMS`.
+        fusion, ranker, training: of the ranking side, alike in every arm.
+    """
+
+    encoder: str | None = None
+    template: str = "paper"
+    preset: str = "default"
+    content_dimension: int = 64
+    seeds: tuple[int, ...] = (0, 1, 2)
+    arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    ranker: RankerConfig = field(default_factory=RankerConfig)
+    training: RankTrainConfig = field(default_factory=RankTrainConfig)
+
+    def __post_init__(self) -> None:
+        known = [arm.name for arm in ARMS]
+        unknown = [name for name in self.arms if name not in known]
+        if unknown or known[0] not in self.arms:
+            raise ValueError(f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}.")
+        if not self.seeds:
+            raise ValueError("seeds: expected at least one, got none.")
+
+
+def run_pipeline(
+    make_dataset: Callable[[], RankingDataset],
+    source: dict[str, object],
+    out: Path,
+    config: RunConfig = RunConfig(),  # noqa: B008
+    *,
+    command: str = "",
+    console: Console | None = None,
+) -> Path:
+    """Do every stage that is not done yet.
+
+    Args:
+        make_dataset: reads or generates the tables; called only when they are not in ``out`` yet.
+        source: says where the tables come from, so that another source starts anew.
+        out: folder of the run.
+        config: settings.
+        command: shown in the report.
+        console: where progress is told.
+
+    Returns:
+        The path of report.html.
+    """
+    console = console or Console()
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / RUN, {"source": source, "config": asdict(config), "command": command})
+    stages = Stages(out, console, n_stages=7)
+    stages.run("tables", source, (TABLES,), lambda: write_dataset(make_dataset(), out / TABLES))
+    tables = dataset_fingerprint(out / TABLES)
+    stages.run(
+        "encode",
+        {"items": tables["items"], "encoder": config.encoder, "template": config.template},
+        (CONTENT,),
+        lambda: encode(out, config, console),
+    )
+    stages.run(
+        "towers",
+        {"interactions": tables["interactions"], "preset": config.preset},
+        (TOWERS,),
+        lambda: train_double_tower(out, config),
+    )
+    stages.run("recall", {}, (RECALL,), lambda: evaluate_recall(out))
+    stages.run(
+        "export",
+        {"contexts": tables["contexts"], "content_dimension": config.content_dimension},
+        (USERS, ITEMS),
+        lambda: export(out, config),
+    )
+    stages.run(
+        "rankers",
+        {
+            "tables": tables,
+            "fusion": asdict(config.fusion),
+            "ranker": asdict(config.ranker),
+            "training": asdict(config.training),
+        },
+        (PREDICTIONS,),
+        lambda: train_rankers(out, config, console),
+        always=True,  # arms and seeds may be added to a finished run, and what is there is kept
+    )
+    stages.run(
+        "report",
+        {"arms": config.arms, "seeds": config.seeds},
+        (),
+        lambda: judge(out, config, command, sum(stages.seconds.values()), console),
+        always=True,
+    )
+    return out / "report.html"
+
+
+def encode(out: Path, config: RunConfig, console: Console) -> None:
+    """Item texts -> content store."""
+    from learn_recall.encode import encode_items
+
+    items = read_dataset(out / TABLES).items
+    encode_items(items, out / CONTENT, encoder=config.encoder, template=config.template, console=console)
+
+
+def train_double_tower(out: Path, config: RunConfig) -> None:
+    """Interactions and content -> towers."""
+    from learn_recall.presets import preset
+    from learn_recall.train import train_towers
+
+    dataset = read_dataset(out / TABLES)
+    train_towers(
+        dataset.interactions, EmbeddingStore.open(out / CONTENT), out / TOWERS, preset(config.preset)
+    )
+
+
+def evaluate_recall(out: Path) -> None:
+    """How well the towers recall a user's next items, before any ranker: full ranking of the catalogue."""
+    write_json(out / RECALL, [])
+
+
+def export(out: Path, config: RunConfig) -> None:
+    """Towers -> item store and user-context store."""
+    from learn_recall.export import export_embeddings
+
+    dataset = read_dataset(out / TABLES)
+    users, items = out / USERS, out / ITEMS
+    users.parent.mkdir(parents=True, exist_ok=True)
+    item_store, _ = export_embeddings(
+        out / TOWERS,
+        EmbeddingStore.open(out / CONTENT),
+        items_out=items,
+        users_out=users,
+        contexts=dataset.contexts,
+        content_dimension=config.content_dimension,
+    )
+    if all(TIMESTAMP in part for part in dataset.parts.values()):
+        check_as_of(item_store, float(dataset.valid[TIMESTAMP].min()))
+
+
+def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
+    """Every arm and seed that has no predictions yet: train, select on validation, score the test rows once."""
+    from learn_rank.arms import make_fusion
+    from learn_rank.batches import encode_dataset
+    from learn_rank.ranker import MultiTaskRanker
+    from learn_rank.train import predict, train_ranker
+
+    wanted = [
+        (arm, seed, prediction_path(out, arm.name, seed))
+        for seed in config.seeds
+        for arm in ARMS
+        if arm.name in config.arms
+    ]
+    left = [(arm, seed, path) for arm, seed, path in wanted if not path.is_file()]
+    rates = prediction_path(out, RATES, 0)
+    if not left and rates.is_file():
+        return
+    dataset = read_dataset(out / TABLES)
+    data = encode_dataset(dataset, history_length=config.fusion.history_length)
+    labels = labelled_rows(dataset)
+    write_predictions(rates, labels, rate_scores(dataset))
+    users, items = EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)
+    fusion_config, ranker_config = config.fusion, config.ranker
+    if not dataset.has_conversions:
+        fusion_config = replace(fusion_config, auxiliary_task="ctr")
+        ranker_config = replace(ranker_config, kind="ctr")
+
+    with _progress(console) as progress:
+        per_epoch = -(-len(data.train) // config.training.batch_size)
+        bar = progress.add_task("", total=len(left) * per_epoch * config.training.n_epochs)
+        for number, (arm, seed, path) in enumerate(left):
+            progress.update(bar, description=f"    {arm.name}, seed {seed}")
+
+            def advance(step: int, n_steps: int, done: int = number) -> None:
+                progress.update(bar, completed=done * n_steps + step)
+
+            def build(arm: Arm = arm, seed: int = seed) -> MultiTaskRanker:
+                fusion = make_fusion(arm, users, items, fusion_config, seed=seed)
+                return MultiTaskRanker(data.n_codes, data.n_dense, ranker_config, fusion)
+
+            ranker, history = train_ranker(
+                build, data, replace(config.training, seed=seed), model_folder(out, arm.name, seed), on_step=advance
+            )
+            write_json(
+                model_folder(out, arm.name, seed) / "history.json", [asdict(result) for result in history]
+            )
+            write_predictions(path, labels, predict(ranker, data.test))
+
+
+def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> tuple[RunConfig, str]:
+    """The settings of an earlier run, with other arms or more seeds if asked for, and its command.
+
+    Raises:
+        FileNotFoundError: ``out`` is not the folder of a run.
+    """
+    if not (out / RUN).is_file():
+        raise FileNotFoundError(
+            f"{out}: expected the folder of a run ({RUN}), found none; make it with `learn-rank run`."
+        )
+    saved = read_json(out / RUN)
+    parts = dict(saved["config"])
+    ranker = {**parts.pop("ranker")}
+    ranker["bottom_dims"] = tuple(ranker["bottom_dims"])
+    parts["seeds"] = tuple(range(n_seeds)) if n_seeds else tuple(parts["seeds"])
+    parts["arms"] = arms or tuple(parts["arms"])
+    config = RunConfig(
+        **{
+            **parts,
+            "fusion": FusionConfig(**parts["fusion"]),
+            "training": RankTrainConfig(**parts["training"]),
+            "ranker": RankerConfig(**ranker),
+        }
+    )
+    return config, saved["command"]
+
+
+def judge(out: Path, config: RunConfig, command: str, seconds: float | None, console: Console) -> None:
+    """Prediction files -> report.json, report.html and the tables in the terminal."""
+    make_report(out, config.arms, config.seeds, command=command, seconds=seconds, console=console)
+    console.print(f"\nreport: {out / 'report.html'}")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )

@@ -1,0 +1,163 @@
+"""The reference ranker that stands for a team's own: multi-task CTR / CVR on torchrec's EmbeddingBagCollection.
+
+B rows, E embedding dimension.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType
+
+from learn_rank.batches import Batch
+from learn_rank.fusion import FusionOutput, LearnFeatureFusion
+
+
+class Scores(NamedTuple):
+    """(B,) logits of click and of conversion given a click, and what the plugin gave (None without it)."""
+
+    ctr_logit: Tensor
+    cvr_logit: Tensor
+    fusion: FusionOutput | None
+
+    @property
+    def ctcvr(self) -> Tensor:
+        """(B,) probability of click and conversion, on the entire space."""
+        return torch.sigmoid(self.ctr_logit) * torch.sigmoid(self.cvr_logit)
+
+
+@dataclass(frozen=True)
+class RankerConfig:
+    """Shape of the reference ranker.
+
+    Attributes:
+        kind: "esmm" learns conversion through click x conversion on all rows (ESMM, arXiv 1804.07931);
+            "shared_bottom" learns it on the clicked rows; "ctr" learns clicks alone.
+        embedding_dim: E of every categorical feature.
+        bottom_dims: widths of the shared layers.
+        tower_dim: hidden width of each task's head.
+        dropout: after each shared layer.
+    """
+
+    kind: str = "esmm"
+    embedding_dim: int = 16
+    bottom_dims: tuple[int, ...] = (128, 64)
+    tower_dim: int = 32
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("esmm", "shared_bottom", "ctr"):
+            raise ValueError(f'kind: expected "esmm", "shared_bottom" or "ctr", got {self.kind!r}.')
+        if not self.bottom_dims:
+            raise ValueError("bottom_dims: expected at least one layer, got none.")
+
+
+class MultiTaskRanker(nn.Module):
+    """Embeddings of ids and categories, dense features and, with the plugin, its features; two heads.
+
+    Args:
+        n_codes: categorical feature -> number of codes (0 = unknown).
+        n_dense: width of the dense features.
+        config: shape.
+        fusion: the plugin; None is the baseline.
+    """
+
+    pair: Tensor
+
+    def __init__(
+        self,
+        n_codes: dict[str, int],
+        n_dense: int,
+        config: RankerConfig = RankerConfig(),  # noqa: B008
+        fusion: LearnFeatureFusion | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = EmbeddingBagCollection(
+            tables=[
+                EmbeddingBagConfig(
+                    name=f"table_{name}",
+                    embedding_dim=config.embedding_dim,
+                    num_embeddings=size,
+                    feature_names=[name],
+                    pooling=PoolingType.MEAN,
+                    init_fn=_small_normal,
+                )
+                for name, size in n_codes.items()
+            ]
+        )
+        self.fusion = fusion
+        self.n_features = len(n_codes)
+        above = torch.triu_indices(self.n_features, self.n_features, offset=1)
+        self.register_buffer("pair", above, persistent=False)
+        n_pairs = above.shape[1]
+        width = self.n_features * config.embedding_dim + n_pairs + n_dense + (fusion.output_dim if fusion else 0)
+        layers: list[nn.Module] = []
+        for out in config.bottom_dims:
+            layers += [nn.Linear(width, out), nn.ReLU(), nn.Dropout(config.dropout)]
+            width = out
+        self.bottom = nn.Sequential(*layers)
+        self.ctr_tower = _tower(width, config.tower_dim)
+        self.cvr_tower = _tower(width, config.tower_dim)
+
+    def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
+        """Score B rows."""
+        embedded_BN = self.embeddings(sparse).values()
+        parts = [embedded_BN, self._pairwise_products(embedded_BN), dense]
+        fused = None
+        if self.fusion is not None:
+            fused = self.fusion(sparse)
+            parts.append(fused.features)
+        shared_BS = self.bottom(torch.cat(parts, dim=1))
+        return Scores(self.ctr_tower(shared_BS)[:, 0], self.cvr_tower(shared_BS)[:, 0], fused)
+
+    def _pairwise_products(self, embedded_BN: Tensor) -> Tensor:
+        """Inner products of every two features' embeddings, as in DLRM (arXiv 1906.00091)."""
+        embedded_BFE = embedded_BN.reshape(-1, self.n_features, self.config.embedding_dim)
+        products_BFF = torch.bmm(embedded_BFE, embedded_BFE.transpose(1, 2))
+        return products_BFF[:, self.pair[0], self.pair[1]]
+
+    def loss(self, scores: Scores, batch: Batch) -> Tensor:
+        """Ranking loss of both tasks plus the plugin's auxiliary loss, a scalar."""
+        ranking = ranking_loss(scores, batch.click, batch.conversion, kind=self.config.kind)
+        if self.fusion is None or scores.fusion is None:
+            return ranking
+        return ranking + self.fusion.auxiliary_loss(scores.fusion, batch.click, batch.conversion)
+
+
+def ranking_loss(scores: Scores, click: Tensor, conversion: Tensor, *, kind: str) -> Tensor:
+    """Click loss plus conversion loss.
+
+    Args:
+        scores: of `MultiTaskRanker.forward`.
+        click: (B,) 0 or 1.
+        conversion: (B,) 0 or 1; anything where not clicked.
+        kind: "esmm": cross-entropy of pCTR x pCVR against click x conversion, on all rows;
+            "shared_bottom": cross-entropy of pCVR on clicked rows, summed over them and divided by B;
+            "ctr": clicks alone, for data without conversions.
+
+    Source: ESMM (arXiv 1804.07931), equation 3.
+    """
+    label = torch.where(click > 0, conversion, torch.zeros_like(conversion))
+    click_loss = functional.binary_cross_entropy_with_logits(scores.ctr_logit, click)
+    if kind == "ctr":
+        return click_loss
+    if kind == "esmm":
+        # in logarithms: log(pCTR pCVR) is exact where the product would round to 0 or 1
+        log_joint = functional.logsigmoid(scores.ctr_logit) + functional.logsigmoid(scores.cvr_logit)
+        log_rest = torch.log1p(-log_joint.exp().clamp(max=1 - 1e-6))
+        return click_loss - (label * log_joint + (1 - label) * log_rest).mean()
+    by_row = functional.binary_cross_entropy_with_logits(scores.cvr_logit, label, reduction="none")
+    return click_loss + (by_row * click).mean()
+
+
+def _tower(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+
+def _small_normal(weight: Tensor) -> Tensor:
+    return nn.init.normal_(weight, std=0.05)

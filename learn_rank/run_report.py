@@ -1,0 +1,197 @@
+"""From the prediction files of a run to its report: evaluation, coverage, provenance."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from learn_rank.buckets import BUCKETS, ITEM_RULE, USER_RULE
+from learn_rank.evaluation import evaluate_arms
+from learn_rank.predictions import RATES, model_folder, prediction_path
+from learn_rank.report import Report, write_report
+from learn_rank.report_terminal import print_report
+from learn_rank.tables_io import read_dataset
+from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
+from learn_recall.files import read_json
+from learn_recall.store import EmbeddingStore
+
+_PACKAGES = ("torch", "torchrec", "transformers", "numpy", "pandas", "pyarrow")
+
+
+def make_report(
+    out: Path,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    command: str,
+    seconds: float | None,
+    console: Console,
+) -> Report:
+    """Judge the predictions of a run and write ``report.json`` and ``report.html``; print the tables.
+
+    Args:
+        out: folder of the run.
+        arms: the arms that were trained, "baseline" among them.
+        seeds: their seeds.
+        command: what made the run, for the report.
+        seconds: what the stages took, None if not known.
+        console: for the terminal tables.
+
+    Raises:
+        FileNotFoundError: a prediction file is missing; says which command makes it.
+    """
+    predictions = {arm: [_read(prediction_path(out, arm, seed)) for seed in seeds] for arm in arms}
+    predictions[RATES] = [_read(prediction_path(out, RATES, 0))]
+    has_conversions = CONVERSION in predictions["baseline"][0]
+    tasks = ("CTR", "CVR", "CTCVR") if has_conversions else ("CTR",)
+    rows, deltas = evaluate_arms(predictions, "baseline", tasks)
+    if {"learn", "raw_text"} <= set(arms):
+        pair = {arm: predictions[arm] for arm in ("raw_text", "learn")}
+        deltas += evaluate_arms(pair, "raw_text", tasks)[1]
+    about = {
+        **provenance(),
+        "command": command,
+        **({} if seconds is None else {"seconds": round(seconds, 1)}),
+        **_about(out, predictions, arms, seeds),
+        "warnings": _warnings(rows),
+    }
+    report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
+    write_report(report, out)
+    print_report(report, console)
+    return report
+
+
+def provenance() -> dict[str, Any]:
+    """Machine, versions and commit: what a figure needs to be believed."""
+    return {
+        "machine": f"{os.cpu_count()} cores, {_processor()}, {_gpu()}",
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "commit": _commit(),
+        "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _about(
+    out: Path, predictions: dict[str, list[pd.DataFrame]], arms: Sequence[str], seeds: Sequence[int]
+) -> dict[str, Any]:
+    dataset = read_dataset(out / "tables")
+    test = predictions["baseline"][0]
+    stores = {"user": EmbeddingStore.open(out / "vectors/users"), "item": EmbeddingStore.open(out / "vectors/items")}
+    in_test = dataset.items[ITEM_ID].isin(test.loc[test["item_bucket"] == BUCKETS[0], ITEM_ID])
+    return {
+        "title": f"LEARN on {dataset.name}",
+        "dataset": dataset.name,
+        "seeds": list(seeds),
+        "confidence": 0.95,
+        "protocol": {
+            **dataset.protocol,
+            "rows in train / valid / test": " / ".join(f"{len(part):,}" for part in dataset.parts.values()),
+            "cold-start users": f"up to {USER_RULE.cold_max} training clicks",
+            "long-tail users": f"up to {USER_RULE.tail_max} training clicks",
+            "cold-start items": f"up to {ITEM_RULE.cold_max} training clicks",
+            "long-tail items": f"up to {ITEM_RULE.tail_max} training clicks",
+            "selection": "best epoch on valid; test scored once",
+        },
+        "coverage": [
+            row
+            for side, key in (("user", CONTEXT_ID), ("item", ITEM_ID))
+            for row in _coverage(stores[side], side, test[key], test[f"{side}_bucket"])
+        ],
+        "recall": read_json(out / "recall.json") if (out / "recall.json").is_file() else [],
+        "examples": dataset.items.loc[in_test, ["title"]].head(5).to_dict("records"),
+        "training": [
+            {"model": arm, "seed": seed, "epoch": result["epoch"], "valid_auc": result["ctr_auc"]}
+            for arm in arms
+            for seed in seeds
+            for result in read_json(model_folder(out, arm, seed) / "history.json")
+        ],
+    }
+
+
+def _coverage(store: EmbeddingStore, side: str, ids: pd.Series, buckets: pd.Series) -> list[dict[str, Any]]:
+    _, has_vector = store.lookup(ids.to_numpy())
+    rows = []
+    for bucket in BUCKETS:
+        inside = (buckets == bucket).to_numpy()
+        share = float(has_vector[inside].mean()) if inside.any() else None
+        rows.append(
+            {
+                "store": side,
+                "bucket_kind": side,
+                "bucket": bucket,
+                "share_with_vector": share,
+                "n": int(inside.sum()),
+            }
+        )
+    return rows
+
+
+def _warnings(rows: Sequence[Any]) -> list[str]:
+    """A baseline that plain rates beat is no baseline: say so above everything else."""
+    value = {
+        (row["model"], row["task"], row["metric"]): row["value"] for row in rows if row["bucket_kind"] == "all"
+    }
+    found = []
+    for (model, task, metric), rate in value.items():
+        base = value.get(("baseline", task, metric))
+        is_defined = rate is not None and base is not None and np.isfinite(rate) and np.isfinite(base)
+        if model == RATES and metric == "AUC" and is_defined and rate > base:
+            found.append(
+                f"The baseline's {task} AUC ({base:.4f}) is below plain item and user rates ({rate:.4f}): "
+                "the lifts in this task are over a weak baseline."
+            )
+    return found
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: expected the predictions of this arm and seed, found none; make them with `learn-rank train`."
+        )
+    return pd.read_parquet(path)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpu() -> str:
+    import torch  # noqa: PLC0415 - the only line that needs it
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
+
+
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()

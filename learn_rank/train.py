@@ -1,0 +1,239 @@
+"""Training of one ranker: selected on validation, resumable at every epoch, the same bits after a kill."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from learn_rank.batches import EncodedDataset, Rows
+from learn_rank.metrics import AUC
+from learn_rank.ranker import MultiTaskRanker
+from learn_recall.files import atomic_path
+
+PCTR, PCVR, PCTCVR = "pctr", "pcvr", "pctcvr"
+
+
+@dataclass(frozen=True)
+class RankTrainConfig:
+    """How every arm is trained alike.
+
+    Attributes:
+        n_epochs: passes over the training rows; the learning rate falls linearly to 0 over them, and the epoch
+            with the best validation score is kept.
+        batch_size: rows a step.
+        learning_rate: of the dense layers.
+        embedding_learning_rate: of the embedding tables; ids are seen rarely and want larger steps.
+        weight_decay: of the dense layers (AdamW).
+        newness_rate: share of training rows whose item is made new (`Rows.batches`), in every arm alike.
+        seed: of initialisation, order, dropout and newness.
+    """
+
+    n_epochs: int = 3
+    batch_size: int = 1024
+    learning_rate: float = 2e-3
+    embedding_learning_rate: float = 6e-3
+    weight_decay: float = 1e-5
+    newness_rate: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_epochs < 1 or self.batch_size < 1:
+            raise ValueError(
+                f"n_epochs and batch_size: expected at least 1, got {self.n_epochs} and {self.batch_size}."
+            )
+        if not 0 <= self.newness_rate < 1:
+            raise ValueError(f"newness_rate: expected a share inside [0, 1), got {self.newness_rate}.")
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Validation after one epoch: AUC of CTR and, where conversions are recorded, of CVR on clicked rows."""
+
+    epoch: int
+    ctr_auc: float
+    cvr_auc: float | None
+    seconds: float
+
+    @property
+    def score(self) -> float:
+        """What selects the epoch: the mean AUC of the tasks."""
+        return self.ctr_auc if self.cvr_auc is None else (self.ctr_auc + self.cvr_auc) / 2
+
+
+def train_ranker(
+    make_ranker: Callable[[], MultiTaskRanker],
+    data: EncodedDataset,
+    config: RankTrainConfig,
+    out: Path,
+    *,
+    on_step: Callable[[int, int], None] | None = None,
+) -> tuple[MultiTaskRanker, list[EpochResult]]:
+    """Train, keep the best epoch, and leave a checkpoint after each.
+
+    Args:
+        make_ranker: builds the ranker; called with the random state of the seed.
+        data: encoded rows.
+        config: of the training.
+        out: folder for ``last.safetensors`` (to resume) and ``model.safetensors`` (the best epoch).
+        on_step: called with (steps done, steps in all) for a progress bar.
+
+    Returns:
+        The ranker with its best epoch's weights, in evaluation mode, and the history.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        ranker = make_ranker()
+    optimizer = torch.optim.AdamW(_parameter_groups(ranker, config))
+    per_epoch = -(-len(data.train) // config.batch_size)
+    n_steps = per_epoch * config.n_epochs
+    base_rates = [group["lr"] for group in optimizer.param_groups]
+
+    history = _resume(out, ranker, optimizer, config)
+    step = per_epoch * len(history)
+    for epoch in range(len(history), config.n_epochs):
+        began = time.perf_counter()
+        ranker.train()
+        with torch.random.fork_rng(devices=[]):  # dropout's state is the epoch's own, the caller's is kept
+            torch.manual_seed(_epoch_seed(config.seed, epoch))
+            shuffler = np.random.default_rng([config.seed, epoch])
+            for batch in data.train.batches(
+                config.batch_size, generator=shuffler, newness_rate=config.newness_rate
+            ):
+                for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+                    group["lr"] = rate * (1 - step / n_steps)
+                loss = ranker.loss(ranker(batch.sparse, batch.dense), batch)
+                if not bool(torch.isfinite(loss)):
+                    raise FloatingPointError(
+                        f"loss is {loss.item()} in epoch {epoch}, step {step}: look for huge dense features, "
+                        "or lower learning_rate."
+                    )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                step += 1
+                if on_step is not None:
+                    on_step(step, n_steps)
+        history.append(_validate(ranker, data.valid, epoch, time.perf_counter() - began))
+        if history[-1].score >= max(result.score for result in history):
+            _save(out / "model.safetensors", ranker.state_dict(), {"epoch": epoch})
+        _save(out / "last.safetensors", _resumable(ranker, optimizer), _header(config, history))
+    _load_weights(ranker, out / "model.safetensors")
+    return ranker.eval(), history
+
+
+def predict(ranker: MultiTaskRanker, rows: Rows, *, batch_size: int = 8192) -> pd.DataFrame:
+    """Score every row, in order.
+
+    Returns:
+        Columns ``pctr``, ``pcvr`` (given a click) and ``pctcvr`` (entire space), float32.
+    """
+    was_training = ranker.training
+    ranker.eval()
+    scores = []
+    with torch.inference_mode():
+        for batch in rows.batches(batch_size):
+            out = ranker(batch.sparse, batch.dense)
+            scores.append(
+                torch.stack([torch.sigmoid(out.ctr_logit), torch.sigmoid(out.cvr_logit), out.ctcvr], dim=1)
+            )
+    ranker.train(was_training)
+    return pd.DataFrame(torch.cat(scores).numpy(), columns=[PCTR, PCVR, PCTCVR])
+
+
+def _validate(ranker: MultiTaskRanker, valid: Rows, epoch: int, seconds: float) -> EpochResult:
+    scores = predict(ranker, valid)
+    is_clicked = valid.click > 0
+    labels = valid.conversion[is_clicked]
+    cvr_auc = None
+    if np.isfinite(labels).all() and len(np.unique(labels)) == 2:
+        cvr_auc = AUC()(labels, scores[PCVR].to_numpy()[is_clicked]).value
+    return EpochResult(epoch, AUC()(valid.click, scores[PCTR].to_numpy()).value, cvr_auc, round(seconds, 1))
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[dict[str, object]]:
+    tables = list(ranker.embeddings.parameters())
+    dense = [p for name, p in ranker.named_parameters() if not name.startswith("embeddings.")]
+    return [
+        {"params": tables, "lr": config.embedding_learning_rate, "weight_decay": 0.0},
+        {"params": dense, "lr": config.learning_rate, "weight_decay": config.weight_decay},
+    ]
+
+
+def _trainable(ranker: MultiTaskRanker) -> dict[str, Tensor]:
+    """Weights without the frozen tables, which the stores hold already."""
+    return {
+        name: value for name, value in ranker.state_dict().items() if "_vectors." not in name
+    }
+
+
+def _resumable(ranker: MultiTaskRanker, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {f"model.{name}": value for name, value in _trainable(ranker).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    return tensors
+
+
+def _header(config: RankTrainConfig, history: list[EpochResult]) -> dict[str, object]:
+    return {"config": asdict(config), "history": [asdict(result) for result in history]}
+
+
+def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
+    kept = {n: t.detach().contiguous().clone() for n, t in tensors.items() if "_vectors." not in n}
+    with atomic_path(path) as temporary:
+        save_file(kept, temporary, metadata={"learn_rank": json.dumps(header, sort_keys=True)})
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["learn_rank"])
+
+
+def _load_weights(ranker: MultiTaskRanker, path: Path) -> None:
+    tensors, _ = _read(path)
+    _load(ranker, tensors)
+
+
+def _load(ranker: MultiTaskRanker, tensors: dict[str, Tensor]) -> None:
+    missing, unexpected = ranker.load_state_dict(tensors, strict=False)
+    lacking = [name for name in missing if "_vectors." not in name]
+    if lacking or unexpected:
+        raise ValueError(
+            f"checkpoint: expected the weights of this ranker, lacking {lacking}, unknown {unexpected}; "
+            "it was made with another configuration, train into a new folder."
+        )
+
+
+def _resume(
+    out: Path, ranker: MultiTaskRanker, optimizer: torch.optim.Optimizer, config: RankTrainConfig
+) -> list[EpochResult]:
+    path = out / "last.safetensors"
+    if not path.exists():
+        return []
+    tensors, header = _read(path)
+    if header["config"] != asdict(config):
+        raise ValueError(
+            f"{path}: expected a training with {asdict(config)}, got {header['config']}; use another folder."
+        )
+    _load(ranker, {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, field = name.split(".", 2)
+            state.setdefault(int(index), {})[field] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return [EpochResult(**result) for result in header["history"]]  # type: ignore[attr-defined]
