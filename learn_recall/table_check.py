@@ -149,7 +149,7 @@ class TableCheck:
             return np.full(len(values), np.nan)
         numbers = pd.to_numeric(values.astype(object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
         is_wrong = np.isnan(numbers) & ~values.isna().to_numpy()
-        self.wrong_rows(column, is_wrong, expected, "correct these cells or leave them empty")
+        self.wrong_rows(column, is_wrong, expected, f"write {expected} there")
         if not is_wrong.any() and not is_text_allowed and values.notna().any():
             got = f"numbers written as text (dtype {values.dtype})"
             self.add(column, expected, got, "cast the column to a number")
@@ -200,6 +200,8 @@ def _is_text(value: Any, is_list_allowed: bool) -> bool:
 
 
 def _short(value: Any) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "empty"
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 40 else text[:37] + "..."
 

@@ -97,7 +97,7 @@ def _read_sequences(path: Path) -> pd.DataFrame:
 
 
 def _is_sequence(words: list[str]) -> bool:
-    return len(words) > 1 and all(word.isdecimal() and word.isascii() for word in words)
+    return len(words) > 1 and all(word.isdecimal() and word.isascii() and len(word) < 19 for word in words)
 
 
 __all__ = ["AmazonData", "read_amazon"]
