@@ -12,6 +12,15 @@ ROW_NAMES = ("model", "task", "metric", "bucket_kind", "bucket")
 ROW_KEYS = (*ROW_NAMES, "value", "low", "high", "n_rows", "n_users", "n_skipped_users")
 DELTA_NAMES = ("model", "baseline", "task", "metric", "bucket_kind", "bucket")
 DELTA_KEYS = (*DELTA_NAMES, "delta", "low", "high", "p", "p_adjusted", "n_rows", "n_users")
+ABOUT_TEXTS = ("title", "dataset", "command", "commit", "machine", "started", "seconds", "confidence")
+ABOUT_DICTS = ("versions", "protocol")
+ABOUT_LISTS = ("seeds", "warnings")
+ABOUT_TABLES = {
+    "coverage": ("store", "bucket_kind", "bucket", "share_with_vector", "n"),
+    "recall": ("model", "metric", "value"),
+    "training": ("model", "seed", "epoch", "valid_auc"),
+    "examples": (),
+}
 _COUNTS = ("n_rows", "n_users", "n_skipped_users")
 
 
@@ -29,13 +38,14 @@ class Report:
             has one class only. Such a cell is shown as a dash with its counts, never as 0.
         deltas: one dict per comparison, with exactly the keys of `DELTA_KEYS`; `delta` = model - baseline, as
             a fraction (shown in points, 1 point = 0.01); `p_adjusted` is None where nothing was adjusted.
-        about: where the numbers come from. Known keys, all optional: title, dataset, command, commit,
-            machine, versions, seeds, started, seconds, confidence, protocol, coverage, recall, examples,
-            warnings, training.
+        about: where the numbers come from. Known keys, all optional: the texts and numbers of `ABOUT_TEXTS`
+            (`confidence` is that of the intervals, e.g. 0.95), the dicts of `ABOUT_DICTS`, the lists of
+            `ABOUT_LISTS` and the lists of dicts of `ABOUT_TABLES`, each with at least the keys named there.
+            Other keys go into report.json and are not shown.
 
     Raises:
         ReportError: for missing or unknown keys, a value that is no number, half an interval, two rows for
-            the same cell, or something in `about` that JSON cannot hold.
+            the same cell, or an `about` that JSON cannot hold or the page cannot show.
     """
 
     rows: list[dict[str, Any]]
@@ -45,7 +55,7 @@ class Report:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", _checked(self.rows, "rows", ROW_NAMES, ROW_KEYS))
         object.__setattr__(self, "deltas", _checked(self.deltas, "deltas", DELTA_NAMES, DELTA_KEYS))
-        object.__setattr__(self, "about", plain(dict(self.about), "about"))
+        object.__setattr__(self, "about", _checked_about(plain(dict(self.about), "about")))
 
     def as_dict(self) -> dict[str, Any]:
         """The content of report.json: the keys `rows`, `deltas` and `about`."""
@@ -103,6 +113,21 @@ def _checked(
         seen[cell] = position
         checked.append(clean)
     return checked
+
+
+def _checked_about(about: dict[str, Any]) -> dict[str, Any]:
+    for names, kind in ((ABOUT_DICTS, dict), ((*ABOUT_LISTS, *ABOUT_TABLES), list)):
+        for name in names:
+            if about.get(name) is not None and not isinstance(about[name], kind):
+                got = type(about[name]).__name__
+                raise ReportError(f"about[{name!r}]: expected a {kind.__name__} or nothing, got {got}")
+    for name, keys in ABOUT_TABLES.items():
+        for position, row in enumerate(about.get(name) or []):
+            if not isinstance(row, dict) or not set(keys) <= set(row):
+                raise ReportError(
+                    f"about[{name!r}][{position}]: expected a dict with {list(keys)}, got {row!r}"
+                )
+    return about
 
 
 def _cell(value: Any, key: str, names: tuple[str, ...], where: str) -> Any:

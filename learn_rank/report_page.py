@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from learn_rank import report_words as words
-from learn_rank.report_data import Report
+from learn_rank.report_data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, Report
 from learn_rank.report_plots import forest_plot, training_plot
 from learn_rank.report_rules import find, headline_metric, mark
 from learn_rank.report_verdict import TASK_ORDER, Verdict, judge
@@ -45,7 +45,9 @@ def report_html(report: Report) -> str:
 
 def page_content(report: Report) -> dict[str, Any]:
     """Everything that the template shows, in the order of the page."""
-    rows, deltas, about = report.rows, report.deltas, report.about
+    rows, deltas = report.rows, report.deltas
+    known = (*ABOUT_TEXTS, *ABOUT_DICTS, *ABOUT_LISTS, *ABOUT_TABLES)
+    about = {**dict.fromkeys(known), **report.about}
     verdict = judge(deltas)
     tasks = words.ordered((row["task"] for row in (*rows, *deltas)), TASK_ORDER)
     seeds = about.get("seeds") or []

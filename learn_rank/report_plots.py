@@ -66,7 +66,7 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
         figure = Figure(figsize=(4.7, 1.25 + 0.2 * len(buckets) * (len(models) + 0.7)), layout="constrained")
         axes = figure.add_subplot()
         _draw_buckets(axes, own, buckets, models)
-        axes.set_xlabel(f"difference from the baseline, points of {metric}")
+        axes.set_xlabel(f"difference from the baseline, points of {_cut(metric, 16)}")
         _legend(figure, models, linestyle="none")
         return _svg(figure, prefix)
 
@@ -118,7 +118,9 @@ def _draw_buckets(
     labels = []
     for centre, (kind, bucket) in zip(centres, buckets, strict=True):
         here = [row for row in deltas if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
-        labels.append(f"{bucket_words(kind, bucket)}\n{count_words(max(row['n_rows'] for row in here))} rows")
+        labels.append(
+            f"{_cut(bucket_words(kind, bucket), 22)}\n{count_words(max(row['n_rows'] for row in here))} rows"
+        )
         if all(outcome(row) == "missing" for row in here):
             axes.text(0, centre, "  not defined", color=STYLES[SHUFFLED][0], va="center", fontsize="small")
             continue
@@ -160,6 +162,11 @@ def _style(model: str, models: Sequence[str]) -> tuple[str, str]:
     return _SPARE[spare.index(model) % len(_SPARE)]
 
 
+def _cut(text: str, n_letters: int) -> str:
+    """A name that leaves the plot its room; the whole name stands in the tables."""
+    return text if len(text) <= n_letters else f"{text[: n_letters - 1]}…"
+
+
 def _legend(figure: Figure, models: Sequence[str], linestyle: Any) -> None:
     handles = []
     for model in models:
@@ -172,7 +179,7 @@ def _legend(figure: Figure, models: Sequence[str], linestyle: Any) -> None:
                 marker=shape,
                 markersize=5,
                 linestyle=linestyle,
-                label=short_model_words(model),
+                label=_cut(short_model_words(model), 16),
             )
         )
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(models), 4), frameon=False)
