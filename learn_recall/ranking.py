@@ -3,6 +3,7 @@ of."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,12 @@ class Ranks:
 
 @torch.no_grad()
 def rank_targets(
-    users: Tensor, items: Tensor, targets: np.ndarray, *, exclude: np.ndarray | None = None, k: int = 10
+    users: Tensor,
+    items: Tensor,
+    targets: np.ndarray,
+    *,
+    exclude: Callable[[slice], np.ndarray] | None = None,
+    k: int = 10,
 ) -> Ranks:
     """Rank each target among all items by dot product in float32.
 
@@ -46,8 +52,8 @@ def rank_targets(
 
     Args:
         users: (n, D) float. items: (N, D) float. targets: (n,) int64 rows of ``items``.
-        exclude: (n, m) int64 rows of ``items`` that are taken out of each row's ranking (its history), -1 =
-            padding; a target among them stays in.
+        exclude: gives for a slice of the n rows their items to take out of the ranking (the history), (rows, m)
+            int64 rows of ``items``, -1 = padding; a target among them stays in.
         k: length of the list of best items.
 
     Raises: ValueError for shapes that do not fit.
@@ -71,10 +77,8 @@ def rank_targets(
         target_B1 = torch.from_numpy(targets[part]).to(items.device)[:, None]
         own_B1 = score_BN.gather(1, target_B1)
         if exclude is not None:
-            column_BM = torch.from_numpy(exclude[part]).to(items.device)
-            column_BM = torch.where(
-                column_BM < 0, target_B1, column_BM
-            )  # padding points at the target, restored next
+            column_BM = torch.from_numpy(exclude(part)).to(items.device)
+            column_BM = torch.where(column_BM < 0, target_B1, column_BM)  # padding: restored next
             score_BN.scatter_(1, column_BM, -torch.inf)
             score_BN.scatter_(1, target_B1, own_B1)
         higher.append((score_BN > own_B1).sum(1))
