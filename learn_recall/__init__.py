@@ -26,10 +26,16 @@ _HOME = {
     "read_interactions": "tables",
     "read_items": "tables",
     "read_table": "tables",
+    "read_together": "tables",
     "validate_contexts": "tables",
     "validate_impressions": "tables",
     "validate_interactions": "tables",
     "validate_items": "tables",
+    "render_items": "prompt",
+    "TextEncoder": "encoder",
+    "encode_items": "encode",
+    "train_towers": "train",
+    "export_embeddings": "export",
 }
 
 __all__ = [  # noqa: PLE0604 - the names of _HOME

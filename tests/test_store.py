@@ -1,8 +1,10 @@
 """The embedding store: what goes in comes out, and whatever is not whole or does not fit is refused."""
 
+import dataclasses
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -278,8 +280,16 @@ def test_a_path_without_a_store_is_refused(tmp_path):
         EmbeddingStore.open(tmp_path / "none")
 
 
+class Trap:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('a pickle was run')",))
+
+
 def test_an_array_that_would_need_pickle_is_refused(tmp_path):
     make(tmp_path / "s")
+    (tmp_path / "s" / "vectors.npy").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(StoreError, match=r"vectors\.npy"):
+        EmbeddingStore.open(tmp_path / "s", verify=False)
     np.save(tmp_path / "s" / "vectors.npy", np.array([{}] * 3, dtype=object), allow_pickle=True)
     with pytest.raises(StoreError, match=r"vectors.npy"):
         EmbeddingStore.open(tmp_path / "s", verify=False)
@@ -288,7 +298,7 @@ def test_an_array_that_would_need_pickle_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format_version": 2}, "format_version: expected 1, got 2"),
+        ({"format_version": 2, "a_new_field": 1}, "format_version: expected 1, got 2"),
         ({"n_ids": 4}, r"shape \(4, 4\)"),
         ({"n_present": 2}, "2 vectors as the card says"),
         ({"dimension": 5, "blocks": [{"name": "a", "start": 0, "stop": 5}]}, r"shape \(3, 5\)"),
@@ -509,3 +519,5 @@ def test_an_old_version_set_aside_by_a_killed_rename_comes_back(tmp_path):
 def test_the_card_read_from_its_own_json_is_the_same_card(tmp_path):
     card = make(tmp_path / "s", blocks=(Block("tower", 0, 3), Block("content", 3, 4))).card
     assert IdentityCard.from_json(json.loads(files.to_json(card))) == card
+    with pytest.raises(StoreError, match="format_version"):
+        dataclasses.replace(card, format_version=2)
