@@ -56,6 +56,7 @@ def page_content(report: Report) -> dict[str, Any]:
         "verdict": verdict,
         "seeds": seeds,
         "interval_name": interval_name(about),
+        "has_rates": any(row["model"] == words.RATES for row in rows),
         "notices": [*(about.get("warnings") or []), *notices(report)],
         "cards": [card(report, verdict, task) for task in tasks],
         "tasks": tasks,

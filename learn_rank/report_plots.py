@@ -16,6 +16,7 @@ from learn_rank.report_words import (
     BASELINE,
     LEARN,
     MODEL_WORDS,
+    RATES,
     RAW_TEXT,
     SHUFFLED,
     bucket_words,
@@ -58,7 +59,9 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
         An `<svg>` element in points (1 point = 0.01), or an empty string where there is nothing to draw.
         A full marker is a clear difference, a hollow one is not (see `report_rules.mark`).
     """
-    own = [row for row in deltas if (row["task"], row["metric"], row["baseline"]) == (task, metric, BASELINE)]
+    names = (task, metric, BASELINE)
+    own = [row for row in deltas if (row["task"], row["metric"], row["baseline"]) == names]
+    own = [row for row in own if row["model"] != RATES]  # so far below that it would squeeze the others
     buckets, models = ordered_buckets(own), ordered((row["model"] for row in own), MODEL_WORDS)
     if not own:
         return ""

@@ -101,7 +101,7 @@ def _task_sentence(task: TaskVerdict) -> str:
     what = task_words(task.task)
     if task.delta is None or task.outcome == "missing":
         reason = f" ({undefined_words({**task.delta, 'metric': task.metric})})" if task.delta else ""
-        return f"For {what} no difference could be computed{reason}."
+        return f"For {what} no difference could be judged{reason}."
     numbers = f"{_said(task.delta)} points of {task.metric}"
     if task.outcome == "none":
         return f"For {what} no difference could be detected: {numbers}."

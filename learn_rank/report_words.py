@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 BASELINE, LEARN, RAW_TEXT, SHUFFLED = "baseline", "learn", "raw_text", "shuffled"
+RATES = "rates"  # item rate + user rate: no ranker, but what any ranker must beat
 HEADLINE_METRICS = ("UAUC", "AUC", "WUAUC")
 SIGNIFICANT = 0.05
 DASH, MINUS = "–", "−"
@@ -14,6 +15,7 @@ MODEL_WORDS = {
     LEARN: "LEARN",
     RAW_TEXT: "Raw text",
     SHUFFLED: "Shuffled (control)",
+    RATES: "Plain rates",
 }
 TASK_WORDS = {"CTR": "clicks", "CVR": "conversions after a click", "CTCVR": "conversions per impression"}
 METRIC_ORDER = ("AUC", "UAUC", "WUAUC")
@@ -49,7 +51,7 @@ def bucket_words(bucket_kind: str, bucket: str) -> str:
     """`("user", "cold-start")` -> `cold-start users`; `("all", "all")` -> `all rows`."""
     if bucket_kind == "all":
         return "all rows" if bucket == "all" else bucket
-    return f"{bucket} {bucket_kind}s"
+    return f"{bucket} {bucket_kind}s" if bucket_kind in KIND_ORDER else f"{bucket_kind}: {bucket}"
 
 
 def ordered(values: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -102,10 +104,12 @@ def count_words(count: int) -> str:
 
 
 def undefined_words(row: Mapping[str, Any]) -> str:
-    """Why a metric or a difference has no value, with its counts."""
+    """Why a metric has no value, or a difference cannot be judged, with its counts."""
     rows = f"{count_words(row['n_rows'])} row{'' if row['n_rows'] == 1 else 's'}"
     if row["n_rows"] == 0:
         return "empty, 0 rows"
+    if row.get("delta") is not None:
+        return f"{points_words(row['delta'])} without an interval, {rows}"
     if row["metric"] in ("UAUC", "WUAUC"):
         return f"no user with both classes in {rows}"
     return f"one class only in {rows}"

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -326,6 +327,15 @@ def test_a_plot_shows_each_model_in_each_bucket_once(report):
     assert forest_plot(report.deltas, "XTR", "UAUC", "p") == ""
 
 
+def test_plain_rates_stand_in_the_tables_but_do_not_squeeze_the_plot(report):
+    deltas = [delta_row(0.01, 0.005, 0.02), delta_row(-0.2, -0.21, -0.19, model="rates")]
+    assert "Plain rates" not in forest_plot(deltas, "CTR", "UAUC", "p")
+    made = Report([row(), row(model="rates", value=0.75)], deltas, {})
+    html, text = report_html(made), printed(made)
+    assert "Plain rates" in html and "A baseline below it is too weak" in html
+    assert text.count("Plain rates") == 1 and "−20.00 ▼" in text
+
+
 # --- the terminal
 
 
@@ -387,6 +397,12 @@ def test_the_deciding_metric_is_uauc_and_auc_where_uauc_is_undefined():
 # --- the words
 
 
+def test_buckets_are_named_as_people_name_them():
+    assert words.bucket_words("all", "all") == "all rows"
+    assert words.bucket_words("item", "long-tail") == "long-tail items"
+    assert words.bucket_words("price band", "low") == "price band: low"
+
+
 def test_points_are_hundredths_with_a_sign_and_no_negative_zero():
     assert words.points_words(0.0283) == "+2.83"
     assert words.points_words(-0.0283) == "−2.83"
@@ -419,3 +435,16 @@ def test_durations_are_said_as_people_say_them(seconds, text):
 
 def test_intervals_do_not_break_across_lines_on_the_page():
     assert words.unbroken("a b +2.08 [+1.73, +2.43] c") == "a b +2.08\xa0[+1.73,\xa0+2.43] c"
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    text = Path(__file__).parents[1].joinpath("docs/report.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(text.split("```python\n")[1].split("```")[0], {})
+    assert "But the control with shuffled vectors is missing." in capsys.readouterr().out
+    assert sorted(path.name for path in Path("out").iterdir()) == ["report.html", "report.json"]
+
+
+def test_the_documentation_shows_the_marks_that_the_report_uses():
+    text = Path(__file__).parents[1].joinpath("docs/report.md").read_text(encoding="utf-8")
+    assert all(sign in text for key, sign in words.MARKS.items() if key != "missing")

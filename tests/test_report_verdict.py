@@ -87,11 +87,22 @@ def test_a_control_without_a_value_counts_as_missing():
     assert verdict.control == "missing"
 
 
+def test_a_control_for_one_task_of_two_is_not_enough():
+    verdict = judge([delta_row(0.03, 0.02, 0.04), QUIET, delta_row(0.03, 0.02, 0.04, task="CVR")])
+    assert verdict.control == "missing"
+
+
+def test_a_difference_without_an_interval_is_not_judged():
+    verdict = judge([delta_row(0.03, None, None, n_rows=5), QUIET])
+    assert verdict.answer == "unknown"
+    assert "no difference could be judged (+3.00 without an interval, 5 rows)" in text(verdict)
+
+
 def test_no_difference_at_all_is_not_known():
     assert judge([]).answer == "unknown"
     undefined = judge([delta_row(None, None, None, n_rows=37)])
     assert undefined.answer == "unknown"
-    assert "no difference could be computed (no user with both classes in 37 rows)" in text(undefined)
+    assert "no difference could be judged (no user with both classes in 37 rows)" in text(undefined)
     only_others = judge([delta_row(0.03, 0.02, 0.04, model="raw_text")])
     assert only_others.answer == "unknown"
 
