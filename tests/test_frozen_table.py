@@ -1,0 +1,72 @@
+"""Frozen vectors: looked up by id, never moved, never a zero in disguise."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from learn_rank.frozen import FrozenEmbedding
+
+
+def test_a_vector_is_found_by_its_id_whatever_the_order_of_the_table():
+    table = FrozenEmbedding(
+        torch.tensor([30, -5, 12]), torch.tensor([[3.0, 0.0], [5.0, 5.0], [1.0, 2.0]])
+    )
+    vector, has_vector = table(torch.tensor([[12, 30], [-5, 12]]))
+    assert vector.tolist() == [[[1, 2], [3, 0]], [[5, 5], [1, 2]]]
+    assert has_vector.all()
+
+
+def test_an_unknown_id_and_an_id_without_vector_are_reported_and_not_invented():
+    table = FrozenEmbedding(
+        torch.tensor([1, 2]), torch.ones(2, 3), has_vector=torch.tensor([True, False])
+    )
+    _, has_vector = table(torch.tensor([1, 2, 3, -9, 2**62]))
+    assert has_vector.tolist() == [True, False, False, False, False]
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30, unique=True), st.randoms())
+def test_every_known_id_finds_its_own_vector(ids, random):
+    vectors = torch.arange(len(ids), dtype=torch.float32)[:, None]
+    table = FrozenEmbedding(torch.tensor(ids), vectors)
+    asked = list(range(len(ids)))
+    random.shuffle(asked)
+    found, has_vector = table(torch.tensor([ids[row] for row in asked]))
+    assert found[:, 0].tolist() == asked
+    assert has_vector.all()
+
+
+def test_training_around_the_table_leaves_its_bytes_unchanged():
+    table = FrozenEmbedding(torch.arange(5), torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).half())
+    before = {name: value.clone() for name, value in table.state_dict().items()}
+    head = nn.Linear(4, 1)
+    assert not list(table.parameters())
+    optimizer = torch.optim.AdamW([*table.parameters(), *head.parameters()], lr=0.1, weight_decay=0.1)
+    for _ in range(5):
+        head(table(torch.tensor([0, 3, 9]))[0]).sum().backward()
+        optimizer.step()
+    assert all(torch.equal(before[name], value) for name, value in table.state_dict().items())
+
+
+def test_half_precision_vectors_come_out_as_float32_of_the_same_value():
+    vectors = torch.tensor([[0.1, 0.2]]).half()
+    found, _ = FrozenEmbedding(torch.tensor([1]), vectors)(torch.tensor([1]))
+    assert found.dtype == torch.float32
+    np.testing.assert_array_equal(found.numpy(), vectors.float().numpy())
+
+
+@pytest.mark.parametrize(
+    ("keys", "vectors", "has_vector", "word"),
+    [
+        (torch.tensor([1, 1]), torch.ones(2, 2), None, "unique"),
+        (torch.tensor([1.0, 2.0]), torch.ones(2, 2), None, "int64"),
+        (torch.tensor([1, 2]), torch.ones(3, 2), None, r"\(2, D\)"),
+        (torch.tensor([1, 2]), torch.tensor([[1.0], [float("nan")]]), None, "finite"),
+        (torch.tensor([1, 2]), torch.ones(2, 2), torch.tensor([1, 1]), "bool"),
+    ],
+)
+def test_a_table_that_cannot_be_right_is_refused(keys, vectors, has_vector, word):
+    with pytest.raises(ValueError, match=word):
+        FrozenEmbedding(keys, vectors, has_vector)

@@ -1,0 +1,176 @@
+"""`LearnFeatureFusion`: what goes in, what comes out, what it learns from, and what stays frozen."""
+
+import pytest
+import torch
+from torch.nn import functional
+from torchrec import KeyedJaggedTensor
+
+from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
+from learn_rank.fusion import unit_variance
+
+
+def tables(dimension: int = 4, n: int = 6) -> tuple[FrozenEmbedding, FrozenEmbedding]:
+    generator = torch.Generator().manual_seed(0)
+    users = functional.normalize(torch.randn(n, dimension, generator=generator), dim=1)
+    items = functional.normalize(torch.randn(n, dimension, generator=generator), dim=1)
+    return FrozenEmbedding(torch.arange(n) + 100, users), FrozenEmbedding(torch.arange(n) + 200, items)
+
+
+def rows(users: list[int], items: list[int], histories: list[list[int]]) -> KeyedJaggedTensor:
+    flat = [item for history in histories for item in history]
+    lengths = [1] * len(users) + [1] * len(items) + [len(history) for history in histories]
+    return KeyedJaggedTensor(
+        keys=["learn_user", "learn_item", "learn_history"],
+        values=torch.tensor([*users, *items, *flat]),
+        lengths=torch.tensor(lengths),
+    )
+
+
+def fusion(**settings) -> LearnFeatureFusion:
+    torch.manual_seed(0)
+    return LearnFeatureFusion(*tables(), FusionConfig(**settings)).eval()
+
+
+THREE = rows([100, 101, 999], [200, 999, 203], [[200, 201], [], [203, 999]])
+
+
+def test_the_features_are_fusion_user_item_similarity_and_presence_side_by_side():
+    module = fusion()
+    out = module(THREE)
+    assert out.features.shape == (3, module.output_dim)
+    torch.testing.assert_close(out.features[:, :32], out.fusion)
+    user, _ = module.user_vectors(torch.tensor([100, 101]))
+    torch.testing.assert_close(out.features[:2, 32:36], unit_variance(user))
+    assert out.features[:, -2:].tolist() == [[1, 1], [1, 0], [0, 1]]
+    assert out.has_user.tolist() == [True, True, False]
+    assert out.has_item.tolist() == [True, False, True]
+
+
+def test_a_missing_vector_is_a_learned_fallback_and_gets_its_gradient():
+    module = fusion()
+    with torch.no_grad():
+        module.item_fallback.fill_(0.5)
+    out = module(THREE)
+    assert out.features[1, 36:40].tolist() == [0.5] * 4
+    out.features[1].sum().backward()
+    assert module.item_fallback.grad.abs().sum() > 0
+    assert module.user_fallback.grad.abs().sum() == 0  # the second row's user is known
+
+
+def test_each_row_is_scored_for_itself_and_the_order_of_rows_does_not_matter():
+    module = fusion()
+    together = module(THREE).features
+    alone = [
+        module(rows([100], [200], [[200, 201]])).features,
+        module(rows([101], [999], [[]])).features,
+        module(rows([999], [203], [[203, 999]])).features,
+    ]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+def test_an_empty_batch_gives_empty_features():
+    module = fusion()
+    assert module(rows([], [], [])).features.shape == (0, module.output_dim)
+
+
+def test_the_auxiliary_loss_is_the_cross_entropy_of_clicked_rows_by_hand():
+    module = fusion(auxiliary_weight=0.5)
+    out = module(THREE)
+    click = torch.tensor([1.0, 0.0, 1.0])
+    conversion = torch.tensor([1.0, float("nan"), 0.0])
+    p = torch.sigmoid(out.auxiliary_logit)
+    by_hand = 0.5 * (-torch.log(p[0]) - torch.log(1 - p[2])) / 2
+    torch.testing.assert_close(module.auxiliary_loss(out, click, conversion), by_hand)
+
+
+def test_on_the_entire_space_an_unclicked_row_is_no_conversion():
+    module = fusion(auxiliary_space="all", auxiliary_weight=1.0)
+    out = module(THREE)
+    label = torch.tensor([1.0, 0.0, 0.0])
+    expected = functional.binary_cross_entropy_with_logits(out.auxiliary_logit, label)
+    found = module.auxiliary_loss(
+        out, torch.tensor([1.0, 0.0, 1.0]), torch.tensor([1.0, float("nan"), 0.0])
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_click_task_is_supervised_by_clicks_on_all_rows():
+    module = fusion(auxiliary_task="ctr", auxiliary_weight=1.0)
+    out = module(THREE)
+    click = torch.tensor([1.0, 0.0, 1.0])
+    expected = functional.binary_cross_entropy_with_logits(out.auxiliary_logit, click)
+    nothing = torch.full((3,), float("nan"))
+    torch.testing.assert_close(module.auxiliary_loss(out, click, nothing), expected)
+
+
+def test_a_batch_without_a_click_has_an_auxiliary_loss_of_zero():
+    module = fusion()
+    loss = module.auxiliary_loss(module(THREE), torch.zeros(3), torch.full((3,), float("nan")))
+    assert loss.item() == 0
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_stop_gradient_keeps_the_ranking_loss_out_of_the_fusion_module(stops):
+    module = fusion(stops_gradient=stops)
+    module(THREE).features.sum().backward()
+    moved = [name for name, p in module.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    assert ("mlp.0.weight" in moved) is not stops
+    assert not any("head" in name for name in moved)
+
+
+def test_the_auxiliary_loss_trains_the_fusion_and_both_projections():
+    module = fusion()
+    out = module(THREE)
+    module.auxiliary_loss(out, torch.ones(3), torch.tensor([1.0, 0.0, 1.0])).backward()
+    for name in ("user_projection.weight", "item_projection.weight", "mlp.0.weight", "auxiliary_head.weight"):
+        assert dict(module.named_parameters())[name].grad.abs().sum() > 0
+
+
+def test_training_leaves_the_frozen_vectors_bitwise_unchanged():
+    module = fusion().train()
+    frozen = {name: value.clone() for name, value in module.state_dict().items() if "_vectors." in name}
+    weight = module.mlp[0].weight.clone()
+    optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        out = module(THREE)
+        (out.features.square().mean() + module.auxiliary_loss(out, torch.ones(3), torch.ones(3))).backward()
+        optimizer.step()
+    assert len(frozen) == 6
+    assert all(torch.equal(value, module.state_dict()[name]) for name, value in frozen.items())
+    assert not torch.equal(weight, module.mlp[0].weight)
+
+
+def test_a_subclass_that_overrides_one_hook_keeps_the_rest():
+    class SumFusion(LearnFeatureFusion):
+        def fuse(self, user, item, evidence):
+            return functional.pad(user + item, (0, self.config.fusion_dim - user.shape[1]))
+
+    module = SumFusion(*tables())
+    out = module(THREE)
+    torch.testing.assert_close(out.fusion[0, :4], out.features[0, 32:36] + out.features[0, 36:40])
+    assert out.auxiliary_logit.shape == (3,)
+
+
+def test_tables_with_different_blocks_are_refused():
+    users, items = tables()
+    split = FrozenEmbedding(items.keys, items.vectors[:-1], blocks=[(0, 2), (2, 4)])
+    with pytest.raises(ValueError, match="equal blocks"):
+        LearnFeatureFusion(users, split)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"auxiliary_space": "shown"}, {"auxiliary_task": "like"}, {"fusion_dim": 0}, {"dropout": 1.0}],
+)
+def test_a_setting_outside_its_range_is_refused_by_name(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        FusionConfig(**settings)
+
+
+def test_the_package_offers_the_class_without_importing_torch_first():
+    import subprocess
+    import sys
+
+    code = "import sys, learn_rank; assert 'torch' not in sys.modules; learn_rank.LearnFeatureFusion; assert 'torch' in sys.modules"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0

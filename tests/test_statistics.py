@@ -1,0 +1,123 @@
+"""What the host knows of a user and an item at a row: never the row itself, never anything later."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from learn_rank.statistics import FEATURES, HostStatistics
+
+
+def frame(rows, columns=("user_id", "item_id", "click", "conversion", "timestamp")):
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+NAN = float("nan")
+TIMED = frame(
+    [
+        (1, 10, 1, 1.0, 100),
+        (1, 11, 0, NAN, 100),
+        (2, 10, 1, 0.0, 105),
+        (1, 10, 1, 0.0, 110),
+        (2, 11, 1, 1.0, 110),
+    ]
+)
+LATER = frame([(1, 10, 0, NAN, 120), (3, 12, 1, 1.0, 121)])
+LAST = frame([(3, 10, 1, 1.0, 130)])
+
+
+def loop_oracle(parts, prior_clicks=20.0, prior_conversions=5.0):
+    """Count with two nested loops, over strictly earlier rows."""
+    together = pd.concat(parts.values(), ignore_index=True)
+    train = parts["train"]
+    ctr = train["click"].sum() / len(train)
+    cvr = train["conversion"].sum() / train["click"].sum()
+    rows = []
+    for _, row in together.iterrows():
+        made = {}
+        for side in ("user", "item"):
+            shown = clicks = conversions = 0.0
+            for _, other in together.iterrows():
+                if other[f"{side}_id"] == row[f"{side}_id"] and other["timestamp"] < row["timestamp"]:
+                    shown += 1
+                    clicks += other["click"]
+                    conversions += 0.0 if np.isnan(other["conversion"]) else other["conversion"]
+            made[f"{side}_clicks_log"] = np.log1p(clicks)
+            made[f"{side}_ctr"] = (clicks + prior_clicks * ctr) / (shown + prior_clicks)
+            made[f"{side}_cvr"] = (conversions + prior_conversions * cvr) / (clicks + prior_conversions)
+        rows.append(made)
+    return pd.DataFrame(rows)[list(FEATURES)]
+
+
+def test_point_in_time_statistics_equal_nested_loops_over_strictly_earlier_rows():
+    parts = {"train": TIMED, "valid": LATER, "test": LAST}
+    found = pd.concat(HostStatistics(parts).features().values(), ignore_index=True)
+    pd.testing.assert_frame_equal(
+        found, loop_oracle(parts), check_dtype=False, rtol=1e-5, check_column_type=False
+    )
+
+
+def test_point_in_time_statistics_of_random_rows_equal_nested_loops():
+    generator = np.random.default_rng(3)
+    n = 60
+    click = generator.integers(0, 2, n)
+    rows = pd.DataFrame(
+        {
+            "user_id": generator.integers(0, 5, n),
+            "item_id": generator.integers(0, 4, n),
+            "click": click,
+            "conversion": np.where(click == 1, generator.integers(0, 2, n), np.nan),
+            "timestamp": np.sort(generator.integers(0, 15, n)),
+        }
+    )
+    parts = {"train": rows[:40], "valid": rows[40:50], "test": rows[50:]}
+    found = pd.concat(HostStatistics(parts).features().values(), ignore_index=True)
+    pd.testing.assert_frame_equal(found, loop_oracle(parts), check_dtype=False, rtol=1e-5)
+
+
+def test_changing_a_rows_own_label_or_any_later_one_changes_nothing_it_knows():
+    changed = TIMED.copy()
+    changed.loc[3:, "click"] = 1 - changed.loc[3:, "click"]
+    changed["conversion"] = changed["conversion"].where(changed["click"] == 1)
+    # the priors are of training as a whole, so hold them still by comparing the counts alone
+    before = HostStatistics({"train": TIMED, "valid": LATER, "test": LAST}).features()["train"]
+    after = HostStatistics({"train": changed, "valid": LATER, "test": LAST}).features()["train"]
+    np.testing.assert_array_equal(before["item_clicks_log"][:4], after["item_clicks_log"][:4])
+    np.testing.assert_array_equal(before["user_clicks_log"][:4], after["user_clicks_log"][:4])
+
+
+def untimed():
+    columns = ("user_id", "item_id", "click", "conversion", "context_id")
+    return frame(
+        [
+            (1, 10, 1, 1.0, "a"),
+            (1, 11, 0, NAN, "a"),
+            (1, 12, 1, 0.0, "b"),
+            (1, 10, 0, NAN, "b"),
+            (2, 10, 1, 0.0, "c"),
+        ],
+        columns,
+    )
+
+
+def test_without_time_a_training_row_leaves_out_its_own_request_for_users_and_itself_for_items():
+    train = untimed()
+    later = train.iloc[:1].assign(user_id=1, item_id=10, context_id="z")
+    found = HostStatistics({"train": train, "valid": later, "test": later}).features()
+    # user 1 clicked twice: each request knows the other click; user 2 clicked once and knows nothing
+    assert np.expm1(found["train"]["user_clicks_log"]).round(5).tolist() == [1, 1, 1, 1, 0]
+    # item 10 was clicked twice: the clicked rows know the other one, the unclicked row knows both
+    assert np.expm1(found["train"]["item_clicks_log"]).round(5).tolist() == [1, 0, 0, 2, 1]
+    assert np.expm1(found["test"]["item_clicks_log"]).round(5).tolist() == [2]
+
+
+def test_rates_of_sampled_impressions_stay_at_the_prior():
+    train = untimed()
+    found = HostStatistics({"train": train, "valid": train, "test": train}, is_sampled=True).features()
+    assert found["train"]["item_ctr"].nunique() == 1
+    assert found["test"]["user_ctr"].iloc[0] == pytest.approx(3 / 5)
+
+
+def test_data_without_conversions_has_a_conversion_rate_of_zero_and_no_nan():
+    parts = {name: TIMED.drop(columns="conversion") for name in ("train", "valid", "test")}
+    found = HostStatistics(parts).features()
+    assert all(np.isfinite(part.to_numpy()).all() for part in found.values())
