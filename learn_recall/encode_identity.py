@@ -1,0 +1,106 @@
+"""All that decides the vector of a text, and whether what lies on disk was made with the same."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from learn_recall.compute_dtype import DtypeCheck, choose_dtype
+from learn_recall.encoder import TextEncoder
+
+_N_SAMPLE = 32
+
+
+class EncodeError(ValueError):
+    """An encode job cannot start or cannot go on; says what was kept and what to do."""
+
+
+@dataclass(frozen=True)
+class ContentIdentity:
+    """All that decides the vector of a text: two of them in one store would mix vector spaces.
+
+    Args:
+        encoder_sha256: Hash of weights, tokenizer and config.
+        template: Text of the prompt template.
+        pooling: "mean", "last" or "cls".
+        max_tokens: Length at which texts are cut.
+        compute_dtype: "float32" or "bfloat16", of the matrix products; "auto" until it is settled.
+        store_dtype: "float16" or "float32", of the stored vectors.
+        dimension: C.
+    """
+
+    encoder_sha256: str
+    template: str
+    pooling: str
+    max_tokens: int
+    compute_dtype: str
+    store_dtype: str
+    dimension: int
+
+    def differences(self, other: dict[str, Any], *, but: tuple[str, ...] = ()) -> list[str]:
+        """Name every field in which a recorded identity is another one, those in `but` aside."""
+        mine = {name: value for name, value in asdict(self).items() if name not in but}
+        return [
+            f"{name}: {other.get(name)!r} there, {value!r} now"
+            for name, value in mine.items()
+            if other.get(name) != value
+        ]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An identity that was found on disk.
+
+    Args:
+        path: Where.
+        identity: Its fields.
+        dtype_check: The evidence for its compute dtype.
+    """
+
+    path: Path
+    identity: dict[str, Any]
+    dtype_check: dict[str, Any]
+
+
+def settle_dtype(
+    wanted: ContentIdentity, encoder: TextEncoder, texts: list[str], found: list[Recorded]
+) -> tuple[ContentIdentity, dict[str, Any]]:
+    """Settle the compute dtype "auto": as on disk where all else is equal, or by a sample of the texts.
+
+    Args:
+        wanted: The identity as asked for.
+        encoder: To compare with.
+        texts: The distinct texts of the run; at most 32, evenly spread, are compared.
+        found: What lies on disk.
+
+    Returns:
+        The identity with a compute dtype, and the evidence for it.
+    """
+    if wanted.compute_dtype != "auto":
+        return wanted, asdict(DtypeCheck(wanted.compute_dtype, "asked for", None, 0))
+    for each in found:
+        if not wanted.differences(each.identity, but=("compute_dtype",)):
+            return replace(wanted, compute_dtype=each.identity["compute_dtype"]), each.dtype_check
+    places = np.linspace(0, len(texts) - 1, num=min(_N_SAMPLE, len(texts)), dtype=int)
+    check = choose_dtype(encoder, [texts[place] for place in places])
+    return replace(wanted, compute_dtype=check.dtype), asdict(check)
+
+
+def can_continue(identity: ContentIdentity, found: Recorded, *, overwrite: bool) -> bool:
+    """Tell whether what lies on disk can be continued (True) or may be replaced (False).
+
+    Raises:
+        EncodeError: It is of another identity and `overwrite` is off.
+    """
+    differences = identity.differences(found.identity)
+    if differences and not overwrite:
+        raise EncodeError(
+            f"{found.path}: expected the same encoder and settings as now, got others "
+            f"({'; '.join(differences)}). Remedy: the settings that it was made with, another out, or "
+            "overwrite=True (--overwrite)"
+        )
+    return not differences
+
+
+__all__ = ["ContentIdentity", "EncodeError", "Recorded", "can_continue", "settle_dtype"]
