@@ -220,7 +220,7 @@ def encoder_finding() -> Finding:
 def fits(version: str, specifier: str) -> bool:
     """Whether an installed version, its local part (`+cpu`) left out, lies within a specifier."""
     try:
-        return SpecifierSet(specifier).contains(Version(version).public, prereleases=True)
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
     except InvalidVersion:
         return False
 
