@@ -71,7 +71,7 @@ def bucket_table(report: Report, task: str) -> Table:
     names = (task, metric, words.BASELINE)
     deltas = [row for row in report.deltas if (row["task"], row["metric"], row["baseline"]) == names]
     models = words.ordered((row["model"] for row in deltas if row["model"] != words.RATES), words.MODEL_WORDS)
-    table = _table(f"{words.task_words(task)}, by bucket: points of {metric} over the baseline")
+    table = _table(f"{words.task_words(task)}, by bucket: points of {metric} over baseline")
     table.add_column("bucket")
     for name in ("rows", "users", "skipped", *map(words.short_model_words, models)):
         table.add_column(Text(name), justify="right")

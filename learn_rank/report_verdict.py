@@ -171,11 +171,26 @@ def _control_sentence(tasks: Sequence[TaskVerdict], controls: Sequence[Delta | N
             "So the gain may come from added capacity or from a leak; find out which before deciding."
         )
     if control == "quiet":
-        return (
-            f"The control with shuffled vectors shows no lift ({joined(said)}), so it is the content of the "
-            "vectors that counts, not the added capacity."
-        )
+        weight = _control_weight(tasks, controls)
+        return f"The control with shuffled vectors shows no lift ({joined(said)}){weight}."
     return (
         "The control with shuffled vectors was not run for every task, so added capacity cannot be ruled out "
         "as the cause."
     )
+
+
+def _control_weight(tasks: Sequence[TaskVerdict], controls: Sequence[Delta | None]) -> str:
+    """What a quiet control proves: it must be precise enough to tell its own lift from that of LEARN."""
+    gained = [
+        (task, task.delta["delta"], control["high"])
+        for task, control in zip(tasks, controls, strict=True)
+        if task.outcome == "better" and task.delta is not None and control is not None
+    ]
+    vague = [task.task for task, gain, high in gained if high >= gain]
+    if vague:
+        return (
+            f", but its interval reaches the gain of LEARN in {joined(vague)}: more seeds or rows would tell"
+        )
+    if gained:
+        return ", so it is the content of the vectors that counts, not the added capacity"
+    return ", as it should"

@@ -82,6 +82,14 @@ def test_a_missing_control_is_a_reservation_in_the_headline():
     assert "was not run for every task" in text(verdict)
 
 
+def test_a_quiet_control_proves_only_what_its_interval_can_tell():
+    gain = delta_row(0.03, 0.02, 0.04)
+    precise, vague = ({**QUIET, "high": high} for high in (0.0299, 0.03))
+    assert "so it is the content of the vectors that counts" in judge([gain, precise]).checks[-1]
+    assert "but its interval reaches the gain of LEARN in CTR" in judge([gain, vague]).checks[-1]
+    assert judge([delta_row(0.001, -0.01, 0.012), QUIET]).checks[-1].endswith("in CTR), as it should.")
+
+
 def test_a_control_without_a_value_counts_as_missing():
     verdict = judge([delta_row(0.03, 0.02, 0.04), delta_row(None, None, None, model="shuffled")])
     assert verdict.control == "missing"
