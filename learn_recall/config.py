@@ -28,16 +28,22 @@ def _choice(owner: object, name: str, choices: tuple[str, ...]) -> None:
         )
 
 
+_KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str, "int | None": (int, type(None))}
+
+
+def _typed(owner: Any) -> None:
+    """Every field has the type that it is declared with; settings may come from JSON or a command line."""
+    for each in dataclasses.fields(owner):
+        value = getattr(owner, each.name)
+        is_flag = each.type == "bool"
+        if not isinstance(value, _KINDS[str(each.type)]) or isinstance(value, bool) != is_flag:
+            raise ValueError(f"{type(owner).__name__}.{each.name}: expected {each.type}; got {value!r}")
+
+
 def _within(owner: object, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> None:
     value = getattr(owner, name)
     too_low = value <= low if open_low else value < low
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or math.isnan(value)
-        or too_low
-        or value > high
-    ):
+    if math.isnan(value) or too_low or value > high:
         bracket = "(" if open_low else "["
         raise ValueError(
             f"{type(owner).__name__}.{name}: expected a number in {bracket}{low}, {high}]; got {value!r}"
@@ -61,7 +67,7 @@ class TowerConfig:
 
     item_tower: str = "seq_to_seq"
     adaptor: str = "linear"
-    hidden: int = 128
+    hidden: int = 64
     n_layers: int = 2
     n_heads: int = 2
     feed_forward: int | None = None
@@ -72,11 +78,12 @@ class TowerConfig:
     max_length: int = 80
     whitening: str = "zca"
     whitening_ridge: float = 0.01
-    id_residual: bool = False
+    id_residual: bool = True
     id_shrinkage: float = 5.0
     id_dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        _typed(self)
         _choice(self, "item_tower", ITEM_TOWERS)
         _choice(self, "adaptor", ADAPTORS)
         _choice(self, "position_embedding", POSITION_EMBEDDINGS)
@@ -124,6 +131,7 @@ class LossConfig:
     logq_strength: float = 1.0
 
     def __post_init__(self) -> None:
+        _typed(self)
         _choice(self, "kind", LOSSES)
         _within(self, "temperature", 0, open_low=True)
         _within(self, "logq_strength", 0, 1)
@@ -159,6 +167,7 @@ class SamplingConfig:
     target_seconds: float = 30 * 86_400.0
 
     def __post_init__(self) -> None:
+        _typed(self)
         _choice(self, "split", SPLITS)
         for name in ("history_length", "target_length", "n_history", "n_target"):
             _within(self, name, 1)
@@ -182,9 +191,9 @@ class TrainConfig:
     """
 
     batch_users: int = 256
-    n_epochs: int = 12
+    n_epochs: int = 10
     patience: int = 3
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
     beta1: float = 0.9
     beta2: float = 0.98
@@ -198,6 +207,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _typed(self)
         _choice(self, "validation", VALIDATIONS)
         _choice(self, "selection", ("recall@10", "ndcg@10"))
         for name in ("batch_users", "n_epochs", "patience"):

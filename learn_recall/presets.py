@@ -27,7 +27,13 @@ def preset(name: str) -> RecallConfig:
 def _paper() -> RecallConfig:
     return RecallConfig(
         tower=TowerConfig(
-            hidden=768, n_layers=12, n_heads=12, position_embedding="learned", whitening="none", max_length=80
+            hidden=768,
+            n_layers=12,
+            n_heads=12,
+            position_embedding="learned",
+            whitening="none",
+            id_residual=False,
+            max_length=80,
         ),
         loss=LossConfig(kind="dense_all_action"),
         sampling=SamplingConfig(history_length=80, target_length=40, split="window"),
@@ -52,6 +58,7 @@ def _official_amazon() -> RecallConfig:
             n_heads=12,
             dimension=4096,
             whitening="none",
+            id_residual=False,
             max_length=50,
         ),
         loss=LossConfig(kind="sampled_softmax", n_uniform=1_000_000),

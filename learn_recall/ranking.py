@@ -52,7 +52,7 @@ def rank_targets(
 
     Args:
         users: (n, D) float. items: (N, D) float. targets: (n,) int64 rows of ``items``.
-        exclude: gives for a slice of the n rows their items to take out of the ranking (the history), (rows, m)
+        exclude: gives, for a slice of the n rows, the items to take out of the ranking (its history): (n, m)
             int64 rows of ``items``, -1 = padding; a target among them stays in.
         k: length of the list of best items.
 
@@ -78,7 +78,7 @@ def rank_targets(
         own_B1 = score_BN.gather(1, target_B1)
         if exclude is not None:
             column_BM = torch.from_numpy(exclude(part)).to(items.device)
-            column_BM = torch.where(column_BM < 0, target_B1, column_BM)  # padding: restored next
+            column_BM = torch.where(column_BM < 0, target_B1, column_BM)  # the target is restored next
             score_BN.scatter_(1, column_BM, -torch.inf)
             score_BN.scatter_(1, target_B1, own_B1)
         higher.append((score_BN > own_B1).sum(1))

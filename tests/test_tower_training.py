@@ -449,6 +449,10 @@ def test_settings_survive_json_and_the_default_preset_is_the_default_constructor
         (SamplingConfig, {"n_history": 0}, "n_history"),
         (TrainConfig, {"validation": "test"}, "last_item"),
         (TrainConfig, {"learning_rate": True}, "learning_rate"),
+        (TrainConfig, {"n_epochs": 2.5}, "expected int"),
+        (TowerConfig, {"hidden": "wide"}, "expected int"),
+        (TowerConfig, {"norm_first": 1}, "expected bool"),
+        (TowerConfig, {"feed_forward": 0}, "feed_forward"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(part, fields, text):

@@ -13,7 +13,7 @@ from learn_recall.pal import CausalBlock, PreferenceAlignment
 from learn_recall.presets import preset
 from learn_recall.whitening import Whitening
 
-SMALL = {"hidden": 16, "n_layers": 2, "n_heads": 2, "dimension": 8, "max_length": 12}
+SMALL = {"hidden": 16, "n_layers": 2, "n_heads": 2, "dimension": 8, "max_length": 12, "id_residual": False}
 
 
 def towers(seed=0, content=10, counts=None, **fields):

@@ -33,7 +33,14 @@ def interactions(n_users=80, n_items=N_GROUPS * GROUP_SIZE, seed=0):
 
 
 def small_config(loss="sampled_softmax", sampling=None, train=None, **tower):
-    shape = {"hidden": 16, "n_layers": 1, "n_heads": 2, "dimension": 8, "max_length": 20}
+    shape = {
+        "hidden": 16,
+        "n_layers": 1,
+        "n_heads": 2,
+        "dimension": 8,
+        "max_length": 20,
+        "id_residual": False,
+    }
     budget = {"batch_users": 16, "n_epochs": 4, "learning_rate": 3e-3, "max_validation_users": 40}
     limits = {"history_length": 20, "target_length": 8, "n_history": 4, "n_target": 3}
     return RecallConfig(
