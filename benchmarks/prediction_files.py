@@ -8,22 +8,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from learn_rank.columns_in import plain
 
-def read_predictions(path: Path, columns: Sequence[str], user: str) -> pd.DataFrame:
+
+def read_predictions(path: Path, columns: Sequence[str], user: str, score: str) -> pd.DataFrame:
     """Reads columns of a parquet or csv(.gz) file.
 
     Args:
         path: the file; .parquet, .csv or .csv.gz.
-        columns: the columns to read, `user` among them.
+        columns: the columns to read besides `user` and `score`.
         user: the column of user ids; from csv they are read as strings, so that 007 stays 007 and a long
             integer beside an empty field does not become a float.
+        score: the column of scores; from csv it is parsed to the nearest float64, whatever the pandas.
 
     Raises:
         ValueError: no such file, an unknown ending, missing columns, or no rows.
     """
     if not path.is_file():
         raise ValueError(f"{path}: expected a file, got nothing there. Remedy: check the path")
-    wanted = list(dict.fromkeys(columns))
+    wanted = list(dict.fromkeys([user, score, *columns]))
     is_parquet = path.suffix == ".parquet"
     if is_parquet:
         import pyarrow.parquet
@@ -44,7 +47,8 @@ def read_predictions(path: Path, columns: Sequence[str], user: str) -> pd.DataFr
     if is_parquet:
         table = pd.read_parquet(path, columns=wanted)
     else:
-        table = pd.read_csv(path, usecols=wanted, dtype={user: str}, float_precision="round_trip")
+        table = pd.read_csv(path, usecols=wanted, dtype={user: str, score: str})
+        table[score] = np.array([float(text) for text in table[score]])
     if len(table) == 0:
         raise ValueError(f"{path}: expected rows, got none. Remedy: check the job that wrote the file")
     return table
@@ -68,8 +72,8 @@ def check_same_rows(table: pd.DataFrame, baseline: pd.DataFrame, columns: Sequen
         if is_other.any():
             row = int(np.flatnonzero(is_other)[0])
             raise ValueError(
-                f"baseline: expected the rows of the candidate, got {column} = {there.iloc[row]!r} instead of "
-                f"{here.iloc[row]!r} in row {row}, {int(is_other.sum()) - 1} more. {remedy}"
+                f"baseline: expected the candidate's rows, got {column} = {plain(there.iloc[row])!r} "
+                f"instead of {plain(here.iloc[row])!r} in row {row}, {int(is_other.sum()) - 1} more. {remedy}"
             )
 
 

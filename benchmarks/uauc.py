@@ -104,7 +104,7 @@ def main(  # noqa: PLR0917 - typer passes every option by name
         how: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
         found = compare(predictions, baseline, question, task or label, how)
     except ValueError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(BAD_INPUT) from None
     write_json(json_out, found)
     console = Console()
@@ -112,7 +112,7 @@ def main(  # noqa: PLR0917 - typer passes every option by name
         console.print(result_table([row for row in found["rows"] if row["model"] == name], name))
     if baseline is not None:
         console.print(delta_table(found["deltas"], level))
-        console.print(verdict(found["deltas"], level), markup=False, highlight=False)
+        console.print(verdict(found["deltas"], level), markup=False, highlight=False, soft_wrap=True)
         if fail_if_worse and worse(found["deltas"], level):
             raise typer.Exit(IS_WORSE)
 
@@ -143,10 +143,10 @@ def compare(
 ) -> dict[str, Any]:
     """{"rows": .., "deltas": .., "about": ..} of one file, or of two."""
     q = question
-    table = read_predictions(predictions, [*q.shared, q.score], q.user)
+    table = read_predictions(predictions, q.shared, q.user, q.score)
     scores = {"candidate": [table[q.score].to_numpy()]}
     if baseline is not None:
-        other = read_predictions(baseline, [*q.shared, q.baseline_score], q.user)
+        other = read_predictions(baseline, q.shared, q.user, q.baseline_score)
         check_same_rows(table, other, q.shared)
         scores["baseline"] = [other[q.baseline_score].to_numpy()]
     columns = {q.wuauc: table[q.wuauc]} if q.wuauc in table else {}

@@ -16,9 +16,9 @@ MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 def result_table(rows: Sequence[Row], title: str) -> Table:
     """The metrics of one file, bucket by bucket."""
     table = Table(title=escape(title), box=SIMPLE)
-    table.add_column("metric", no_wrap=True)
-    for name in ("value", "interval over users", "skipped users"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("metric", overflow="fold")
+    for name, width in (("value", 9), ("interval over users", 20), ("skipped users", 13)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for bucket, group in _by_bucket(rows):
         first = group[0]
         table.add_section()
@@ -37,10 +37,11 @@ def delta_table(rows: Sequence[Row], level: float) -> Table:
         title=f"Candidate - baseline, paired by user, {level:.0%} intervals",
         caption="adjusted p (Holm, all comparisons of this run): * < .05, ** < .01, *** < .001",
         box=SIMPLE,
+        pad_edge=False,
     )
-    table.add_column("metric", no_wrap=True)
-    for name in ("delta", "interval", "p", "adjusted", ""):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("metric", overflow="fold")
+    for name, width in (("delta", 7), ("interval", 18), ("p", 5), ("adjusted p", 10)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for bucket, group in _by_bucket(rows):
         table.add_section()
         table.add_row(f"[bold]{escape(bucket)}[/bold]")
@@ -49,7 +50,11 @@ def delta_table(rows: Sequence[Row], level: float) -> Table:
             mark = "" if adjusted is None else next((m for below, m in MARKS if adjusted < below), "")
             delta = _number(row["delta"], "undefined", "{:+.4f}")
             table.add_row(
-                f"  {row['metric']}", delta, _interval(row, "{:+.4f}"), _p(row["p"]), _p(adjusted), mark
+                f"  {row['metric']}",
+                delta,
+                _interval(row, "{:+.4f}"),
+                _p(row["p"]),
+                f"{_p(adjusted)} {mark:3}",
             )
     return table
 

@@ -32,3 +32,8 @@ def examples(array: np.ndarray, is_bad: np.ndarray) -> str:
     rows = np.flatnonzero(is_bad)
     shown = ", ".join(f"{array[row]} in row {row}" for row in rows[:3])
     return f"{rows.size} other row(s): {shown}"
+
+
+def plain(value: Any) -> Any:
+    """A numpy scalar as Python's own, so that a message says 999 and not np.int64(999)."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.buckets import BUCKETS
+from learn_rank.columns_in import plain
 from learn_rank.judge import AUC_METRICS, DeltaRow, Partition, ResultRow, adjust, judge
 from learn_rank.metrics import Metric
 from learn_rank.rows import Rows, as_labels
@@ -183,6 +184,6 @@ def _check_same_rows(table: pd.DataFrame, common: pd.DataFrame, where: str, base
         if is_other.any():
             row = int(np.flatnonzero(is_other)[0])
             raise ValueError(
-                f"predictions of {where}: expected {column} as in {baseline!r}, got {here[row]!r} instead of "
-                f"{there[row]!r} in row {row} and {int(is_other.sum()) - 1} more. {remedy}"
+                f"predictions of {where}: expected {column} as in {baseline!r}, got {plain(here[row])!r} "
+                f"instead of {plain(there[row])!r} in row {row} and {int(is_other.sum()) - 1} more. {remedy}"
             )

@@ -18,15 +18,15 @@ def t_upper_tail(t: float, df: float) -> float:
     """
     if df >= _NORMAL_FROM:
         return 0.5 * math.erfc(t / math.sqrt(2))
-    x = df / (df + t * t)
-    if x == 0.0 or t == 0.0:
-        return 0.5 if t == 0.0 else 0.0
+    x, rest = df / (df + t * t), t * t / (df + t * t)  # rest = 1 - x, without the rounding
+    if x == 0.0 or rest == 0.0:
+        return 0.5 if rest == 0.0 else 0.0
     a, b = df / 2, 0.5
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)
     front = math.exp(log_front)
     if x < (a + 1) / (a + b + 2):
         return 0.5 * front * _beta_fraction(a, b, x) / a
-    return 0.5 * (1 - front * _beta_fraction(b, a, 1 - x) / b)
+    return 0.5 * (1 - front * _beta_fraction(b, a, rest) / b)
 
 
 @lru_cache(maxsize=4096)

@@ -130,5 +130,6 @@ def holm(p_values: Any) -> np.ndarray:
 
 
 def _evidence(how: Uncertainty, metric: Metric, rows: Rows, scores: Any) -> Sequence[Any]:
-    by_seed = scores if isinstance(scores, list | tuple) and np.ndim(scores[0]) == 1 else [scores]
+    is_by_seed = isinstance(scores, list | tuple) and len(scores) > 0 and np.ndim(scores[0]) == 1
+    by_seed = scores if is_by_seed else [scores]
     return [how.evidence([metric], rows, seed)[0] for seed in by_seed]

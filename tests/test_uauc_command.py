@@ -1,0 +1,218 @@
+"""benchmarks/uauc.py as people run it: files in, tables, JSON and exit codes out."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.uauc import app
+from learn_rank.metrics import AUC, UAUC, WUAUC
+from learn_rank.uncertainty import Bootstrap, interval, paired_delta
+
+COLUMNS = ["--user", "uid", "--label", "bought", "--score", "p"]
+
+
+def frame(lift=0.0, n_rows=1500):
+    rng = np.random.default_rng(0)
+    users = rng.integers(0, 120, n_rows)
+    bought = (rng.random(n_rows) < 0.3).astype(int)
+    noise = np.random.default_rng(int(lift * 10) + 1)
+    p = 1 / (1 + np.exp(1 - (0.3 + lift) * bought - noise.normal(0, 0.7, n_rows)))
+    return pd.DataFrame(
+        {
+            "uid": users + 2**40,
+            "bought": bought,
+            "p": p,
+            "who": np.where(users % 2, "new [b]user[/b]", "known"),
+            "w": 1 + users % 3,
+        }
+    )
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def file(tmp_path):
+    frame().to_parquet(tmp_path / "old.parquet")
+    return tmp_path / "old.parquet"
+
+
+@pytest.fixture
+def better(tmp_path):
+    frame(lift=0.8).to_csv(tmp_path / "new.csv.gz", index=False)
+    return tmp_path / "new.csv.gz"
+
+
+def cell(rows, metric, bucket="all"):
+    (found,) = [row for row in rows if (row["metric"], row["bucket"]) == (metric, bucket)]
+    return found
+
+
+def test_json_rows_are_the_library_s_own_numbers(file, tmp_path):
+    done = run(file, *COLUMNS, "--bucket", "who", "--json", tmp_path / "out.json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads((tmp_path / "out.json").read_text())["rows"]
+    table = frame()
+    for metric in (AUC(), UAUC(), WUAUC()):
+        found = cell(rows, str(metric))
+        direct = interval(table.bought, table.uid, table.p, metric=metric)
+        assert (found["value"], found["low"], found["high"]) == (direct.value, direct.low, direct.high)
+        assert (found["task"], found["n_rows"], found["n_users"]) == ("bought", 1500, 120)
+    known = table[table.who == "known"]
+    assert cell(rows, "UAUC", "known")["value"] == UAUC()(known.bought, known.p, known.uid).value
+    assert {row["metric"] for row in rows} >= {"PCOC", "LogLoss", "NormalizedEntropy", "ECE"}
+    assert {row["bucket_kind"] for row in rows} == {"all", "who"}
+
+
+def test_the_table_shows_values_counts_and_names_with_markup_in_them(file):
+    done = run(file, *COLUMNS, "--bucket", "who")
+    assert "who = new [b]user[/b]" in done.output
+    assert "1,500 rows" in done.output
+    assert f"{UAUC()(frame().bought, frame().p, frame().uid).value:.5f}" in done.output
+
+
+def test_weights_and_the_weighting_of_wuauc_are_columns(file, tmp_path):
+    out = tmp_path / "out.json"
+    assert run(file, *COLUMNS, "--weight", "w", "--json", out).exit_code == 0
+    table = frame()
+    expected = AUC()(table.bought, table.p, weights=table.w).value
+    assert cell(json.loads(out.read_text())["rows"], "AUC")["value"] == pytest.approx(expected)
+    assert run(file, *COLUMNS, "--wuauc", "w", "--json", out).exit_code == 0
+    expected = WUAUC("w")(table.bought, table.p, table.uid, columns={"w": table.w}).value
+    assert cell(json.loads(out.read_text())["rows"], "WUAUC(weight='w')")["value"] == pytest.approx(expected)
+
+
+def test_logits_are_judged_without_calibration(tmp_path):
+    frame().assign(p=lambda t: 20 + 9 * t.p).to_parquet(tmp_path / "logits.parquet")
+    done = run(tmp_path / "logits.parquet", *COLUMNS)
+    assert done.exit_code == 0
+    assert "UAUC" in done.output
+    assert "LogLoss" not in done.output
+
+
+def test_a_comparison_across_formats_is_paired_and_adjusted(file, better, tmp_path):
+    out = tmp_path / "out.json"
+    done = run(better, "--baseline", file, *COLUMNS, "--json", out, "--fail-if-worse")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"Verdict: significantly better in 3 of 3 comparisons: AUC \(all\), UAUC", done.output)
+    deltas = json.loads(out.read_text())["deltas"]
+    direct = paired_delta(frame().bought, frame().uid, frame().p, frame(lift=0.8).p)
+    found = cell(deltas, "UAUC")
+    assert (found["delta"], found["low"], found["p"]) == pytest.approx((direct.delta, direct.low, direct.p))
+    assert found["p_adjusted"] >= found["p"]
+    names = ["baseline", "candidate", "task", "metric", "bucket_kind", "bucket"]
+    assert list(found) == [*names, "delta", "low", "high", "p", "p_adjusted", "n_rows", "n_users"]
+
+
+def test_a_worse_candidate_fails_only_when_asked_to(file, better):
+    assert run(file, "--baseline", better, *COLUMNS).exit_code == 0
+    done = run(file, "--baseline", better, *COLUMNS, "--fail-if-worse")
+    assert done.exit_code == 1
+    assert "significantly worse in 3 of 3" in done.output
+
+
+def test_an_equal_candidate_passes(file):
+    done = run(file, "--baseline", file, *COLUMNS, "--fail-if-worse")
+    assert done.exit_code == 0
+    assert "Verdict: no significant difference in 3 comparisons." in done.output
+
+
+def test_the_bootstrap_is_repeatable(file, tmp_path):
+    out = tmp_path / "out.json"
+    assert run(file, *COLUMNS, "--bootstrap", 100, "--seed", 4, "--json", out).exit_code == 0
+    how = Bootstrap(n_resamples=100, seed=4)
+    direct = interval(frame().bought, frame().uid, frame().p, uncertainty=how)
+    found = cell(json.loads(out.read_text())["rows"], "UAUC")
+    assert (found["low"], found["high"]) == (direct.low, direct.high)
+
+
+def test_ids_with_leading_zeros_in_csv_stay_apart(tmp_path):
+    rows = pd.DataFrame({"uid": ["7", "7", "007", "007"], "bought": [1, 0, 1, 0], "p": [0.9, 0.1, 0.1, 0.9]})
+    rows.to_csv(tmp_path / "ids.csv", index=False)
+    assert run(tmp_path / "ids.csv", *COLUMNS, "--json", tmp_path / "out.json").exit_code == 0
+    found = cell(json.loads((tmp_path / "out.json").read_text())["rows"], "UAUC")
+    assert (found["n_users"], found["value"]) == (2, 0.5)
+
+
+def test_one_class_users_only_give_a_clear_row(tmp_path):
+    pd.DataFrame({"uid": [1, 1, 2], "bought": [1, 1, 0], "p": [0.9, 0.1, 0.1]}).to_parquet(
+        tmp_path / "f.parquet"
+    )
+    done = run(tmp_path / "f.parquet", *COLUMNS, "--json", tmp_path / "out.json")
+    assert done.exit_code == 0
+    assert "undefined" in done.output
+    found = cell(json.loads((tmp_path / "out.json").read_text())["rows"], "UAUC")
+    assert (found["value"], found["n_users"], found["n_skipped_users"]) == (None, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda t: t.assign(p=np.where(t.index == 3, np.inf, t.p)),
+            "expected finite numbers, got 1 other row",
+        ),
+        (lambda t: t.assign(bought=t.bought + 1), "labels: expected only 0 and 1"),
+        (lambda t: t.rename(columns={"p": "q"}), "got no ['p']"),
+        (lambda t: t.iloc[:0], "expected rows, got none"),
+        (lambda t: t.assign(uid=t.uid.where(t.index != 2)), "users: expected"),
+    ],
+    ids=["infinite", "label", "column", "empty", "missing user"],
+)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_that_cannot_be_judged_ends_with_2_and_says_why(tmp_path, change, message, ending):
+    path = tmp_path / f"bad.{ending}"
+    bad = change(frame(n_rows=50))
+    bad.to_csv(path, index=False) if ending == "csv" else bad.to_parquet(path)
+    done = run(path, *COLUMNS)
+    assert done.exit_code == 2
+    assert message in done.stderr.replace("\n", " ")
+
+
+def test_other_bad_calls_end_with_2(file, tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    frame(n_rows=50).to_parquet(tmp_path / "short.parquet")
+    frame().iloc[::-1].to_parquet(tmp_path / "turned.parquet")
+    for arguments, message in (
+        ([], "PREDICTIONS: expected a file"),
+        ([tmp_path / "none.parquet"], "got nothing there"),
+        ([tmp_path / "empty.csv"], "got an empty file"),
+        ([tmp_path], "expected a file"),
+        ([file, "--fail-if-worse"], "expected --baseline as well"),
+        ([file, "--baseline", tmp_path / "short.parquet"], "expected the candidate's 1500 rows, got 50"),
+        ([file, "--baseline", tmp_path / "turned.parquet"], "expected the candidate's rows"),
+        ([file, "--level", "95"], "level: expected a number between 0 and 1"),
+        ([file, "--bucket", "age"], "got no ['age']"),
+    ):
+        done = run(*arguments, *COLUMNS)
+        assert done.exit_code == 2, arguments
+        assert message in done.stderr.replace("\n", " ")
+
+
+def test_speed_reports_time_and_memory_against_one_sort(tmp_path):
+    done = run("--speed", "--rows", 200_000, "--users", 20_000, "--json", tmp_path / "speed.json")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "speed.json").read_text())
+    assert (found["rows"], found["users"]) == (200_000, 20_000)
+    assert found["ratio_to_sort"] == pytest.approx(found["seconds"] / found["sort_seconds"])
+    assert 0 < found["peak_bytes_per_row"] < 64
+
+
+def test_it_runs_as_a_file_from_any_folder_and_its_help_teaches(tmp_path):
+    program = Path(__file__).resolve().parents[1] / "benchmarks" / "uauc.py"
+    done = subprocess.run(
+        [sys.executable, program, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for word in ("UAUC", "--fail-if-worse", "Holm", "Exit code", "Example"):
+        assert word in done.stdout
