@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from collections.abc import Callable
@@ -151,6 +152,8 @@ def doctor() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    # torch 2.13 warns at import of torchrec 1.8 about a name that torchrec still uses
+    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
     app()
 
 

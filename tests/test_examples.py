@@ -1,0 +1,60 @@
+"""The examples and the code of the pages run as they are printed."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", ["dlrm_with_learn.py", "plain_ranker_with_learn.py"])
+def test_an_example_runs_and_learns(name, capsys):
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    losses = [float(found) for found in re.findall(r"loss ([0-9.]+)", capsys.readouterr().out)]
+    assert losses[-1] < losses[0] / 2
+
+
+def blocks_of(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_pages_first_example_is_short_and_every_block_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = blocks_of("docs/extend.md")
+    assert len(blocks[0].strip().splitlines()) < 15
+    for block in blocks:
+        exec(compile(block, "docs/extend.md", "exec"), {})
+    assert (tmp_path / "vectors" / "items" / "card.json").is_file()
+
+
+def test_a_subclass_from_the_page_fuses():
+    from test_fusion import THREE, tables
+
+    scope: dict = {}
+    exec(blocks_of("docs/extend.md")[0], scope)
+    module = scope["SumFusion"](*tables())
+    assert module(THREE).fusion.shape == (3, module.config.fusion_dim)
+
+
+def test_imports_run_only_from_right_to_left():
+    """learn_rank may use learn_recall's light rooms; nothing of learn_recall knows learn_rank."""
+    light = {"columns", "store", "tables", "files", "plain_errors", "errors", "ids", "card"}
+    wrong = []
+    for path in sorted((ROOT / "learn_rank").rglob("*.py")) + sorted((ROOT / "learn_recall").rglob("*.py")):
+        for module in re.findall(r"^\s*(?:from|import) (learn_\w+|tests|benchmarks)", path.read_text(), re.M):
+            if module in ("tests", "benchmarks") or (path.parts[-2] == "learn_recall" and module == "learn_rank"):
+                wrong.append((path.name, module))
+        for room in re.findall(r"^\s*from learn_recall\.(\w+)", path.read_text(), re.M):
+            if "learn_rank" in path.parts and room not in light and path.name != "pipeline.py":
+                wrong.append((path.name, room))
+    assert not wrong
+
+
+def test_the_metrics_are_imported_without_torch():
+    import subprocess
+
+    code = "import sys; sys.modules['torch'] = None; import learn_rank.metrics, learn_rank.buckets, learn_rank.uncertainty"
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
