@@ -29,7 +29,7 @@ from learn_rank.run_report import make_report
 from learn_rank.stages import Stages
 from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
 from learn_rank.train import RankTrainConfig
-from learn_recall.columns import TIMESTAMP
+from learn_recall.columns import CLICK, TIMESTAMP
 from learn_recall.files import read_json, write_json
 from learn_recall.store import EmbeddingStore, check_as_of
 
@@ -160,8 +160,26 @@ def train_double_tower(out: Path, config: RunConfig) -> None:
 
 
 def evaluate_recall(out: Path) -> None:
-    """How well the towers recall a user's next items, before any ranker: full ranking of the catalogue."""
-    write_json(out / RECALL, [])
+    """How well the towers recall the clicks of the test rows, before any ranker: full ranking of the catalogue."""
+    from learn_recall.evaluate import evaluate_towers
+
+    dataset = read_dataset(out / TABLES)
+    found = evaluate_towers(
+        out / TOWERS,
+        EmbeddingStore.open(out / CONTENT),
+        dataset.interactions,
+        dataset.test.loc[dataset.test[CLICK] == 1],
+    )
+    rows = [
+        {
+            "model": f"towers, history {row['history']}, item's training events: {row['bucket']}",
+            "metric": row["metric"],
+            "value": row["value"],
+        }
+        for row in found.rows
+        if row["metric"] in ("recall@10", "ndcg@10", "coverage@10")
+    ]
+    write_json(out / RECALL, rows)
 
 
 def export(out: Path, config: RunConfig) -> None:

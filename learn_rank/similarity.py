@@ -45,8 +45,10 @@ def similarity_features(
         user_BD = functional.normalize(user[:, start:stop], dim=-1)
         columns.append(((user_BD * item_BD).sum(-1) * has_both)[:, None])
         if history is not None and has_history is not None:
-            history_BHD = functional.normalize(history[:, :, start:stop], dim=-1)
-            cosine_BH = torch.einsum("bhd,bd->bh", history_BHD, item_BD)
+            # divide the (B, H) products by the lengths, not the (B, H, D) vectors: a fifteenth of the writes
+            history_BHD = history[:, :, start:stop]
+            length_BH = torch.linalg.vector_norm(history_BHD, dim=-1).clamp(min=1e-12)
+            cosine_BH = torch.bmm(history_BHD, item_BD[:, :, None])[:, :, 0] / length_BH
             columns.append(_summary(cosine_BH, has_history))
     return torch.cat(columns, dim=1)
 
