@@ -125,7 +125,7 @@ def encode_items(
             work.remove()
             return store
     with keeping(work, "every shard"):
-        for shard in work.begin(identity, check, job.plan_digest()):
+        for shard in work.begin(identity, check):
             job.add_known(shard)
     job.check_room(len(ids))
     job.encode(text_encoder.with_dtype(identity.compute_dtype), console=console, progress=progress)

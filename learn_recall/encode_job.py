@@ -1,6 +1,5 @@
 """One run of the encode job: which texts are known, which shards are left, and the vectors in item order."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +7,10 @@ from contextlib import contextmanager
 import numpy as np
 from rich.console import Console
 
-from learn_recall.content_shards import ContentShard, write_shard
+from learn_recall.content_shards import ContentShard, open_shard, write_shard
 from learn_recall.encode_identity import ContentIdentity, EncodeError
 from learn_recall.encode_progress import EncodeProgress
-from learn_recall.encode_work import WorkFolder, shard_name
+from learn_recall.encode_work import WorkFolder
 from learn_recall.encoder import TextEncoder
 from learn_recall.text_digests import DIGEST_BYTES, UniqueTexts, digest_keys
 
@@ -56,19 +55,11 @@ class EncodeJob:
         """Take the vectors of a shard for all texts that it knows and nothing else gave before."""
         numbers = (self._text_of_key.get(key, -1) for key in digest_keys(shard.digests))
         text = np.fromiter(numbers, dtype=np.int64, count=len(shard.digests))
-        row = np.flatnonzero((text >= 0) & (self._source[text] < 0))[
-            ::-1
-        ]  # of equal texts the first row stays
+        row = np.flatnonzero((text >= 0) & (self._source[text] < 0))
         text = text[row]
         self._source[text], self._row[text] = len(self._sources), row
         self.n_tokens[text], self.is_truncated[text] = shard.n_tokens[row], shard.is_truncated[row]
         self._sources.append(shard)
-
-    def plan_digest(self) -> str:
-        """Hash what decides the shards of this run: the texts, those known so far, and the batch settings."""
-        settings = f"{self._batch_tokens} {self._shard_size}\n".encode()
-        known = np.packbits(self._source >= 0).tobytes()
-        return hashlib.blake2b(settings + known + self._unique.digests.tobytes(), digest_size=16).hexdigest()
 
     def check_room(self, n_items: int) -> None:
         """Refuse before the first batch what the disk cannot hold: the shards left to do, and the store."""
@@ -86,20 +77,13 @@ class EncodeJob:
         Raises:
             EncodeError: The disk is full, or a vector is too large for float16; finished shards are kept.
         """
-        todo, open_shards = self.todo, []
-        for start in range(0, len(todo), self._shard_size):
-            numbers = todo[start : start + self._shard_size]
-            name = shard_name(self._unique.digests[numbers], batch_tokens=self._batch_tokens)
-            shard = self.work.shard(name)
-            if shard is None:
-                open_shards.append((name, numbers))
-            else:
-                self.add_known(shard)
-        texts = [self._unique.texts[number] for _, numbers in open_shards for number in numbers]
-        with EncodeProgress(sum(map(len, texts)), len(texts), console=console, is_shown=progress) as bar:
-            for done, (name, numbers) in enumerate(open_shards):
-                with keeping(self.work, f"{done} of {len(open_shards)} shards of this run"):
-                    self._encode_shard(encoder, name, numbers, bar)
+        todo = self.todo
+        shards = [todo[start : start + self._shard_size] for start in range(0, len(todo), self._shard_size)]
+        n_characters = sum(len(self._unique.texts[number]) for number in todo)
+        with EncodeProgress(n_characters, len(todo), console=console, is_shown=progress) as bar:
+            for done, numbers in enumerate(shards):
+                with keeping(self.work, f"{done} of {len(shards)} shards of this run"):
+                    self._encode_shard(encoder, numbers, bar)
 
     def counts(self) -> dict[str, float]:
         """Give the numbers for the card; none depends on what was known before."""
@@ -143,9 +127,7 @@ class EncodeJob:
                 chunk[here] = self._sources[number].vectors()[self._row[text[here]]]
             yield chunk
 
-    def _encode_shard(
-        self, encoder: TextEncoder, name: str, numbers: np.ndarray, bar: EncodeProgress
-    ) -> None:
+    def _encode_shard(self, encoder: TextEncoder, numbers: np.ndarray, bar: EncodeProgress) -> None:
         texts = [self._unique.texts[number] for number in numbers]
         rows = encoder.tokenize(texts)
         bar.start_shard(
@@ -159,19 +141,15 @@ class EncodeJob:
                 f"{encoder.name}: expected components that {stored.dtype} can hold, got up to "
                 f"{np.abs(vectors).max():g}. Remedy: store_dtype='float32' (and another out)"
             )
+        path = self.work.shard_path(self._unique.digests[numbers])
         write_shard(
-            self.work.shard_path(name),
+            path,
             digests=self._unique.digests[numbers],
             n_tokens=rows.n_tokens,
             is_truncated=rows.is_truncated,
             vectors=stored,
         )
-        shard = self.work.shard(name)
-        if shard is None:
-            raise EncodeError(
-                f"{self.work.path}: a shard was damaged as it was written. Remedy: check the disk"
-            )
-        self.add_known(shard)
+        self.add_known(open_shard(path))
 
     def _per_item(self, per_text: np.ndarray) -> np.ndarray:
         is_empty = self._unique.text_of_item < 0

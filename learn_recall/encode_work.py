@@ -23,11 +23,12 @@ from learn_recall.store import EmbeddingStore
 
 TEXTS_FILE = "texts.safetensors"
 _MANIFEST = "manifest.json"
+_SHARD = "shard-"
 _VECTORS_FILE = "vectors.npy"
 
 
 class WorkFolder:
-    """OUT.work/: a manifest with identity and plan, and one file per finished shard.
+    """OUT.work/: a manifest with the identity, and one file per finished shard.
 
     Args:
         out: The store to be. The work folder lies beside it, on the same disk.
@@ -55,52 +56,32 @@ class WorkFolder:
                 f"{error}. Remedy: move it away, or choose another out"
             ) from None
 
-    def begin(self, identity: ContentIdentity, dtype_check: dict[str, Any], plan: str) -> list[ContentShard]:
-        """Record what this run is to do, and give the shards that count as known before it.
+    def begin(self, identity: ContentIdentity, dtype_check: dict[str, Any]) -> list[ContentShard]:
+        """Record the identity of the shards to come, and give those that earlier runs have finished.
 
-        Definition: for a plan that was begun before, those that were known then, so that the same shards come
-        out; for another one (items or batch settings have changed) every whole shard in the folder.
-
-        Args:
-            identity: Of all shards in the folder.
-            dtype_check: Evidence for the compute dtype.
-            plan: Hash of the texts that the run needs and of its settings.
+        Definition: every whole shard in the folder, whatever items it was made for; a damaged one is removed.
+        Shards are cut from the texts without a vector in the order of the items, so a run that lacks some of
+        its shards cuts exactly those again.
         """
-        previous = read_json(self.path / _MANIFEST) if (self.path / _MANIFEST).is_file() else {}
-        is_same = previous.get("plan") == plan
-        names = (
-            previous["known"] if is_same else [path.stem for path in sorted(self.path.glob("*.safetensors"))]
-        )
-        shards = {name: self.shard(name) for name in names if name != Path(TEXTS_FILE).stem}
-        known = [name for name, shard in shards.items() if shard is not None]
-        manifest = {"identity": asdict(identity), "dtype_check": dtype_check, "plan": plan, "known": known}
-        if manifest != previous:
+        manifest = {"identity": asdict(identity), "dtype_check": dtype_check}
+        if not (self.path / _MANIFEST).is_file():
             write_json(self.path / _MANIFEST, manifest)
-        return [shard for shard in shards.values() if shard is not None]
+        shards = []
+        for path in sorted(self.path.glob(f"{_SHARD}*")):
+            try:
+                shards.append(open_shard(path))
+            except ShardError:
+                remove(path)
+        return shards
 
-    def shard_path(self, name: str) -> Path:
-        """Give the file of a shard."""
-        return self.path / f"{name}.safetensors"
-
-    def shard(self, name: str) -> ContentShard | None:
-        """Open a finished shard; None where there is none. A damaged one is removed and counts as none."""
-        path = self.shard_path(name)
-        if not path.is_file():
-            return None
-        try:
-            return open_shard(path)
-        except ShardError:
-            remove(path)
-            return None
+    def shard_path(self, digests: np.ndarray) -> Path:
+        """Give the file of the shard that holds the texts of these digests (n, 16), in their order."""
+        name = hashlib.blake2b(digests.tobytes(), digest_size=12).hexdigest()
+        return self.path / f"{_SHARD}{name}.safetensors"
 
     def remove(self) -> None:
         """Remove the folder with all that is in it."""
         remove(self.path)
-
-
-def shard_name(digests: np.ndarray, *, batch_tokens: int) -> str:
-    """Name a shard by what its bytes depend on: its texts in their order, and the token budget."""
-    return hashlib.blake2b(batch_tokens.to_bytes(8, "little") + digests.tobytes(), digest_size=12).hexdigest()
 
 
 def write_texts(work: WorkFolder, **arrays: np.ndarray) -> str:
@@ -143,6 +124,5 @@ __all__ = [
     "WorkFolder",
     "known_texts",
     "move_texts",
-    "shard_name",
     "write_texts",
 ]

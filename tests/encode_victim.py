@@ -16,7 +16,14 @@ import torch
 from learn_recall import content_shards, encode, encode_job
 from learn_recall.encoder import TextEncoder
 
-SETTINGS = {"template": "short", "shard_size": 7, "batch_tokens": 30, "dtype": "float32", "progress": False}
+SETTINGS = {
+    "template": "short",
+    "shard_size": 7,
+    "batch_tokens": 30,
+    "dtype": "float32",
+    "store_dtype": "float32",  # float16 would round away what another batch composition does to a vector
+    "progress": False,
+}
 
 
 def die(*args: object) -> None:

@@ -79,7 +79,7 @@ def test_every_item_gets_the_vector_of_its_own_text(job, model):
             "price": [np.nan, 1.5, 2.0, np.nan, np.nan, np.nan],
         }
     )
-    store = job(items, store_dtype="float32")
+    store = job(items)
     texts = render_items(items, "short")
     assert texts[3:] == ["", "Title: Müller 東京 ring", "Brand: men"]
     assert store.ids.tolist() == items["item_id"].tolist()
@@ -92,7 +92,7 @@ def test_every_item_gets_the_vector_of_its_own_text(job, model):
 
 def test_the_card_says_what_made_the_vectors(job, model):
     items = pd.DataFrame({"item_id": [1, 2, 3, 4], "title": ["red", "red", "blue " * 20, None]})
-    card = job(items, max_tokens=6, pooling="last").card
+    card = job(items, max_tokens=6, pooling="last", store_dtype="float16").card
     assert (card.kind, card.pooling, card.max_tokens, card.dtype) == ("content", "last", 6, "float16")
     assert (card.prompt, card.blocks[0].name, card.blocks[0].stop) == ("short", "content", 32)
     assert card.encoder_sha256 == TextEncoder.load(model, device="cpu").sha256
@@ -135,6 +135,21 @@ def test_only_new_and_changed_texts_are_encoded_and_the_rest_keeps_its_bytes(job
     encoded.clear()
     job(changed.iloc[:10])
     assert encoded == []  # fewer items, or another order: nothing to encode
+
+
+def test_an_update_that_stops_before_its_texts_file_is_in_place_loses_nothing(job, encoded):
+    items = many_items()
+    job(items.iloc[:30])
+    with pytest.MonkeyPatch.context() as patch:
+        fail_on_call(patch, encode, "move_texts", 2, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            job(items)
+    encoded.clear()
+    store = job(items)
+    assert encoded == []
+    assert len(store) == 40
+    job(items)
+    assert encoded == []
 
 
 def test_a_job_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_run(model, tmp_path):
@@ -244,7 +259,7 @@ OTHERS = [
     ({"pooling": "last"}, "pooling: 'mean' there, 'last' now"),
     ({"max_tokens": 9}, "max_tokens: 64 there, 9 now"),
     ({"template": "{title}"}, "template: .* now"),
-    ({"store_dtype": "float32"}, "store_dtype: 'float16' there, 'float32' now"),
+    ({"store_dtype": "float16"}, "store_dtype: 'float32' there, 'float16' now"),
     ({"dtype": "bfloat16"}, "compute_dtype: 'float32' there, 'bfloat16' now"),
 ]
 
@@ -373,7 +388,7 @@ def test_vectors_too_large_for_float16_are_an_error_with_the_remedy(job, monkeyp
     original = TextEncoder._encode_batch
     monkeypatch.setattr(TextEncoder, "_encode_batch", lambda self, rows: original(self, rows) * 1e6)
     with pytest.raises(EncodeError, match=r"float16 can hold.*store_dtype='float32'"):
-        job(many_items())
+        job(many_items(), store_dtype="float16")
     assert job(many_items(), tmp_path / "wide", store_dtype="float32").present.all()
 
 
