@@ -81,13 +81,14 @@ def test_min_rows_skips_short_users_and_counts_them():
 # oracles
 
 
-@pytest.mark.parametrize("kind", ["integer", "string", "negative", "wide"])
+@pytest.mark.parametrize("kind", ["integer", "string", "negative", "int8", "wide"])
 def test_per_user_auc_agrees_with_scikit_learn_for_every_kind_of_id(kind):
     labels, scores, users = clustered_rows()
     ids = {
         "integer": users,
         "string": np.array([f"user {u}" for u in users]),
         "negative": users - 100,
+        "int8": (users * 2 - 128).astype(np.int8),
         "wide": users * 10**15,
     }[kind]
     found = per_user_auc(labels, scores, ids)
@@ -205,9 +206,10 @@ def test_merging_refuses_a_user_in_two_parts():
 def test_whole_weights_count_like_repeated_rows(rows):
     labels, scores, users, weights = rows
     again = np.repeat(np.arange(labels.size), weights)
-    for metric in (AUC(), UAUC(), WUAUC(), WUAUC("positives")):
-        weighted = metric(labels, scores, users, weights).value
-        repeated = metric(labels[again], scores[again], users[again]).value
+    spend = (labels + users) / 7
+    for metric in (AUC(), UAUC(), WUAUC(), WUAUC("positives"), WUAUC("spend")):
+        weighted = metric(labels, scores, users, weights, {"spend": spend}).value
+        repeated = metric(labels[again], scores[again], users[again], None, {"spend": spend[again]}).value
         assert weighted == pytest.approx(repeated, nan_ok=True)
 
 
