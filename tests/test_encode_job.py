@@ -133,8 +133,15 @@ def test_only_new_and_changed_texts_are_encoded_and_the_rest_keeps_its_bytes(job
     for item in changed["item_id"].tolist()[1:-1]:
         np.testing.assert_array_equal(after.vectors[after.positions([item])[0]], kept[item])
     encoded.clear()
-    job(changed.iloc[:10])
-    assert encoded == []  # fewer items, or another order: nothing to encode
+    fewer = changed.iloc[:10]
+    assert job(fewer).ids.tolist() == fewer["item_id"].tolist()
+    swapped = fewer.assign(item_id=fewer["item_id"].to_numpy()[::-1])  # the same texts under other ids
+    np.testing.assert_array_equal(
+        job(swapped).lookup(swapped["item_id"])[0], job(fewer).lookup(fewer["item_id"])[0]
+    )
+    turned = fewer.assign(title=fewer["title"].to_numpy()[::-1], brand=fewer["brand"].to_numpy()[::-1])
+    np.testing.assert_array_equal(job(turned).vectors, np.array(job(fewer).vectors)[::-1])
+    assert encoded == []
 
 
 def test_an_update_that_stops_before_its_texts_file_is_in_place_loses_nothing(job, encoded):
