@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -464,4 +465,11 @@ def test_the_test_of_imports_can_fail():
 def test_examples_in_docstrings_are_true(module):
     result = doctest.testmod(importlib.import_module(f"learn_rank.{module}"))
     assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_examples_in_the_documentation_are_true():
+    page = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+    result = doctest.testfile(str(page), module_relative=False)
+    assert result.attempted > 5
     assert result.failed == 0
