@@ -58,8 +58,8 @@ def evaluate_predictions(
     """Result rows of one model from one training seed.
 
     Args:
-        predictions: user_id, item_id, click, conversion (empty allowed where click is 0), the tasks' score
-            columns, user_bucket, item_bucket.
+        predictions: user_id, item_id, click, user_bucket, item_bucket, the tasks' score columns and, unless
+            CTR is the only task, conversion (empty allowed where click is 0).
         model: the name to put in the rows.
         tasks: "CTR" (pctr against click, all rows), "CVR" (pcvr against conversion, clicked rows only),
             "CTCVR" (pctcvr against click and conversion, all rows).
@@ -116,7 +116,8 @@ def evaluate_arms(
     for arm, tables in predictions.items():
         for seed, table in enumerate(tables):
             _check_same_rows(table, common, f"{arm!r}, seed {seed}", baseline)
-    clicked, converted = _labels(common)
+    clicked = as_labels(common[CLICK], CLICK)
+    converted = _converted(common, clicked) if CONVERSION in common else clicked  # unused without tasks on it
     users = as_users(common[USER_ID], len(common))
     results: list[ResultRow] = []
     deltas: list[DeltaRow] = []
@@ -145,9 +146,8 @@ def evaluate_arms(
     return results, adjust(deltas, family)
 
 
-def _labels(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Clicks and conversions as 0/1; a conversion is 0 where there was no click."""
-    clicked = as_labels(table[CLICK], CLICK)
+def _converted(table: pd.DataFrame, clicked: np.ndarray) -> np.ndarray:
+    """Conversions as 0/1; 0 where there was no click."""
     raw = pd.to_numeric(table[CONVERSION]).to_numpy(np.float64, na_value=np.nan)
     without_click = (clicked == 0) & (raw > 0)
     if without_click.any():
@@ -161,11 +161,13 @@ def _labels(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
             f"{CONVERSION}: expected 0 or 1 on every clicked row, got {int(unknown.sum())} empty, first in "
             f"row {int(np.flatnonzero(unknown)[0])}. Remedy: drop clicks whose outcome is not known yet"
         )
-    return clicked, as_labels(np.where(clicked == 1, raw, 0.0), CONVERSION)
+    return as_labels(np.where(clicked == 1, raw, 0.0), CONVERSION)
 
 
 def _check_columns(table: pd.DataFrame, tasks: Sequence[Task], where: str) -> None:
-    needed = [USER_ID, ITEM_ID, CLICK, CONVERSION, *BUCKET_COLUMNS.values(), *(task.score for task in tasks)]
+    conversion = [CONVERSION] if any(task.is_conversion for task in tasks) else []
+    scores = [task.score for task in tasks]
+    needed = [USER_ID, ITEM_ID, CLICK, *conversion, *BUCKET_COLUMNS.values(), *scores]
     missing = [column for column in needed if column not in table.columns]
     if missing:
         raise ValueError(f"predictions of {where}: expected the columns {needed}, got none named {missing}")
@@ -179,6 +181,8 @@ def _check_same_rows(table: pd.DataFrame, common: pd.DataFrame, where: str, base
             + remedy
         )
     for column in (USER_ID, ITEM_ID, CLICK, CONVERSION, *BUCKET_COLUMNS.values()):
+        if column not in common or column not in table:  # only CTR alone gets here without conversion
+            continue
         here, there = table[column].to_numpy(), common[column].to_numpy()
         is_other = np.asarray((here != there) & ~(pd.isna(here) & pd.isna(there)))
         if is_other.any():

@@ -174,6 +174,15 @@ def test_conversions_of_unclicked_rows_may_be_empty_or_zero():
     assert rows == evaluate_predictions(filled, "m") == evaluate_predictions(nullable, "m")
 
 
+def test_ctr_alone_needs_no_conversions():
+    table = predictions()
+    without = table.drop(columns=["conversion", "pcvr", "pctcvr"])
+    rows = evaluate_predictions(without, "m", ["CTR"])
+    assert rows == evaluate_predictions(table, "m", ["CTR"])
+    with pytest.raises(ValueError, match=r"got none named \['conversion', 'pcvr'\]"):
+        evaluate_predictions(without, "m", ["CVR"])
+
+
 def test_other_metrics_and_the_bootstrap_can_be_asked_for():
     table = predictions()
     rows = evaluate_predictions(
