@@ -107,7 +107,7 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write tensors and a JSON header into one safetensors file, atomically; equal input gives equal
     bytes."""
-    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    text = json.dumps(header, allow_nan=False)
     with atomic_path(path) as temporary:
         save_file(
             {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},

@@ -229,6 +229,14 @@ class RecallConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
+    def __post_init__(self) -> None:
+        longest = max(self.sampling.history_length, self.sampling.target_length)
+        if longest > self.tower.max_length:
+            raise ValueError(
+                f"TowerConfig.max_length: expected at least {longest}, the longest history or target of "
+                f"SamplingConfig; got {self.tower.max_length}"
+            )
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The settings as nested plain dictionaries, ready for JSON."""
         return dataclasses.asdict(self)

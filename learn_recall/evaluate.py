@@ -110,7 +110,7 @@ def evaluate_towers(
     table = ContentTable(content, trained.towers.whitening, device)
     item_ND, embedded_NH = item_vectors(trained.towers, table, catalogue, known)
     distinct_user, which = np.unique(user, return_inverse=True)
-    limit = min(trained.config.sampling.history_length, trained.config.tower.max_length)
+    limit = trained.config.sampling.history_length
     recent = _placed(last_events(sequences, distinct_user, limit), place)
     user_VD = user_vectors(trained.towers, embedded_NH, recent)[torch.from_numpy(which).to(item_ND.device)]
     count = trained.counts(content.ids[row])

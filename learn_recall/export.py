@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from learn_recall.checkpoint import TowerCheckpoint, load_checkpoint
-from learn_recall.columns import CONTEXT_ID, HISTORY
-from learn_recall.ids import as_id_array
+from learn_recall.histories import Histories, from_contexts, from_interactions
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
-from learn_recall.sequences import build_sequences, gather_padded, offsets_of
+from learn_recall.sequences import offsets_of
 from learn_recall.store import Block, EmbeddingStore, write_store
 
 _ROWS_AT_ONCE = 1 << 14
@@ -79,9 +77,9 @@ def export_embeddings(
             f"got {content_dimension}"
         )
     if contexts is not None:
-        histories = _from_contexts(contexts, content)
+        histories = from_contexts(contexts, content)
     elif interactions is not None:
-        histories = _from_interactions(interactions, content)
+        histories = from_interactions(interactions, content)
     vectors = _Vectors(trained, content, content_dimension, device)
     fields = _card_fields(trained, content, content_dimension, dtype)
     item_store = write_store(
@@ -107,78 +105,6 @@ def export_embeddings(
     return item_store, user_store
 
 
-@dataclass(frozen=True)
-class Histories:
-    """Contexts as flat stretches of content-store rows, oldest first, items without a vector left out.
-
-    ids: (n,). rows: (E,) int64. offsets: (n + 1,) int64. n_left_out: events without a vector. as_of: unix
-    seconds of the newest event, None = unknown; is_timeless: each context has a time of its own, so that
-    there is no such thing.
-    """
-
-    ids: np.ndarray
-    rows: np.ndarray
-    offsets: np.ndarray
-    n_left_out: int
-    as_of: float | None
-    is_timeless: bool = False
-
-    @property
-    def has_items(self) -> np.ndarray:
-        """(n,) bool, False = nothing to make a vector of."""
-        return np.diff(self.offsets) > 0
-
-    def counts(self) -> dict[str, int]:
-        """What the card tells about missing histories and items."""
-        return {
-            "n_contexts_without_history": int((~self.has_items).sum()),
-            "n_events_left_out": self.n_left_out,
-        }
-
-    def newest(self, part: slice, length: int) -> np.ndarray:
-        """The newest ``length`` rows of each context in ``part``, (n, longest) int64, -1 = padding on the
-        right."""
-        stop = self.offsets[1:][part]
-        kept = np.minimum(stop - self.offsets[:-1][part], length)
-        return gather_padded(self.rows, stop - kept, kept)
-
-
-def _from_contexts(contexts: pd.DataFrame, content: EmbeddingStore) -> Histories:
-    missing = [name for name in (CONTEXT_ID, HISTORY) if name not in contexts]
-    if missing:
-        raise ValueError(f"contexts: expected a column {missing[0]!r}; got {list(contexts.columns)}")
-    ids = as_id_array(contexts[CONTEXT_ID], name=CONTEXT_ID)
-    lists = contexts[HISTORY].tolist()
-    bad = [
-        row
-        for row, history in enumerate(lists)
-        if isinstance(history, str) or not hasattr(history, "__len__")
-    ]
-    if bad:
-        raise ValueError(
-            f"contexts.{HISTORY}: expected a list of item ids in every row (empty for a new user); got "
-            f"{lists[bad[0]]!r} in row {bad[0]}"
-        )
-    lengths = np.fromiter((len(history) for history in lists), dtype=np.int64, count=len(lists))
-    flat: np.ndarray = (
-        np.concatenate([np.asarray(history) for history in lists if len(history)])
-        if lengths.sum()
-        else np.zeros(0)
-    )
-    row = content.positions(flat)
-    has_vector = (row >= 0) & content.present[row]
-    context = np.repeat(np.arange(len(lists)), lengths)
-    kept = np.bincount(context[has_vector], minlength=len(lists))
-    return Histories(ids, row[has_vector], offsets_of(kept), int((~has_vector).sum()), None, is_timeless=True)
-
-
-def _from_interactions(interactions: pd.DataFrame, content: EmbeddingStore) -> Histories:
-    sequences = build_sequences(interactions, content)
-    as_of = None if sequences.times is None else float(sequences.times.max())
-    n_left_out = sequences.n_unknown + sequences.n_without_vector
-    return Histories(as_id_array(sequences.user_ids), sequences.rows, sequences.offsets, n_left_out, as_of)
-
-
 class _Vectors:
     """Item vectors, once, and user vectors made of them, chunk by chunk."""
 
@@ -191,7 +117,7 @@ class _Vectors:
     ):
         self.trained, self.content = trained, content
         config = trained.config
-        self.history_length = min(config.sampling.history_length, config.tower.max_length)
+        self.history_length = config.sampling.history_length
         self.catalogue = np.flatnonzero(content.present)
         self.place = np.where(content.present, np.cumsum(content.present) - 1, -1)
         table = ContentTable(content, trained.towers.whitening, device)

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from learn_recall.config import WHITENINGS
 
+_ROWS_AT_ONCE = 1 << 14
+
 
 class Whitening(nn.Module):
     """A fixed affine transform of content vectors: none, centre, or ZCA with a ridge.
@@ -43,28 +45,34 @@ class Whitening(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self._matrix_CC: Tensor | None = None
 
-    def fit(self, content: np.ndarray) -> Whitening:
-        """Set the transform from content vectors (n, C), float, of the items of training interactions;
-        returns self.
+    def fit(self, content: np.ndarray, rows: np.ndarray | None = None) -> Whitening:
+        """Set the transform from content vectors of the items of training interactions; returns self.
 
-        Fitted in float64. Directions are ordered by falling variance and their signs fixed, so equal input
-        gives equal bits. Raises ValueError for no vectors, another width, or vectors that are not finite.
+        Fitted in float64, chunk by chunk, so that ``content`` may be a memory map. Directions are ordered
+        by falling variance and their signs fixed, so equal input gives equal bits.
+
+        Args:
+            content: (n, C) float. rows: (m,) which of them to fit on, None = all.
+
+        Raises: ValueError for no vectors, another width, or vectors that are not finite.
         """
-        x_NC = np.asarray(content, dtype=np.float64)
-        if x_NC.ndim != 2 or x_NC.shape[1] != len(self.mean) or len(x_NC) == 0:
-            raise ValueError(f"content: expected shape (n >= 1, {len(self.mean)}); got {x_NC.shape}")
-        if not np.isfinite(x_NC).all():
-            raise ValueError(
-                "content: expected finite vectors; got NaN or infinity. Encode these items again."
-            )
-        mean_C = x_NC.mean(axis=0)
-        centred_NC = x_NC - mean_C
-        variance_C, direction_CC = np.linalg.eigh(centred_NC.T @ centred_NC / len(x_NC))
+        rows = np.arange(len(content)) if rows is None else rows
+        if content.ndim != 2 or content.shape[1] != len(self.mean) or len(rows) == 0:
+            raise ValueError(f"content: expected shape (n >= 1, {len(self.mean)}); got {content.shape}")
+        chunks = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
+        mean_C = sum(content[chunk].astype(np.float64).sum(axis=0) for chunk in chunks) / len(rows)
+        if not np.isfinite(mean_C).all():
+            raise ValueError("content: expected finite vectors; got NaN or infinity. Encode them again.")
+        covariance_CC = np.zeros((len(mean_C), len(mean_C)))
+        for chunk in chunks:
+            centred_NC = content[chunk].astype(np.float64) - mean_C
+            covariance_CC += centred_NC.T @ centred_NC / len(rows)
+        variance_C, direction_CC = np.linalg.eigh(covariance_CC)
         variance_C, direction_CC = np.maximum(variance_C[::-1], 0.0), direction_CC[:, ::-1]
         largest = np.abs(direction_CC).argmax(axis=0)
         direction_CC = direction_CC * np.where(direction_CC[largest, np.arange(len(mean_C))] < 0, -1.0, 1.0)
         if self.kind == "none":
-            mean_square = (x_NC**2).mean()
+            mean_square = variance_C.mean() + (mean_C**2).mean()
         elif self.kind == "center":
             mean_square = variance_C.mean()
         else:

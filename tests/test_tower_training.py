@@ -16,13 +16,13 @@ import tower_world as world
 from torch.nn import functional as F
 
 from learn_recall import checkpoint as files
-from learn_recall import train as training
 from learn_recall.batches import all_action_batch, epoch_batches, next_item_batch, trainable_users
 from learn_recall.checkpoint import load_checkpoint
 from learn_recall.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
 from learn_recall.item_towers import DoubleTower
 from learn_recall.loss import dense_all_action_loss
 from learn_recall.objective import ContentTable, Objective
+from learn_recall.optimizer import learning_rate
 from learn_recall.presets import preset
 from learn_recall.sequences import build_sequences, last_events, split_validation
 from learn_recall.store import StoreError, write_store
@@ -379,8 +379,20 @@ def test_a_finished_run_is_returned_untouched_and_another_one_is_refused(content
         train_towers(table, content, tmp_path / "t", other, progress=False)
     with pytest.raises(ValueError, match="resume=False"):
         train_towers(table.iloc[:-1], content, tmp_path / "t", config, progress=False)
+    (out / files.LAST).unlink()  # a model kept without the file for resuming is still not written over
+    with pytest.raises(ValueError, match="resume=False"):
+        train_towers(table, content, tmp_path / "t", other, progress=False)
     train_towers(table, content, tmp_path / "t", other, resume=False, progress=False)
     assert len(log_of(out)) == 2
+
+
+def test_a_log_that_lags_behind_the_checkpoint_is_made_whole(content, tmp_path):
+    table, config = world.interactions(30), world.small_config(train={"n_epochs": 2})
+    out = train_towers(table, content, tmp_path / "t", config, progress=False)
+    whole = (out / files.HISTORY).read_bytes()
+    (out / files.HISTORY).write_bytes(whole.splitlines(keepends=True)[0])  # killed between the two renames
+    train_towers(table, content, tmp_path / "t", config, progress=False)
+    assert (out / files.HISTORY).read_bytes() == whole
 
 
 def test_users_without_a_second_event_cannot_train_alone(content, tmp_path):
@@ -460,13 +472,15 @@ def test_impossible_settings_are_refused_by_name(part, fields, text):
         part(**fields)
     with pytest.raises(ValueError, match="unknown field 'typo'"):
         RecallConfig.from_dict({"tower": {"typo": 1}})
+    with pytest.raises(ValueError, match="max_length: expected at least 30"):
+        RecallConfig(TowerConfig(max_length=20), sampling=SamplingConfig(history_length=30, target_length=5))
     with pytest.raises(ValueError, match="'towr'"):
         RecallConfig.from_dict({"towr": {}})
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero():
     config = TrainConfig(learning_rate=1.0, n_epochs=10, warmup_epochs=1.0)
-    rates = [training._learning_rate(step, 20, config) for step in range(200)]
+    rates = [learning_rate(step, 20, config) for step in range(200)]
     assert rates[0] == pytest.approx(1 / 21)
     assert max(rates) == rates[20] == 1.0
     assert (np.diff(rates[20:]) < 0).all()

@@ -212,6 +212,15 @@ def test_reduced_coordinates_are_the_leading_principal_ones():
         whitening.reduce(torch.from_numpy(x), 7)
 
 
+def test_fitting_on_some_rows_in_chunks_equals_fitting_on_a_copy_of_them(monkeypatch):
+    x, rows = anisotropic(), np.arange(0, 400, 3)
+    whole = Whitening(6, "zca").double().fit(x[rows])
+    monkeypatch.setattr("learn_recall.whitening._ROWS_AT_ONCE", 17)
+    chunked = Whitening(6, "zca").double().fit(x, rows)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(chunked.state_dict()[name], value)
+
+
 def test_vectors_that_cannot_be_fitted_are_refused():
     with pytest.raises(ValueError, match="expected shape"):
         Whitening(6).fit(np.ones((3, 5)))

@@ -1,0 +1,43 @@
+"""AdamW with warm-up and a cosine to zero, and random states that leave the caller's own alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from learn_recall.config import TrainConfig
+from learn_recall.item_towers import DoubleTower
+
+
+def make_optimizer(towers: DoubleTower, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; biases, norms and the temperature are not decayed."""
+    trained = [parameter for parameter in towers.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True
+    )
+
+
+def learning_rate(step: int, n_steps: int, config: TrainConfig) -> float:
+    """Linear warm-up, then a cosine to 0 at the last step of the last epoch."""
+    warmup = config.warmup_epochs * n_steps
+    if step < warmup:
+        return config.learning_rate * (step + 1) / (warmup + 1)
+    share = (step - warmup) / max(1.0, config.n_epochs * n_steps - warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+@contextmanager
+def seeded(seed: int, part: int, device: torch.device) -> Iterator[None]:
+    """Initialisation and dropout draw from (seed, part); the caller's own random state is left as it was."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(np.random.SeedSequence([seed, part]).generate_state(1, np.uint64)[0] >> 1))
+        yield
