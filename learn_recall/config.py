@@ -28,7 +28,13 @@ def _choice(owner: object, name: str, choices: tuple[str, ...]) -> None:
         )
 
 
-_KINDS = {"int": int, "float": (int, float), "bool": bool, "str": str, "int | None": (int, type(None))}
+_KINDS: dict[str, Any] = {
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "str": str,
+    "int | None": (int, type(None)),
+}
 
 
 def _typed(owner: Any) -> None:
