@@ -1,4 +1,4 @@
-"""A generated marketplace with known truth: real-language products, clicks and conversions that follow meaning."""
+"""A generated marketplace with known truth: real-language products, and clicks that follow the meaning."""
 
 from __future__ import annotations
 

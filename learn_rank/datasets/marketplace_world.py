@@ -163,8 +163,8 @@ def _positions(known: np.ndarray, wanted: np.ndarray, argument: str) -> np.ndarr
     unknown = known[at] != np.asarray(wanted)
     if unknown.any():
         raise ValueError(
-            f"{argument}: expected ids of this world, such as {known[0]!r}, got "
+            f"{argument}: expected ids of this world, such as {str(known[0])!r}, got "
             f"{int(unknown.sum())} unknown, "
-            f"first {np.asarray(wanted)[unknown][0]!r}; take the ids from the tables of the same marketplace"
+            f"first {str(np.asarray(wanted)[unknown][0])!r}; take ids from the tables of the same marketplace"
         )
     return at

