@@ -11,18 +11,14 @@ from learn_rank.frozen import FrozenEmbedding
 
 
 def test_a_vector_is_found_by_its_id_whatever_the_order_of_the_table():
-    table = FrozenEmbedding(
-        torch.tensor([30, -5, 12]), torch.tensor([[3.0, 0.0], [5.0, 5.0], [1.0, 2.0]])
-    )
+    table = FrozenEmbedding(torch.tensor([30, -5, 12]), torch.tensor([[3.0, 0.0], [5.0, 5.0], [1.0, 2.0]]))
     vector, has_vector = table(torch.tensor([[12, 30], [-5, 12]]))
     assert vector.tolist() == [[[1, 2], [3, 0]], [[5, 5], [1, 2]]]
     assert has_vector.all()
 
 
 def test_an_unknown_id_and_an_id_without_vector_are_reported_and_not_invented():
-    table = FrozenEmbedding(
-        torch.tensor([1, 2]), torch.ones(2, 3), has_vector=torch.tensor([True, False])
-    )
+    table = FrozenEmbedding(torch.tensor([1, 2]), torch.ones(2, 3), has_vector=torch.tensor([True, False]))
     _, has_vector = table(torch.tensor([1, 2, 3, -9, 2**62]))
     assert has_vector.tolist() == [True, False, False, False, False]
 
@@ -39,7 +35,9 @@ def test_every_known_id_finds_its_own_vector(ids, random):
 
 
 def test_training_around_the_table_leaves_its_bytes_unchanged():
-    table = FrozenEmbedding(torch.arange(5), torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).half())
+    table = FrozenEmbedding(
+        torch.arange(5), torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).half()
+    )
     before = {name: value.clone() for name, value in table.state_dict().items()}
     head = nn.Linear(4, 1)
     assert not list(table.parameters())

@@ -88,9 +88,7 @@ def test_on_the_entire_space_an_unclicked_row_is_no_conversion():
     out = module(THREE)
     label = torch.tensor([1.0, 0.0, 0.0])
     expected = functional.binary_cross_entropy_with_logits(out.auxiliary_logit, label)
-    found = module.auxiliary_loss(
-        out, torch.tensor([1.0, 0.0, 1.0]), torch.tensor([1.0, float("nan"), 0.0])
-    )
+    found = module.auxiliary_loss(out, torch.tensor([1.0, 0.0, 1.0]), torch.tensor([1.0, float("nan"), 0.0]))
     torch.testing.assert_close(found, expected)
 
 

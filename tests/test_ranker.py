@@ -34,7 +34,9 @@ def fused(world, *, is_shuffled=False):
         generator = np.random.default_rng(5)
         vectors, items = generator.permutation(vectors), generator.permutation(items)
     return LearnFeatureFusion(
-        FrozenEmbedding(torch.from_numpy(id_keys(contexts["context_id"].to_numpy())), torch.from_numpy(vectors)),
+        FrozenEmbedding(
+            torch.from_numpy(id_keys(contexts["context_id"].to_numpy())), torch.from_numpy(vectors)
+        ),
         FrozenEmbedding(torch.arange(len(items)), torch.from_numpy(items)),
         FusionConfig(projection_dim=16, hidden_dim=32, fusion_dim=8, history_length=10),
     )

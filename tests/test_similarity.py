@@ -37,7 +37,12 @@ def test_each_block_is_compared_for_itself():
 def test_without_history_or_vector_the_features_are_zero_and_finite():
     zeros = torch.zeros(1, 4)
     found = similarity_features(
-        zeros, zeros, torch.tensor([False]), [(0, 4)], torch.zeros(1, 3, 4), torch.zeros(1, 3, dtype=torch.bool)
+        zeros,
+        zeros,
+        torch.tensor([False]),
+        [(0, 4)],
+        torch.zeros(1, 3, 4),
+        torch.zeros(1, 3, dtype=torch.bool),
     )
     assert found.shape == (1, n_similarity_features(1, has_history=True)) == (1, 1 + PER_BLOCK_HISTORY)
     assert (found == 0).all()

@@ -114,7 +114,9 @@ def test_negatives_are_never_owned_never_repeated_and_come_in_the_number_asked_f
     )
     negatives = rows[rows.click == 0]
     owned = set(map(tuple, acquired.to_numpy().tolist()))
-    assert not any(pair in owned for pair in negatives[["user_id", "item_id"]].itertuples(index=False, name=None))
+    assert not any(
+        pair in owned for pair in negatives[["user_id", "item_id"]].itertuples(index=False, name=None)
+    )
     assert not negatives.duplicated(["request", "item_id"]).any()
     assert (rows.groupby("request")["click"].agg(["sum", "size"]) == [1, 5]).all().all()
 

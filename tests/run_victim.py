@@ -1,0 +1,77 @@
+"""A small run in a process of its own, so that a test may kill it: OUT ENCODER [the stage to die in]."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from learn_rank import pipeline
+from learn_rank.datasets.generated import read_marketplace
+from learn_rank.datasets.marketplace import MarketplaceConfig
+from learn_rank.fusion import FusionConfig
+from learn_rank.ranker import RankerConfig
+from learn_rank.train import RankTrainConfig
+
+MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
+
+
+def config(encoder: str) -> pipeline.RunConfig:
+    """Small in every respect."""
+    return pipeline.RunConfig(
+        encoder=encoder,
+        content_dimension=16,
+        seeds=(0, 1),
+        arms=("baseline", "learn", "raw_text", "shuffled"),
+        fusion=FusionConfig(projection_dim=8, hidden_dim=16, fusion_dim=8, history_length=8),
+        ranker=RankerConfig(embedding_dim=4, bottom_dims=(16,), tower_dim=8),
+        training=RankTrainConfig(n_epochs=2, batch_size=512),
+    )
+
+
+def die_in(stage: str) -> None:
+    """Kill this process in the middle of a stage, the way the kernel would."""
+
+    def kill(*_args, **_kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if stage == "export":
+        import learn_recall.export as room
+
+        original = room.write_store
+        calls = []
+
+        def write_then_die(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == 2:
+                kill()
+            return original(*args, **kwargs)
+
+        room.write_store = write_then_die
+    elif stage == "rankers":
+        import learn_rank.train as room
+
+        original_validate = room._validate
+        calls = []
+
+        def validate_then_die(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == 6:  # in the second epoch of the third arm
+                kill()
+            return original_validate(*args, **kwargs)
+
+        room._validate = validate_then_die
+    elif stage == "report":
+        pipeline.make_report = kill
+    else:
+        raise ValueError(stage)
+
+
+if __name__ == "__main__":
+    out, encoder = Path(sys.argv[1]), sys.argv[2]
+    if len(sys.argv) > 3:
+        die_in(sys.argv[3])
+    pipeline.run_pipeline(
+        lambda: read_marketplace(MARKET), {"market": "small"}, out, config(encoder), console=Console(quiet=True)
+    )

@@ -1,0 +1,141 @@
+"""The whole way on a small marketplace: tables to report, killed anywhere, with the same result."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from run_victim import MARKET, config
+from tiny_models import save_tiny_model
+from typer.testing import CliRunner
+
+from learn_rank import pipeline
+from learn_rank.cli import app
+from learn_rank.datasets.generated import read_marketplace
+from learn_rank.predictions import prediction_path
+from learn_rank.report import read_report
+from learn_rank.tables_io import read_dataset
+from learn_recall.store import EmbeddingStore, StoreError
+
+HERE = Path(__file__).parent
+
+
+def victim(out: Path, encoder: Path, *stage: str) -> int:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", str(HERE / "run_victim.py"), str(out), str(encoder), *stage]
+    return subprocess.run(command, check=False, env=environment, capture_output=True).returncode
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return save_tiny_model(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, encoder):
+    out = tmp_path_factory.mktemp("finished")
+    assert victim(out, encoder) == 0
+    return out
+
+
+def test_the_run_ends_with_rows_of_every_arm_task_metric_and_bucket(finished):
+    report = read_report(finished / "report.json")
+    rows = pd.DataFrame(report.rows)
+    assert set(rows.model) == {"baseline", "learn", "raw_text", "shuffled", "rates"}
+    assert set(rows.task) == {"CTR", "CVR", "CTCVR"}
+    assert set(rows.metric) == {"AUC", "UAUC", "WUAUC"}
+    assert len(rows) == 5 * 3 * 3 * 7
+    whole = rows[(rows.bucket_kind == "all") & (rows.task == "CTR") & (rows.metric == "AUC")]
+    assert (whole.n_rows == len(read_dataset(finished / "tables").test)).all()
+    assert (finished / "report.html").read_text(encoding="utf-8").startswith("<!")
+
+
+def test_user_and_item_bucket_rows_partition_the_test_rows(finished):
+    rows = pd.DataFrame(read_report(finished / "report.json").rows)
+    for task in ("CTR", "CTCVR"):
+        chosen = rows[(rows.model == "learn") & (rows.task == task) & (rows.metric == "AUC")]
+        total = chosen[chosen.bucket_kind == "all"]["n_rows"].sum()
+        assert chosen[chosen.bucket_kind == "user"]["n_rows"].sum() == total
+        assert chosen[chosen.bucket_kind == "item"]["n_rows"].sum() == total
+
+
+@pytest.mark.parametrize("stage", ["export", "rankers", "report"])
+def test_a_run_killed_in_a_stage_ends_like_an_undisturbed_one(finished, encoder, tmp_path, stage):
+    out = tmp_path / "killed"
+    assert victim(out, encoder, stage) == -signal.SIGKILL
+    assert victim(out, encoder) == 0
+    for arm in ("baseline", "learn", "raw_text", "shuffled"):
+        for seed in (0, 1):
+            pd.testing.assert_frame_equal(
+                pd.read_parquet(prediction_path(out, arm, seed)),
+                pd.read_parquet(prediction_path(finished, arm, seed)),
+                check_exact=True,
+            )
+    assert read_report(out / "report.json").rows == read_report(finished / "report.json").rows
+
+
+def test_the_same_command_again_trains_nothing(finished, encoder):
+    times = {path: path.stat().st_mtime_ns for path in finished.rglob("seed-*.parquet")}
+    assert victim(finished, encoder) == 0
+    assert times and all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_the_stages_are_commands_of_their_own(finished):
+    runner = CliRunner()
+    result = runner.invoke(app, ["report", str(finished), "--seeds", "1"])
+    assert result.exit_code == 0, result.output
+    assert read_report(finished / "report.json").about["seeds"] == [0]
+    assert runner.invoke(app, ["report", str(finished)]).exit_code == 0
+    assert runner.invoke(app, ["train", str(finished)]).exit_code == 0
+
+
+def test_vectors_newer_than_the_first_judged_label_are_refused(finished, tmp_path, monkeypatch):
+    dataset = read_dataset(finished / "tables")
+    first_label = float(dataset.valid["timestamp"].min())
+    store = EmbeddingStore.open(finished / "vectors/items")
+    assert store.card.as_of is not None and store.card.as_of <= first_label
+    from learn_recall.store import check_as_of
+
+    with pytest.raises(StoreError, match="as_of"):
+        check_as_of(store, store.card.as_of - 1)
+
+
+def test_the_marketplace_is_chronological_and_its_contexts_are_older_than_their_rows():
+    dataset = read_marketplace(MARKET)
+    assert dataset.protocol["interactions that the base ranker never saw"] == 0
+    newest = dataset.contexts.set_index("context_id")["timestamp"]
+    for part in dataset.parts.values():
+        known = newest.reindex(part["context_id"]).to_numpy()
+        assert not (known >= part["timestamp"].to_numpy()).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--out", "x"], "--items"),
+        (["run", "--out", "x", "--dataset", "netflix"], "steam"),
+        (["run", "--out", "x", "--dataset", "steam"], "--data"),
+        (["run", "--out", "x", "--dataset", "marketplace", "--ranker", "mmoe"], "shared_bottom"),
+        (["report", "nowhere"], "learn-rank run"),
+        (["train", "nowhere"], "learn-rank run"),
+    ],
+)
+def test_wrong_arguments_are_told_in_words_with_exit_code_2(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_run_config_without_the_baseline_is_refused():
+    with pytest.raises(ValueError, match="baseline"):
+        pipeline.RunConfig(arms=("learn",))
+
+
+def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder):
+    read, _ = pipeline.read_config(finished)
+    assert read == config(str(encoder))

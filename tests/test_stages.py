@@ -1,0 +1,75 @@
+"""Stages: done work is kept, begun work goes on, other settings start anew with all that follows."""
+
+import pytest
+from rich.console import Console
+
+from learn_rank.stages import Stages
+
+
+class Killed(BaseException):
+    pass
+
+
+def write(folder, name, log, text="done"):
+    def action():
+        log.append(name)
+        (folder / name).write_text(text)
+
+    return action
+
+
+def run(folder, log, *, first="a", second="b"):
+    stages = Stages(folder, Console(quiet=True), n_stages=2)
+    stages.run("one", {"setting": first}, ("one.txt",), write(folder, "one.txt", log))
+    stages.run("two", {"setting": second}, ("two.txt",), write(folder, "two.txt", log))
+    return stages
+
+
+def test_a_finished_stage_is_not_done_again(tmp_path):
+    log = []
+    run(tmp_path, log)
+    run(tmp_path, log)
+    assert log == ["one.txt", "two.txt"]
+
+
+def test_a_changed_setting_redoes_its_stage_and_those_after_it(tmp_path):
+    log = []
+    run(tmp_path, log)
+    run(tmp_path, log, second="c")
+    assert log[2:] == ["two.txt"]
+    run(tmp_path, log, first="z", second="c")
+    assert log[3:] == ["one.txt", "two.txt"]
+
+
+def test_a_stage_whose_output_was_removed_is_done_again(tmp_path):
+    log = []
+    run(tmp_path, log)
+    (tmp_path / "two.txt").unlink()
+    run(tmp_path, log)
+    assert log[2:] == ["two.txt"]
+
+
+def test_a_killed_stage_finds_its_partial_output_and_another_setting_does_not(tmp_path):
+    found = []
+
+    def partial():
+        found.append((tmp_path / "out").exists())
+        (tmp_path / "out").write_text("half")
+        raise Killed
+
+    for setting, expected in (("a", False), ("a", True), ("b", False)):
+        with pytest.raises(Killed):
+            Stages(tmp_path, Console(quiet=True), 1).run("one", {"setting": setting}, ("out",), partial)
+        assert found[-1] is expected
+
+
+def test_an_open_stage_is_always_asked_and_keeps_what_it_made(tmp_path):
+    asked = []
+
+    def action():
+        asked.append((tmp_path / "out").exists())
+        (tmp_path / "out").write_text("x")
+
+    for _ in range(2):
+        Stages(tmp_path, Console(quiet=True), 1).run("open", {}, ("out",), action, always=True)
+    assert asked == [False, True]
