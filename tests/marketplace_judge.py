@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
 from learn_rank.datasets.marketplace_traffic import DAY_SECONDS, FIRST_SECOND
 
 
@@ -98,3 +99,31 @@ def click_auc(market, vectors=None):
     ).to_numpy()
     label = test["click"].to_numpy()
     return roc_auc_score(label, score), roc_auc_score(label[is_new], score[is_new])
+
+
+def _table(seed: int = 0) -> None:
+    """Print the numbers of docs/marketplace.md, at the default size."""
+    from learn_recall.encoder import TextEncoder
+
+    market = generate_marketplace(MarketplaceConfig(seed=seed))
+    items, theme = market.items, market.world.catalogue.theme
+    texts = (items["title"] + ". " + items["keywords"] + ". " + items["attributes"]).tolist()
+    content = unit(TextEncoder.load().encode(texts))
+    encoders = {
+        "none (rates, department, price)": None,
+        "MiniLM": content,
+        "a random vector per word": random_token_vectors(items),
+        "MiniLM, shuffled among the items": content[np.random.default_rng(0).permutation(len(content))],
+    }
+    for name, vectors in encoders.items():
+        themes = "" if vectors is None else f"{separation(vectors, theme):.3f}"
+        every, new = click_auc(market, vectors)
+        print(f"| {name} | {themes} | {every:.4f} | {new:.4f} |")
+    truth, test = market.truth[market.truth["split"] == "test"].reset_index(drop=True), market.test
+    is_new = ~test["item_id"].isin(market.train["item_id"].unique())
+    aucs = [roc_auc_score(test["click"][rows], truth["p_click"][rows]) for rows in (is_new | True, is_new)]
+    print(f"| the truth | 1.000 | {aucs[0]:.4f} | {aucs[1]:.4f} |")
+
+
+if __name__ == "__main__":
+    _table()

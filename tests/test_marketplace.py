@@ -1,5 +1,6 @@
 """The tables of the generated marketplace leak nothing, and its truth is the one that outcomes follow."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -98,6 +99,7 @@ def test_sizes_and_rates_are_those_of_the_config(market):
     assert rows["conversion"].mean() == pytest.approx(config.conversion_rate, abs=0.012)
     assert 140_000 <= len(market.train) <= 165_000
     assert len(market.test) >= 15_000
+    assert json.loads(json.dumps(market.description)) == market.description
 
 
 def test_popularity_and_activity_have_a_long_tail(market):
