@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
+from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, IS_LEARNED, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
 
 
 def clicked_events(*parts: pd.DataFrame) -> pd.DataFrame:
@@ -16,19 +16,26 @@ def clicked_events(*parts: pd.DataFrame) -> pd.DataFrame:
 
 
 def point_in_time_contexts(
-    events: pd.DataFrame, parts: dict[str, pd.DataFrame], *, max_history: int = 80
+    events: pd.DataFrame,
+    parts: dict[str, pd.DataFrame],
+    *,
+    learned_until: float | None = None,
+    max_history: int = 80,
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Give every row the context of its user strictly before the row's time.
 
     Args:
         events: ``user_id, item_id, timestamp``: what a feature store would know, as it happens.
         parts: impression frames with ``user_id`` and ``timestamp``.
+        learned_until: time of the newest event that the towers were trained on; contexts of rows up to then are
+            marked ``is_learned``, clicked or not. None = the towers saw none of the rows.
         max_history: newest events that a context keeps.
 
     Returns:
-        The contexts ``context_id, user_id, history, timestamp`` (of the newest event inside; the rows' users
-        without events have an empty history and no timestamp), and the parts with ``context_id``. Rows between
-        two events of a user share one context, ``<user>@<events so far>``.
+        The contexts ``context_id, user_id, history, timestamp, is_learned`` (timestamp of the newest event inside;
+        the rows' users without events have an empty history and no timestamp), and the parts with
+        ``context_id``. Rows between two events of a user share one context, ``<user>@<events so far>``, with
+        a ``*`` behind it where the towers learned from them.
     """
     events = events.sort_values([USER_ID, TIMESTAMP], kind="stable").reset_index(drop=True)
     users = pd.Index(pd.concat([events[USER_ID], *(part[USER_ID] for part in parts.values())]).unique())
@@ -43,9 +50,12 @@ def point_in_time_contexts(
     for name, part in parts.items():
         row_user = users.get_indexer(pd.Index(part[USER_ID]))
         n_known = _n_earlier(event_user, times, row_user, part[TIMESTAMP].to_numpy(), first)
-        linked[name] = part.assign(**{CONTEXT_ID: _context_ids(part[USER_ID], n_known)})
-        met.append(pd.DataFrame({"user": row_user, "known": n_known}))
-    unique = pd.concat(met).drop_duplicates().sort_values(["user", "known"], kind="stable")
+        is_learned = np.zeros(len(part), bool)
+        if learned_until is not None:
+            is_learned = (part[TIMESTAMP] <= learned_until).to_numpy()
+        linked[name] = part.assign(**{CONTEXT_ID: _context_ids(part[USER_ID], n_known, is_learned)})
+        met.append(pd.DataFrame({"user": row_user, "known": n_known, IS_LEARNED: is_learned}))
+    unique = pd.concat(met).drop_duplicates().sort_values(["user", "known", IS_LEARNED], kind="stable")
 
     user, known = unique["user"].to_numpy(), unique["known"].to_numpy()
     stop = first[user] + known
@@ -54,17 +64,22 @@ def point_in_time_contexts(
     newest = np.where(known > 0, times[np.maximum(stop - 1, 0)] if len(times) else np.nan, np.nan)
     contexts = pd.DataFrame(
         {
-            CONTEXT_ID: _context_ids(pd.Series(user_ids), known).to_numpy(),
+            CONTEXT_ID: _context_ids(pd.Series(user_ids), known, unique[IS_LEARNED].to_numpy()).to_numpy(),
             USER_ID: user_ids,
             HISTORY: [items[a:b].tolist() for a, b in zip(start, stop, strict=True)],
             TIMESTAMP: newest,
+            IS_LEARNED: unique[IS_LEARNED].to_numpy(),
         }
     )
     return contexts, linked
 
 
 def leave_one_out_contexts(
-    events: pd.DataFrame, parts: dict[str, pd.DataFrame], *, max_history: int = 80
+    events: pd.DataFrame,
+    parts: dict[str, pd.DataFrame],
+    *,
+    learned: pd.DataFrame | None = None,
+    max_history: int = 80,
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Stand in for time where there is none: a training request knows its user without its own clicks.
 
@@ -74,10 +89,12 @@ def leave_one_out_contexts(
     Args:
         events: ``user_id, item_id`` of training, in the user's order if there is one.
         parts: impression frames; "train" needs ``request_id``.
+        learned: ``user_id, item_id`` that the towers were trained on; requests that hold such a click are marked
+            ``is_learned`` with all their rows. None = the towers saw none of the rows.
         max_history: newest events that a context keeps.
 
     Returns:
-        The contexts ``context_id, user_id, history`` and the parts with ``context_id``.
+        The contexts ``context_id, user_id, history, is_learned`` and the parts with ``context_id``.
     """
     histories = events.groupby(USER_ID, sort=False)[ITEM_ID].agg(list).to_dict()
     train = parts["train"]
@@ -85,6 +102,7 @@ def leave_one_out_contexts(
     requests = train[[REQUEST_ID, USER_ID]].drop_duplicates(REQUEST_ID)
     of_requests = requests.rename(columns={REQUEST_ID: CONTEXT_ID}).assign(
         **{
+            IS_LEARNED: requests[REQUEST_ID].isin(_learned_requests(train, learned)),
             HISTORY: [
                 _newest_without(histories.get(user, []), clicked.get(request, set()), max_history)
                 for request, user in zip(requests[REQUEST_ID], requests[USER_ID], strict=True)
@@ -100,7 +118,7 @@ def leave_one_out_contexts(
     later = pd.concat([part for name, part in linked.items() if name != "train"])
     users = later[[CONTEXT_ID, USER_ID]].drop_duplicates()
     whole = [histories.get(user, [])[-max_history:] for user in users[USER_ID]]
-    return pd.concat([of_requests, users.assign(**{HISTORY: whole})], ignore_index=True), linked
+    return pd.concat([of_requests, users.assign(**{HISTORY: whole, IS_LEARNED: False})], ignore_index=True), linked
 
 
 def pseudo_requests(train: pd.DataFrame) -> pd.Series:
@@ -114,12 +132,23 @@ def pseudo_requests(train: pd.DataFrame) -> pd.Series:
     return train[USER_ID].astype(str) + "/" + number.astype(str)
 
 
+def _learned_requests(train: pd.DataFrame, learned: pd.DataFrame | None) -> np.ndarray:
+    if learned is None:
+        return np.array([], dtype=object)
+    clicks = train.loc[train[CLICK] == 1]
+    is_seen = pd.MultiIndex.from_frame(clicks[[USER_ID, ITEM_ID]]).isin(
+        pd.MultiIndex.from_frame(learned[[USER_ID, ITEM_ID]])
+    )
+    return clicks.loc[is_seen, REQUEST_ID].unique()
+
+
 def _newest_without(history: list, held: set, length: int) -> list:
     return [item for item in history if item not in held][-length:]
 
 
-def _context_ids(user_ids: pd.Series, n_known: np.ndarray) -> pd.Series:
-    return user_ids.astype(str) + "@" + pd.Series(n_known, index=user_ids.index).astype(str)
+def _context_ids(user_ids: pd.Series, n_known: np.ndarray, is_learned: np.ndarray) -> pd.Series:
+    mark = pd.Series(np.where(is_learned, "*", ""), index=user_ids.index)
+    return user_ids.astype(str) + "@" + pd.Series(n_known, index=user_ids.index).astype(str) + mark
 
 
 def _n_earlier(

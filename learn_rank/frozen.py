@@ -65,7 +65,7 @@ class FrozenEmbedding(nn.Module):
     def from_store(cls, store: EmbeddingStore) -> FrozenEmbedding:
         """Load an `EmbeddingStore`, with the blocks of its identity card."""
         return cls(
-            torch.from_numpy(id_keys(store.ids)),
+            torch.from_numpy(np.array(id_keys(store.ids))),
             torch.from_numpy(np.array(store.vectors)),
             torch.from_numpy(np.array(store.present)),
             blocks=tuple((block.start, block.stop) for block in store.card.blocks),

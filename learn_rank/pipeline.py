@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from learn_rank.arms import ARMS, Arm
+from learn_rank.batches import EncodedDataset
 from learn_rank.dataset import RankingDataset
 from learn_rank.fusion import FusionConfig
 from learn_rank.predictions import (
@@ -48,6 +49,8 @@ class RunConfig:
         preset: of the towers.
         content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
         seeds: training seeds of every arm.
+        embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the best
+            on validation is used in every arm, so it is the baseline that is tuned.
         arms: names of `learn_rank.arms.ARMS`.
         fusion, ranker, training: of the ranking side, alike in every arm.
     """
@@ -55,8 +58,9 @@ class RunConfig:
     encoder: str | None = None
     template: str = "paper"
     preset: str = "default"
-    content_dimension: int = 64
+    content_dimension: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
+    embedding_decays: tuple[float, ...] = (1.0, 10.0)
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     ranker: RankerConfig = field(default_factory=RankerConfig)
@@ -125,6 +129,7 @@ def run_pipeline(
             "fusion": asdict(config.fusion),
             "ranker": asdict(config.ranker),
             "training": asdict(config.training),
+            "embedding_decays": config.embedding_decays,
         },
         (PREDICTIONS,),
         lambda: train_rankers(out, config, console),
@@ -228,6 +233,7 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
         fusion_config = replace(fusion_config, auxiliary_task="ctr")
         ranker_config = replace(ranker_config, kind="ctr")
 
+    training = tune_decay(out, config, data, ranker_config)
     with _progress(console) as progress:
         per_epoch = -(-len(data.train) // config.training.batch_size)
         bar = progress.add_task("", total=len(left) * per_epoch * config.training.n_epochs)
@@ -242,7 +248,7 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
                 return MultiTaskRanker(data.n_codes, data.n_dense, ranker_config, fusion)
 
             ranker, history = train_ranker(
-                build, data, replace(config.training, seed=seed), model_folder(out, arm.name, seed), on_step=advance
+                build, data, replace(training, seed=seed), model_folder(out, arm.name, seed), on_step=advance
             )
             write_json(
                 model_folder(out, arm.name, seed) / "history.json", [asdict(result) for result in history]
@@ -265,6 +271,7 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     ranker = {**parts.pop("ranker")}
     ranker["bottom_dims"] = tuple(ranker["bottom_dims"])
     parts["seeds"] = tuple(range(n_seeds)) if n_seeds else tuple(parts["seeds"])
+    parts["embedding_decays"] = tuple(parts["embedding_decays"])
     parts["arms"] = arms or tuple(parts["arms"])
     config = RunConfig(
         **{
@@ -275,6 +282,31 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
         }
     )
     return config, saved["command"]
+
+
+def tune_decay(
+    out: Path, config: RunConfig, data: EncodedDataset, ranker_config: RankerConfig
+) -> RankTrainConfig:
+    """The training settings with the weight decay of id embeddings that serves the baseline best on validation."""
+    from learn_rank.ranker import MultiTaskRanker
+    from learn_rank.train import train_ranker
+
+    scores = {}
+    for decay in config.embedding_decays:
+        settings = replace(config.training, seed=config.seeds[0], embedding_weight_decay=decay)
+        _, history = train_ranker(
+            lambda: MultiTaskRanker(data.n_codes, data.n_dense, ranker_config),
+            data,
+            settings,
+            out / PREDICTIONS / "tuning" / f"decay-{decay:g}",
+        )
+        scores[decay] = max(result.score for result in history)
+    best = max(scores, key=lambda decay: scores[decay])
+    write_json(
+        out / PREDICTIONS / "tuning.json",
+        {"embedding_weight_decay": best, "validation": {f"{decay:g}": score for decay, score in scores.items()}},
+    )
+    return replace(config.training, embedding_weight_decay=best)
 
 
 def judge(out: Path, config: RunConfig, command: str, seconds: float | None, console: Console) -> None:

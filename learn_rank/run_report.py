@@ -101,6 +101,7 @@ def _about(
             "cold-start items": f"up to {ITEM_RULE.cold_max} training clicks",
             "long-tail items": f"up to {ITEM_RULE.tail_max} training clicks",
             "selection": "best epoch on valid; test scored once",
+            "weight decay of id embeddings": _tuning(out),
         },
         "coverage": [
             row
@@ -116,6 +117,15 @@ def _about(
             for result in read_json(model_folder(out, arm, seed) / "history.json")
         ],
     }
+
+
+def _tuning(out: Path) -> str:
+    path = out / "predictions" / "tuning.json"
+    if not path.is_file():
+        return "not tuned"
+    found = read_json(path)
+    tried = ", ".join(f"{decay}: {score:.4f}" for decay, score in found["validation"].items())
+    return f"{found['embedding_weight_decay']:g}, tuned for the baseline on valid ({tried}), used in every arm"
 
 
 def _coverage(store: EmbeddingStore, side: str, ids: pd.Series, buckets: pd.Series) -> list[dict[str, Any]]:

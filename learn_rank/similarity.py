@@ -20,6 +20,14 @@ def n_similarity_features(n_blocks: int, *, has_history: bool) -> int:
     return n_blocks * (1 + (PER_BLOCK_HISTORY if has_history else 0))
 
 
+def block_presence(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
+    """(B, D) -> (B, D), 1 inside the blocks of a row that say something, 0 inside a block of zeros."""
+    parts = [
+        (vectors[:, start:stop] != 0).any(dim=1, keepdim=True).expand(-1, stop - start) for start, stop in blocks
+    ]
+    return torch.cat(parts, dim=1).to(vectors.dtype)
+
+
 def similarity_features(
     user: Tensor,
     item: Tensor,
@@ -49,7 +57,8 @@ def similarity_features(
             history_BHD = history[:, :, start:stop]
             length_BH = torch.linalg.vector_norm(history_BHD, dim=-1).clamp(min=1e-12)
             cosine_BH = torch.bmm(history_BHD, item_BD[:, :, None])[:, :, 0] / length_BH
-            columns.append(_summary(cosine_BH, has_history))
+            has_block_B1 = (item_BD != 0).any(dim=1, keepdim=True)  # an item without vector is near to nothing
+            columns.append(_summary(cosine_BH, has_history & has_block_B1))
     return torch.cat(columns, dim=1)
 
 

@@ -34,6 +34,8 @@ class RankTrainConfig:
         learning_rate: of the dense layers.
         embedding_learning_rate: of the embedding tables; ids are seen rarely and want larger steps.
         weight_decay: of the dense layers (AdamW).
+        embedding_weight_decay: of the embedding tables; every step shrinks every row, so the ids that are
+            seldom seen stay near zero and do not learn their own labels by heart.
         newness_rate: share of training rows whose item is made new (`Rows.batches`), in every arm alike.
         seed: of initialisation, order, dropout and newness.
     """
@@ -43,6 +45,7 @@ class RankTrainConfig:
     learning_rate: float = 2e-3
     embedding_learning_rate: float = 6e-3
     weight_decay: float = 1e-5
+    embedding_weight_decay: float = 1.0
     newness_rate: float = 0.1
     seed: int = 0
 
@@ -169,7 +172,7 @@ def _parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[
     tables = list(ranker.embeddings.parameters())
     dense = [p for name, p in ranker.named_parameters() if not name.startswith("embeddings.")]
     return [
-        {"params": tables, "lr": config.embedding_learning_rate, "weight_decay": 0.0},
+        {"params": tables, "lr": config.embedding_learning_rate, "weight_decay": config.embedding_weight_decay},
         {"params": dense, "lr": config.learning_rate, "weight_decay": config.weight_decay},
     ]
 

@@ -43,3 +43,6 @@ __all__ = [
     "USER_ID",
     "VALUE",
 ]
+
+#: of a context: the towers learned from the very rows that refer to it, so their own block is left out
+IS_LEARNED = "is_learned"

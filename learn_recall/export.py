@@ -48,7 +48,9 @@ def export_embeddings(
         checkpoint: folder from `train_towers`.
         content: content vectors of *all* items to export, new ones included; made as the training's were.
         items_out, users_out: folders of the stores to write; one that exists is replaced as a whole.
-        contexts: context_id, history (lists of item ids, oldest first). None = one context per user of
+        contexts: context_id, history (lists of item ids, oldest first), optionally is_learned: True where the
+            towers were trained on the rows that refer to the context; its tower block is then left out (zeros),
+            since a tower's cosine is too good on its own training rows. None = one context per user of
             ``interactions``, with the user's id as context id.
         interactions: see above; ignored when contexts are given.
         content_dimension: width of the content block, 0 = none, at most the content's own.
@@ -96,7 +98,7 @@ def export_embeddings(
         users_out,
         ids=histories.ids,
         vectors=vectors.user_chunks(histories),
-        present=histories.has_items,
+        present=histories.has_items & ~_is_left_without_block(histories, content_dimension),
         kind="user",
         as_of=_newest(as_of, trained.as_of, histories),
         overwrite=True,
@@ -161,7 +163,12 @@ class _Vectors:
             vectors = user_vectors(self.trained.towers, self.embedded_NH, distinct)
             if self.content_NK is not None:
                 vectors = torch.cat([vectors, self._mean_content(self.content_NK, distinct)], dim=1)
-            yield vectors.cpu().numpy()[inverse.reshape(-1)]
+            chunk = vectors.cpu().numpy()[inverse.reshape(-1)]
+            if histories.is_learned is not None and self.content_NK is not None:
+                # a tower's own cosine is too good on the rows that it was trained on, so a ranker must not
+                # learn from them how far to trust it
+                chunk[histories.is_learned[part], : self.trained.towers.dimension] = 0.0
+            yield chunk
 
     @torch.inference_mode()
     def _mean_content(self, content_NK: Tensor, history: np.ndarray) -> Tensor:
@@ -171,6 +178,12 @@ class _Vectors:
         index = torch.from_numpy(history[history >= 0]).to(device)
         offsets = torch.from_numpy(offsets_of((history >= 0).sum(axis=1))[:-1]).to(device)
         return F.normalize(F.embedding_bag(index, content_NK, offsets, mode="sum"), dim=-1)
+
+
+def _is_left_without_block(histories: Histories, content_dimension: int) -> np.ndarray:
+    """Contexts that the towers learned from, where the tower block is the only one."""
+    nobody = np.zeros(len(histories.ids), dtype=bool)
+    return nobody if content_dimension or histories.is_learned is None else histories.is_learned
 
 
 def _newest(as_of: float | None, trained: float | None, histories: Histories) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_recall.columns import CONTEXT_ID, HISTORY
+from learn_recall.columns import CONTEXT_ID, HISTORY, IS_LEARNED
 from learn_recall.ids import as_id_array
 from learn_recall.sequences import build_sequences, gather_padded, offsets_of
 from learn_recall.store import EmbeddingStore
@@ -28,6 +28,7 @@ class Histories:
     n_left_out: int
     as_of: float | None
     is_timeless: bool = False
+    is_learned: np.ndarray | None = None
 
     @property
     def has_items(self) -> np.ndarray:
@@ -77,7 +78,16 @@ def from_contexts(contexts: pd.DataFrame, content: EmbeddingStore) -> Histories:
     has_vector = (row >= 0) & content.present[row]
     context = np.repeat(np.arange(len(lists)), lengths)
     kept = np.bincount(context[has_vector], minlength=len(lists))
-    return Histories(ids, row[has_vector], offsets_of(kept), int((~has_vector).sum()), None, is_timeless=True)
+    is_learned = contexts[IS_LEARNED].to_numpy(bool) if IS_LEARNED in contexts else None
+    return Histories(
+        ids,
+        row[has_vector],
+        offsets_of(kept),
+        int((~has_vector).sum()),
+        None,
+        is_timeless=True,
+        is_learned=is_learned,
+    )
 
 
 def from_interactions(interactions: pd.DataFrame, content: EmbeddingStore) -> Histories:

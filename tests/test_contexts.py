@@ -105,3 +105,21 @@ def test_a_pseudo_request_holds_exactly_one_click():
     made = pseudo_requests(train)
     assert made.tolist() == ["1/0", "1/0", "1/1", "1/1", "2/0", "1/1"]
     assert train.groupby(made)["click"].sum().max() == 1
+
+
+def test_a_request_that_the_towers_learned_from_is_marked_with_all_its_rows():
+    events = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [10, 12, 10]})
+    learned = pd.DataFrame({"user_id": [1, 2], "item_id": [12, 99]})
+    contexts, _ = leave_one_out_contexts(events, requests(), learned=learned)
+    marked = contexts.loc[contexts["is_learned"], "context_id"].tolist()
+    assert marked == ["b"]  # user 1 clicked 12 there; user 2 never clicked 99
+
+
+def test_rows_up_to_the_towers_newest_event_get_marked_contexts_and_later_ones_do_not():
+    parts = random_parts(2)
+    contexts, linked = point_in_time_contexts(clicked_events(*parts.values()), parts, learned_until=9)
+    is_learned = contexts.set_index("context_id")["is_learned"]
+    assert contexts["context_id"].is_unique
+    for part in linked.values():
+        expected = (part["timestamp"] <= 9).to_numpy()
+        assert (is_learned[part["context_id"]].to_numpy() == expected).all()

@@ -248,3 +248,17 @@ room.export_embeddings({str(out)!r}, EmbeddingStore.open({str(content.path)!r}),
         assert one.card.files == other.card.files
         assert EmbeddingStore.open(other.path).card == one.card
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["items", "users"]
+
+
+def test_a_context_that_the_towers_learned_from_has_its_tower_block_left_out(trained, tmp_path):
+    contexts = contexts_of(["i1", "i2"], ["i1", "i2"], [])
+    plain = export(trained, tmp_path / "a", contexts=contexts)[1]
+    marked = export(trained, tmp_path / "b", contexts=contexts.assign(is_learned=[True, False, True]))[1]
+    assert not blocks_of(marked)["tower"][0].any()
+    np.testing.assert_array_equal(blocks_of(marked)["content"], blocks_of(plain)["content"])
+    np.testing.assert_array_equal(blocks_of(marked)["tower"][1], blocks_of(plain)["tower"][1])
+    assert marked.present.tolist() == [True, True, False]
+    alone = export(
+        trained, tmp_path / "c", contexts=contexts.assign(is_learned=[True, False, True]), content_dimension=0
+    )[1]
+    assert alone.present.tolist() == [False, True, False]

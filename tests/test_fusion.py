@@ -35,7 +35,7 @@ THREE = rows([100, 101, 999], [200, 999, 203], [[200, 201], [], [203, 999]])
 
 
 def test_the_features_are_fusion_user_item_similarity_and_presence_side_by_side():
-    module = fusion()
+    module = fusion(passes_vectors=True)
     out = module(THREE)
     assert out.features.shape == (3, module.output_dim)
     torch.testing.assert_close(out.features[:, :32], out.fusion)
@@ -46,8 +46,16 @@ def test_the_features_are_fusion_user_item_similarity_and_presence_side_by_side(
     assert out.has_item.tolist() == [True, False, True]
 
 
+def test_by_default_the_vectors_reach_the_host_through_the_fusion_alone():
+    module, wide = fusion(), fusion(passes_vectors=True)
+    wide.load_state_dict(module.state_dict())
+    assert wide.output_dim - module.output_dim == 2 * 4
+    kept = torch.cat([wide(THREE).features[:, :32], wide(THREE).features[:, 40:]], dim=1)
+    torch.testing.assert_close(module(THREE).features, kept)
+
+
 def test_a_missing_vector_is_a_learned_fallback_and_gets_its_gradient():
-    module = fusion()
+    module = fusion(passes_vectors=True)
     with torch.no_grad():
         module.item_fallback.fill_(0.5)
     out = module(THREE)
@@ -107,9 +115,32 @@ def test_a_batch_without_a_click_has_an_auxiliary_loss_of_zero():
     assert loss.item() == 0
 
 
+def test_a_block_left_out_of_a_known_user_leaves_no_trace_of_the_items_block():
+    users, items = tables()
+    left_out = users.vectors[:-1].clone()
+    left_out[0, :2] = 0
+    blocks = [(0, 2), (2, 4)]
+    torch.manual_seed(0)
+    module = LearnFeatureFusion(
+        FrozenEmbedding(users.keys, left_out, blocks=blocks),
+        FrozenEmbedding(items.keys, items.vectors[:-1], blocks=blocks),
+        FusionConfig(passes_vectors=True),
+    ).eval()
+    changed = items.vectors[:-1].clone()
+    changed[:, :2] = changed[:, :2].flip(0)
+    other = LearnFeatureFusion(
+        module.user_vectors, FrozenEmbedding(items.keys, changed, blocks=blocks), module.config
+    ).eval()
+    learned = {name: value for name, value in module.state_dict().items() if "_vectors." not in name}
+    other.load_state_dict(learned, strict=False)
+    same, different = (rows([user], [200], [[201, 202]]) for user in (100, 101))
+    torch.testing.assert_close(module(same).features, other(same).features)
+    assert not torch.allclose(module(different).features, other(different).features)
+
+
 @pytest.mark.parametrize("stops", [True, False])
 def test_stop_gradient_keeps_the_ranking_loss_out_of_the_fusion_module(stops):
-    module = fusion(stops_gradient=stops)
+    module = fusion(stops_gradient=stops, passes_vectors=True)
     module(THREE).features.sum().backward()
     moved = [name for name, p in module.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     assert ("mlp.0.weight" in moved) is not stops
@@ -144,7 +175,7 @@ def test_a_subclass_that_overrides_one_hook_keeps_the_rest():
         def fuse(self, user, item, evidence):
             return functional.pad(user + item, (0, self.config.fusion_dim - user.shape[1]))
 
-    module = SumFusion(*tables())
+    module = SumFusion(*tables(), FusionConfig(passes_vectors=True))
     out = module(THREE)
     torch.testing.assert_close(out.fusion[0, :4], out.features[0, 32:36] + out.features[0, 36:40])
     assert out.auxiliary_logit.shape == (3,)

@@ -15,6 +15,7 @@ from learn_rank.metrics import AUC
 from learn_rank.ranker import MultiTaskRanker, RankerConfig, Scores, ranking_loss
 from learn_rank.statistics import FEATURES
 from learn_rank.train import RankTrainConfig, predict, train_ranker
+from learn_rank.uncertainty import paired_delta
 from learn_recall.store import id_keys
 
 SMALL = RankerConfig(embedding_dim=4, bottom_dims=(16,), tower_dim=8)
@@ -126,17 +127,22 @@ def trained(world, tmp_path, fusion, *, n_epochs=3, on_step=None):
 
 
 def test_vectors_that_say_everything_help_and_shuffled_ones_do_not(world, tmp_path):
-    _, data, _, _ = world
-    auc = {}
+    dataset, data, _, _ = world
+    score = {}
     for name, fusion in (
         ("base", None),
         ("learn", lambda: fused(world)),
         ("shuffled", lambda: fused(world, is_shuffled=True)),
     ):
         ranker, _ = trained(world, tmp_path / name, fusion)
-        auc[name] = AUC()(data.test.click, predict(ranker, data.test)["pctr"].to_numpy()).value
-    assert auc["learn"] > auc["base"] + 0.1
-    assert auc["shuffled"] < auc["base"] + 0.03
+        score[name] = [predict(ranker, data.test)["pctr"].to_numpy()]
+    users = dataset.test["user_id"].to_numpy()
+    lift, chance = (
+        paired_delta(data.test.click, users, score["base"], score[name], metric=AUC())
+        for name in ("learn", "shuffled")
+    )
+    assert lift.low > 0.1
+    assert chance.low < 0
 
 
 def test_a_training_that_was_stopped_and_resumed_ends_with_the_same_bits(world, tmp_path):

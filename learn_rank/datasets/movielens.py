@@ -31,7 +31,9 @@ def read_movielens(folder: str | Path, *, tower_share: float = 0.5) -> RankingDa
 
     cut = np.quantile(parts["train"][TIMESTAMP], tower_share)
     interactions = clicked_events(parts["train"].loc[parts["train"][TIMESTAMP] <= cut])
-    contexts, linked = point_in_time_contexts(clicked_events(*parts.values()), parts)
+    contexts, linked = point_in_time_contexts(
+        clicked_events(*parts.values()), parts, learned_until=float(interactions[TIMESTAMP].max())
+    )
     checked = check_chronology(**linked, interactions=interactions, contexts=contexts)
     return RankingDataset(
         name="ml1m_ctr",

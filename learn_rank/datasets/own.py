@@ -81,7 +81,9 @@ def link_tables(
         rule = "as given"
         checked = {}
     elif has_time:
-        contexts, parts = point_in_time_contexts(clicked_events(interactions, *parts.values()), parts)
+        events = clicked_events(interactions, *parts.values())
+        newest = float(interactions[TIMESTAMP].max())
+        contexts, parts = point_in_time_contexts(events, parts, learned_until=newest)
         rule = "point in time: events strictly before the row"
         checked = dict(check_chronology(**parts, interactions=interactions, contexts=contexts))
     else:
@@ -91,7 +93,8 @@ def link_tables(
             rule += "; requests were made of each click and the user's rows before it"
         train = parts["train"]
         known = pd.concat([interactions, train.loc[train[CLICK] == 1]])[[USER_ID, ITEM_ID]]
-        contexts, parts = leave_one_out_contexts(known.drop_duplicates(ignore_index=True), parts)
+        known = known.drop_duplicates(ignore_index=True)
+        contexts, parts = leave_one_out_contexts(known, parts, learned=interactions)
         checked = dict(check_no_leak(**parts, interactions=interactions, contexts=contexts))
     return RankingDataset(
         name=name,

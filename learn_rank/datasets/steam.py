@@ -113,8 +113,8 @@ def read_steam(folder: str | Path, split: SteamSplit = SteamSplit()) -> RankingD
         rows[CONVERSION] = rows[VALUE].notna().astype(float).where(rows[CLICK] == 1)
         frames[name] = rows
 
-    contexts, frames = leave_one_out_contexts(known, frames)
     interactions = acquired.assign(**{POSITION: position}).loc[part == "tower"].reset_index(drop=True)
+    contexts, frames = leave_one_out_contexts(known, frames, learned=interactions)
     checked = check_no_leak(
         **frames, interactions=interactions, contexts=contexts, new_items=new_items.tolist()
     )
