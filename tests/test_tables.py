@@ -179,6 +179,38 @@ def test_titles_and_other_text_are_never_interpreted(tmp_path):
     np.testing.assert_array_equal(got["price"], [9.99, NAN, 3])
 
 
+def test_a_declared_category_stays_text_in_a_csv_whatever_values_a_part_has(tmp_path):
+    for part, city in (("train", ["1", "Bonn", "2", "3"]), ("test", ["1", "2", "2", "3"])):
+        path = write(impressions(city=city), tmp_path / f"{part}.csv")
+        assert t.read_impressions(path, categorical=["city"])["city"].tolist() == city
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet", "t.jsonl"])
+def test_a_missing_id_among_large_integers_does_not_turn_the_others_into_floats(tmp_path, name):
+    path = tmp_path / name
+    if name == "t.csv":
+        path.write_text("item_id,title\n9007199254740993,a\n,b\n")
+    elif name == "t.jsonl":
+        path.write_text('{"item_id": 9007199254740993, "title": "a"}\n{"title": "b"}\n')
+    else:
+        pq.write_table(pa.table({"item_id": [9007199254740993, None], "title": ["a", "b"]}), path)
+    assert t.read_table(path)["item_id"].iloc[0] == 9007199254740993
+    assert the_problem(t.read_items, path).first_rows == (1,)
+
+
+def test_a_price_written_as_text_is_read_as_a_number(tmp_path):
+    path = write(items(price=["9.99", "3", None]), tmp_path / "t.jsonl")
+    got = t.read_items(path)["price"]
+    assert got.dtype == np.float64
+    np.testing.assert_array_equal(got, [9.99, 3, NAN])
+
+
+def test_line_ends_inside_quotes_are_text_in_files_of_many_blocks(tmp_path):
+    titles = [f"{row} {'x' * 40}\nsecond line" for row in range(60_000)]  # 4 MB; a block has 1
+    path = write(pd.DataFrame({"item_id": range(len(titles)), "title": titles}), tmp_path / "t.csv")
+    assert t.read_items(path)["title"].tolist() == titles
+
+
 def test_a_column_is_typed_by_all_its_cells_and_not_by_the_first(tmp_path):
     rows = "".join(f"{row},t,{row},{row},{row % 2}\n" for row in range(200_000))
     (tmp_path / "t.csv").write_text("item_id,title,zip,rank,late\n" + rows + "x,t,01234,1.5,NULL\n")
@@ -208,9 +240,14 @@ def test_parquet_types_of_other_tools_are_understood(tmp_path):
     )
     pq.write_table(table, tmp_path / "t.parquet")
     got = t.read_items(tmp_path / "t.parquet")
+    assert got["item_id"].dtype == "str"
     assert got["item_id"].tolist() == ["x", "y"]
     np.testing.assert_array_equal(got["price"], [199.0, NAN])
     assert got["keywords"].tolist() == [["p", "q"], None]
+    frame = pa.Table.from_pandas(impressions())
+    value = pa.array([pa.scalar(199, pa.decimal128(5, 2)).as_py(), None, None, None])
+    pq.write_table(frame.append_column("value", value), tmp_path / "i.parquet")
+    assert t.read_impressions(tmp_path / "i.parquet")["value"].iloc[0] == 199.0
 
 
 def test_histories_and_keyword_lists_are_read_from_every_format(tmp_path):
@@ -231,6 +268,9 @@ def test_histories_and_keyword_lists_are_read_from_every_format(tmp_path):
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):
     (tmp_path / "t.csv").write_bytes("﻿item_id,title\r\n1,a\r\n".encode())
     assert t.read_items(tmp_path / "t.csv").to_dict("list") == {"item_id": [1], "title": ["a"]}
+    with gzip.open(tmp_path / "t.csv.gz", "wb") as file:
+        file.write("﻿item_id,title\r\n1,a\r\n".encode())
+    assert t.read_items(tmp_path / "t.csv.gz").to_dict("list") == {"item_id": [1], "title": ["a"]}
     (tmp_path / "t.jsonl").write_bytes('﻿{"item_id": 1, "title": "a"}\r\n\r\n'.encode())
     assert t.read_items(tmp_path / "t.jsonl").to_dict("list") == {"item_id": [1], "title": ["a"]}
 
