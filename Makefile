@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check format bench clean help
+.PHONY: demo test check format bench steam ml1m_ctr clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,15 @@ check: $(STAMP)  ## format, lint, types
 format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, and the README's tables (DATA=folder with steam and ml1m_ctr)
+	$(BIN)/python benchmarks/uauc.py --speed
+	$(BIN)/python benchmarks/coverage.py
+	$(MAKE) steam ml1m_ctr
+
+steam ml1m_ctr: $(STAMP)  ## the README's table of that data set: make steam DATA=data
+	@test -n "$(DATA)" || { echo "DATA: expected the folder that holds $@, got nothing; make $@ DATA=path/to/data"; exit 2; }
+	$(BIN)/learn-rank run --dataset $@ --data $(DATA)/$@ --out runs/$@ --seeds 5
 
 clean:  ## remove what was made
 	rm -rf $(VENV) demo build *.egg-info

@@ -45,7 +45,6 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2",
             "hypothesis>=6",
-            "statsmodels>=0.14",
             "ruff>=0.9",
             "mypy>=1.14",
             "pandas-stubs",

@@ -46,7 +46,10 @@ def planted_dataset(
         }
     )
     if ids == "string":
-        rows["user_id"], rows["item_id"] = "u" + rows["user_id"].astype(str), "i" + rows["item_id"].astype(str)
+        rows["user_id"], rows["item_id"] = (
+            "u" + rows["user_id"].astype(str),
+            "i" + rows["item_id"].astype(str),
+        )
         table["item_id"] = "i" + table["item_id"].astype(str)
     edges = [int(0.8 * n_rows), int(0.9 * n_rows)]
     parts = {

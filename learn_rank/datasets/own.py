@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,18 @@ from learn_rank.contexts import (
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.splits import check_chronology, check_no_leak
 from learn_recall.columns import CLICK, CONTEXT_ID, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
-from learn_recall.tables import read_contexts, read_impressions, read_interactions, read_items
+from learn_recall.tables import (
+    TableError,
+    check_contexts,
+    check_same_ids,
+    drop_unknown_items,
+    read_contexts,
+    read_impressions,
+    read_interactions,
+    read_items,
+    read_table,
+    read_together,
+)
 
 
 def read_own_tables(
@@ -29,6 +41,7 @@ def read_own_tables(
     dense: tuple[str, ...] = (),
     categorical: tuple[str, ...] = (),
     is_sampled: bool = False,
+    drops_unknown_items: bool = False,
     name: str = "own tables",
 ) -> RankingDataset:
     """Read, validate and link a team's tables; docs/tables.md describes them.
@@ -36,29 +49,64 @@ def read_own_tables(
     User contexts are, in this order: the ones given; point in time, where every table has timestamps;
     leave-one-out by request. Either way the split is checked before it is returned.
 
+    Args:
+        items, interactions, train, valid, test, contexts: files or folders of parquet, csv(.gz) or jsonl(.gz).
+        dense, categorical: host features, columns of the impressions or of the items.
+        is_sampled: the rows not clicked are sampled negatives.
+        drops_unknown_items: leave out what refers to items that are not in ``items``, and count it, instead of
+            refusing it.
+        name: for the report.
+
     Raises:
-        TableError: every problem of a file at once.
+        TableError: every problem of every file at once.
         SplitLeak: the split leaks, with the first rows.
     """
-    item_table = read_items(items)
-    events = read_interactions(interactions)
-    of_impressions = tuple(column for column in dense if column not in item_table)
-    categorical_of_impressions = tuple(column for column in categorical if column not in item_table)
-    parts = {
-        part: read_impressions(path, dense=of_impressions, categorical=categorical_of_impressions)
-        for part, path in (("train", train), ("valid", valid), ("test", test))
+    of_items = _columns_of(items)
+    of_rows = {
+        "dense": [column for column in dense if column not in of_items],
+        "categorical": [column for column in categorical if column not in of_items],
     }
-    given = read_contexts(contexts) if contexts is not None else None
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
+        "items": lambda: read_items(items),
+        "interactions": lambda: read_interactions(interactions),
+        "train": lambda: read_impressions(train, **of_rows),
+        "valid": lambda: read_impressions(valid, **of_rows),
+        "test": lambda: read_impressions(test, **of_rows),
+    }
+    if contexts is not None:
+        readers["contexts"] = lambda: read_contexts(contexts)
+    tables = read_together(readers)
+    item_table = tables.pop("items")
+    protocol: dict[str, object] = {}
+    if drops_unknown_items:
+        tables, dropped = drop_unknown_items(item_table, tables)
+        protocol["rows dropped for an unknown item"] = ", ".join(f"{name}: {n:,}" for name, n in dropped.items())
+    else:
+        check_same_ids(item_table, tables)
+    parts = {part: tables[part] for part in ("train", "valid", "test")}
+    if contexts is not None:
+        _need_context_ids(parts)
+        for name_of_part, part in parts.items():
+            check_contexts(part, tables["contexts"], table=name_of_part)
     return link_tables(
         name,
         item_table,
-        events,
+        tables["interactions"],
         parts,
-        contexts=given,
+        contexts=tables.get("contexts"),
         dense=dense,
         categorical=categorical,
         is_sampled=is_sampled,
+        protocol=protocol,
     )
+
+
+def _columns_of(items: Path) -> frozenset[str]:
+    """The columns that the items have; none where they cannot be read, which `read_items` will say better."""
+    try:
+        return frozenset(read_table(items).columns)
+    except (TableError, OSError):
+        return frozenset()
 
 
 def link_tables(

@@ -1,0 +1,121 @@
+"""A team's own tables: linked, checked, and refused in words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from learn_rank.cli import app
+from learn_rank.datasets.own import read_own_tables
+from learn_rank.datasets.splits import SplitLeak
+from learn_recall.tables import TableError
+
+NAMES = ("items", "interactions", "train", "valid", "test")
+
+
+def frames(has_time=True):
+    generator = np.random.default_rng(0)
+
+    def part(n, start):
+        click = generator.integers(0, 2, n)
+        return pd.DataFrame(
+            {
+                "user_id": generator.integers(0, 5, n),
+                "item_id": generator.integers(0, 8, n),
+                "click": click,
+                "conversion": np.where(click == 1, generator.integers(0, 2, n), np.nan),
+                "timestamp": start + np.arange(n),
+                "age_days": generator.random(n),
+            }
+        )
+
+    tables = {
+        "items": pd.DataFrame(
+            {"item_id": range(8), "title": [f"t{i}" for i in range(8)], "price_number": 1.0}
+        ),
+        "train": part(60, 1_700_000_000),
+        "valid": part(20, 1_700_001_000),
+        "test": part(20, 1_700_002_000),
+    }
+    train = tables["train"]
+    tables["interactions"] = train.loc[train.click == 1, ["user_id", "item_id", "timestamp"]].iloc[:10]
+    if not has_time:
+        for name in ("train", "valid", "test"):
+            tables[name] = tables[name].drop(columns="timestamp").drop_duplicates(["user_id", "item_id"])
+        seen = pd.MultiIndex.from_frame(tables["train"][["user_id", "item_id"]])
+        for name in ("valid", "test"):
+            pairs = pd.MultiIndex.from_frame(tables[name][["user_id", "item_id"]])
+            tables[name] = tables[name][~pairs.isin(seen)]
+            seen = seen.append(pairs)
+        clicked = tables["train"].loc[tables["train"].click == 1, ["user_id", "item_id"]]
+        tables["interactions"] = clicked.iloc[:6].assign(position=range(6))
+    return tables
+
+
+def write(tables, folder):
+    paths = {}
+    for name, table in tables.items():
+        paths[name] = folder / f"{name}.parquet"
+        table.to_parquet(paths[name], index=False)
+    return paths
+
+
+def test_tables_with_time_get_point_in_time_contexts_and_host_features_from_both_sides(tmp_path):
+    dataset = read_own_tables(**write(frames(), tmp_path), dense=("age_days", "price_number"))
+    assert "point in time" in dataset.protocol["user contexts"]
+    assert dataset.dense == ("age_days", "price_number")
+    assert dataset.contexts["is_learned"].any() and not dataset.contexts["is_learned"].all()
+
+
+def test_tables_without_time_get_leave_one_out_contexts(tmp_path):
+    dataset = read_own_tables(**write(frames(has_time=False), tmp_path))
+    assert "leave-one-out" in dataset.protocol["user contexts"]
+    assert dataset.protocol["rows checked"] > 0
+
+
+def test_every_problem_of_every_file_is_told_at_once(tmp_path):
+    tables = frames()
+    tables["items"] = pd.concat([tables["items"], tables["items"].iloc[:1]])
+    tables["train"] = tables["train"].drop(columns="click")
+    tables["test"].loc[0, "click"] = 7
+    with pytest.raises(TableError) as caught:
+        read_own_tables(**write(tables, tmp_path), dense=("no_such",))
+    told = str(caught.value)
+    for word in ("item_id", "click", "no_such", "train", "test"):
+        assert word in told
+    assert len(caught.value.problems) >= 3
+
+
+def test_an_unknown_item_is_refused_or_dropped_and_counted(tmp_path):
+    tables = frames()
+    tables["test"].loc[[0, 3], "item_id"] = 77
+    paths = write(tables, tmp_path)
+    with pytest.raises(TableError, match="77"):
+        read_own_tables(**paths)
+    dataset = read_own_tables(**paths, drops_unknown_items=True)
+    assert len(dataset.test) == 18
+    assert "test: 2" in dataset.protocol["rows dropped for an unknown item"]
+
+
+def test_ids_of_two_kinds_are_refused(tmp_path):
+    tables = frames()
+    tables["items"]["item_id"] = tables["items"]["item_id"].map("i{}".format)
+    with pytest.raises(TableError, match="item_id"):
+        read_own_tables(**write(tables, tmp_path))
+
+
+def test_towers_that_learn_from_the_judged_period_are_refused(tmp_path):
+    tables = frames()
+    tables["interactions"].iloc[0, 2] = int(tables["valid"]["timestamp"].min())
+    with pytest.raises(SplitLeak, match="judged period"):
+        read_own_tables(**write(tables, tmp_path))
+
+
+def test_the_command_tells_the_problems_without_a_traceback(tmp_path):
+    tables = frames()
+    tables["train"].loc[0, ["click", "conversion"]] = [0, 1.0]
+    paths = write(tables, tmp_path)
+    arguments = [word for name in NAMES for word in (f"--{name}", str(paths[name]))]
+    result = CliRunner().invoke(app, ["run", *arguments, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "conversion" in result.output and "Traceback" not in result.output
