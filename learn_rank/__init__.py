@@ -1,6 +1,7 @@
 """LEARN's ranking half: frozen LLM embeddings fused into an existing CTR/CVR ranker, and judged honestly.
 
-Nothing heavy is imported until it is asked for: ``import learn_rank.metrics`` works where torch is not installed.
+Nothing heavy is imported until it is asked for: ``import learn_rank.metrics`` works where torch is not
+installed.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ class Batch:
     """One batch of B rows.
 
     Attributes:
-        sparse: categorical features (codes) and the plugin's ``learn_user``, ``learn_item``, ``learn_history`` (ids).
+        sparse: categorical features (codes) and the plugin's ``learn_user``, ``learn_item`` and
+            ``learn_history`` (ids).
         dense: (B, n_dense) float32, standardised by training.
         click: (B,) float32, 0 or 1.
         conversion: (B,) float32, 0 or 1, NaN where not clicked.
@@ -177,7 +178,7 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
             conversion=_conversions(part),
             user_key=id_keys(part[CONTEXT_ID].to_numpy()),
             item_key=id_keys(part[ITEM_ID].to_numpy()),
-            history_row=context_row.get_indexer(part[CONTEXT_ID]),
+            history_row=context_row.get_indexer(pd.Index(part[CONTEXT_ID])),
             history_keys=history_keys,
             history_lengths=history_lengths,
             item_columns=item_columns,
@@ -189,7 +190,8 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
         if (rows.history_row < 0).any():
             raise ValueError(
                 f"contexts: expected a row for every context_id of {name}, "
-                f"{int((rows.history_row < 0).sum())} are missing; add them, with an empty history if need be."
+                f"{int((rows.history_row < 0).sum())} are missing; add them, with an empty history if need "
+                "be."
             )
     return EncodedDataset(**encoded, n_codes=n_codes, n_dense=dense["train"].shape[1])
 

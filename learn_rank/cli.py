@@ -7,12 +7,15 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from learn_recall.plain_errors import plain_errors
+
+if TYPE_CHECKING:
+    from learn_rank.dataset import RankingDataset
 
 app = typer.Typer(
     name="learn-rank",
@@ -26,22 +29,23 @@ DATASETS = ("marketplace", "steam", "ml1m_ctr")
 
 @app.command()
 def run(
+    *,
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on after a stop.")],
     dataset: Annotated[
-        Optional[str], typer.Option(help=f"A known set: {', '.join(DATASETS)}. Or give your own tables.")
+        str | None, typer.Option(help=f"A known set: {', '.join(DATASETS)}. Or give your own tables.")
     ] = None,
-    data: Annotated[Optional[Path], typer.Option(help="Folder of the known set's files.")] = None,
-    items: Annotated[Optional[Path], typer.Option(help="item_id, title, [category, brand, ...].")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the known set's files.")] = None,
+    items: Annotated[Path | None, typer.Option(help="item_id, title, [category, brand, ...].")] = None,
     interactions: Annotated[
-        Optional[Path], typer.Option(help="user_id, item_id, timestamp: what the towers learn from.")
+        Path | None, typer.Option(help="user_id, item_id, timestamp: what the towers learn from.")
     ] = None,
     train: Annotated[
-        Optional[Path], typer.Option(help="Impressions the ranker learns from, with click and conversion.")
+        Path | None, typer.Option(help="Impressions the ranker learns from, with click and conversion.")
     ] = None,
-    valid: Annotated[Optional[Path], typer.Option(help="Impressions that select the epoch.")] = None,
-    test: Annotated[Optional[Path], typer.Option(help="Impressions that are judged, once.")] = None,
+    valid: Annotated[Path | None, typer.Option(help="Impressions that select the epoch.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Impressions that are judged, once.")] = None,
     contexts: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(help="context_id, user_id, history. Made from the timestamps when not given."),
     ] = None,
     dense: Annotated[str, typer.Option(help="Numeric host features, comma-separated columns.")] = "",
@@ -50,7 +54,7 @@ def run(
         bool, typer.Option("--sampled", help="The rows not clicked are sampled negatives, not shown items.")
     ] = False,
     encoder: Annotated[
-        Optional[str], typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
+        str | None, typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
     ] = None,
     template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",
     preset: Annotated[str, typer.Option(help="Towers: default, paper, official_amazon.")] = "default",
@@ -144,7 +148,9 @@ def report(
 
 @app.command()
 def doctor() -> None:
-    """Print versions, CPU features and GPU; name a mismatch and its remedy. Exit code 1 when something is wrong."""
+    """Print versions, CPU features and GPU; name a mismatch and its remedy.
+    Exit code 1 when something is wrong.
+    """
     from learn_rank.doctor import diagnose, print_diagnosis
 
     raise typer.Exit(print_diagnosis(diagnose(), Console()))
@@ -168,7 +174,7 @@ def _use_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _source(
+def _source(  # noqa: PLR0917 - the options of `run`, passed on by its only caller
     dataset: str | None,
     data: Path | None,
     own: dict[str, Path | None],
@@ -192,15 +198,34 @@ def _source(
     absent = [str(path) for path in given.values() if not path.exists()]
     if absent:
         raise FileNotFoundError(f"{', '.join(absent)}: expected a table, found no such file.")
-    features = {"dense": dense, "categorical": categorical, "is_sampled": is_sampled}
     files = {name: sha256_of_file(path) if path.is_file() else str(path) for name, path in given.items()}
-    return lambda: read_own_tables(**given, **features), {"files": files, **features}
+
+    def make() -> RankingDataset:
+        return read_own_tables(
+            items=given["items"],
+            interactions=given["interactions"],
+            train=given["train"],
+            valid=given["valid"],
+            test=given["test"],
+            contexts=given.get("contexts"),
+            dense=dense,
+            categorical=categorical,
+            is_sampled=is_sampled,
+        )
+
+    source: dict[str, object] = {
+        "files": files,
+        "dense": dense,
+        "categorical": categorical,
+        "is_sampled": is_sampled,
+    }
+    return make, source
 
 
 def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object]]:
     if dataset not in DATASETS:
         raise ValueError(f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}.")
-    source: dict[str, object] = {"dataset": dataset, "protocol": 1}
+    source: dict[str, object] = {"dataset": dataset, "protocol": 2}
     if dataset == "marketplace":
         from learn_rank.datasets.generated import read_marketplace
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, IS_LEARNED, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
+from learn_recall.columns import (
+    CLICK,
+    CONTEXT_ID,
+    HISTORY,
+    IS_LEARNED,
+    ITEM_ID,
+    REQUEST_ID,
+    TIMESTAMP,
+    USER_ID,
+)
 
 
 def clicked_events(*parts: pd.DataFrame) -> pd.DataFrame:
-    """The clicks of impression frames, and interaction frames as they are, as one ``user, item, timestamp``."""
+    """The clicks of impression frames, and interaction frames as they are: ``user, item, timestamp``."""
     frames = [part.loc[part[CLICK] == 1] if CLICK in part else part for part in parts]
     columns = [USER_ID, ITEM_ID, TIMESTAMP]
     return pd.concat([frame[columns] for frame in frames]).drop_duplicates(ignore_index=True)
@@ -27,13 +38,13 @@ def point_in_time_contexts(
     Args:
         events: ``user_id, item_id, timestamp``: what a feature store would know, as it happens.
         parts: impression frames with ``user_id`` and ``timestamp``.
-        learned_until: time of the newest event that the towers were trained on; contexts of rows up to then are
-            marked ``is_learned``, clicked or not. None = the towers saw none of the rows.
+        learned_until: time of the newest event that the towers were trained on; contexts of rows up to then
+            are marked ``is_learned``, clicked or not. None = the towers saw none of the rows.
         max_history: newest events that a context keeps.
 
     Returns:
-        The contexts ``context_id, user_id, history, timestamp, is_learned`` (timestamp of the newest event inside;
-        the rows' users without events have an empty history and no timestamp), and the parts with
+        The contexts ``context_id, user_id, history, timestamp, is_learned`` (timestamp of the newest event
+        inside; the rows' users without events have an empty history and no timestamp), and the parts with
         ``context_id``. Rows between two events of a user share one context, ``<user>@<events so far>``, with
         a ``*`` behind it where the towers learned from them.
     """
@@ -89,8 +100,8 @@ def leave_one_out_contexts(
     Args:
         events: ``user_id, item_id`` of training, in the user's order if there is one.
         parts: impression frames; "train" needs ``request_id``.
-        learned: ``user_id, item_id`` that the towers were trained on; requests that hold such a click are marked
-            ``is_learned`` with all their rows. None = the towers saw none of the rows.
+        learned: ``user_id, item_id`` that the towers were trained on; requests that hold such a click are
+            marked ``is_learned`` with all their rows. None = the towers saw none of the rows.
         max_history: newest events that a context keeps.
 
     Returns:
@@ -100,15 +111,14 @@ def leave_one_out_contexts(
     train = parts["train"]
     clicked = train.loc[train[CLICK] == 1].groupby(REQUEST_ID, sort=False)[ITEM_ID].agg(set).to_dict()
     requests = train[[REQUEST_ID, USER_ID]].drop_duplicates(REQUEST_ID)
-    of_requests = requests.rename(columns={REQUEST_ID: CONTEXT_ID}).assign(
-        **{
-            IS_LEARNED: requests[REQUEST_ID].isin(_learned_requests(train, learned)),
-            HISTORY: [
-                _newest_without(histories.get(user, []), clicked.get(request, set()), max_history)
-                for request, user in zip(requests[REQUEST_ID], requests[USER_ID], strict=True)
-            ]
-        }
-    )
+    known: dict[str, Any] = {
+        IS_LEARNED: requests[REQUEST_ID].isin(_learned_requests(train, learned)),
+        HISTORY: [
+            _newest_without(histories.get(user, []), clicked.get(request, set()), max_history)
+            for request, user in zip(requests[REQUEST_ID], requests[USER_ID], strict=True)
+        ],
+    }
+    of_requests = requests.rename(columns={REQUEST_ID: CONTEXT_ID}).assign(**known)
     linked = {
         name: part.assign(
             **{CONTEXT_ID: part[REQUEST_ID] if name == "train" else "user-" + part[USER_ID].astype(str)}
@@ -117,12 +127,15 @@ def leave_one_out_contexts(
     }
     later = pd.concat([part for name, part in linked.items() if name != "train"])
     users = later[[CONTEXT_ID, USER_ID]].drop_duplicates()
-    whole = [histories.get(user, [])[-max_history:] for user in users[USER_ID]]
-    return pd.concat([of_requests, users.assign(**{HISTORY: whole, IS_LEARNED: False})], ignore_index=True), linked
+    whole: dict[str, Any] = {
+        HISTORY: [histories.get(user, [])[-max_history:] for user in users[USER_ID]],
+        IS_LEARNED: False,
+    }
+    return pd.concat([of_requests, users.assign(**whole)], ignore_index=True), linked
 
 
 def pseudo_requests(train: pd.DataFrame) -> pd.Series:
-    """Request ids for training rows without them: a click and the user's rows before it, back to the last click.
+    """Request ids for training rows without them: a click and the user's rows back to the click before.
 
     So that leave-one-out takes a click out of the context of the rows beside it, too.
     """
@@ -147,7 +160,7 @@ def _newest_without(history: list, held: set, length: int) -> list:
 
 
 def _context_ids(user_ids: pd.Series, n_known: np.ndarray, is_learned: np.ndarray) -> pd.Series:
-    mark = pd.Series(np.where(is_learned, "*", ""), index=user_ids.index)
+    mark: pd.Series = pd.Series(np.where(is_learned, "*", ""), index=user_ids.index)
     return user_ids.astype(str) + "@" + pd.Series(n_known, index=user_ids.index).astype(str) + mark
 
 

@@ -90,7 +90,8 @@ class FrozenEmbedding(nn.Module):
         row = torch.where(self.keys[at] == ids, at, self.keys.shape[0])
         flat = row.reshape(-1)
         vectors = self.vectors.index_select(0, flat).float()
-        return vectors.reshape(row.shape + (self.dimension,)), self.has_vector[row]
+        shape = row.shape + (self.dimension,)  # noqa: RUF005 - torch.fx cannot unpack a traced shape
+        return vectors.reshape(shape), self.has_vector[row]
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""

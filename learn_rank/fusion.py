@@ -50,11 +50,11 @@ class FusionConfig:
         fusion_dim: F, width of the fusion embedding.
         dropout: inside the MLP.
         auxiliary_weight: factor of the auxiliary loss; 0 trains the fusion by the ranking loss alone.
-        auxiliary_task: "cvr", since the text is what the product page shows and so bears on conversion; "ctr" for
-            inputs that drive clicks, and for data without conversions.
+        auxiliary_task: "cvr", since the text is what the product page shows and so bears on conversion; "ctr"
+            for inputs that drive clicks, and for data without conversions.
         auxiliary_space: rows that the auxiliary CVR loss sees: "clicked" or "all" impressions (CTR: all).
-        passes_vectors: also hand the scaled user and item vector to the host, as the paper's concat does. Off by
-            default: with some 10 k users those inputs are learned by heart and cost half a point of AUC.
+        passes_vectors: also hand the scaled user and item vector to the host, as the paper's concat does. Off
+            by default: with some 10 k users those inputs are learned by heart and cost half a point of AUC.
         stops_gradient: the ranking loss does not flow back into the fusion module.
     """
 
@@ -109,7 +109,7 @@ class LearnFeatureFusion(nn.Module):
         self,
         user_vectors: FrozenEmbedding,
         item_vectors: FrozenEmbedding,
-        config: FusionConfig = FusionConfig(),  # noqa: B008
+        config: FusionConfig = FusionConfig(),
     ) -> None:
         super().__init__()
         if user_vectors.blocks != item_vectors.blocks:
@@ -147,8 +147,8 @@ class LearnFeatureFusion(nn.Module):
         """Look up, fuse, supervise.
 
         Args:
-            features: holds `FusionConfig`'s features with int64 ids (`learn_recall.store.id_keys` for strings);
-                exactly one user and one item id a row. Ids of other tables may stand beside them.
+            features: holds `FusionConfig`'s features with int64 ids (`learn_recall.store.id_keys` for
+                strings); exactly one user and one item id a row. Ids of other tables may stand beside them.
         """
         config = self.config
         user_BD, has_user_B = self.user_vectors(features[config.user_feature].values())

@@ -49,8 +49,8 @@ class RunConfig:
         preset: of the towers.
         content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
         seeds: training seeds of every arm.
-        embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the best
-            on validation is used in every arm, so it is the baseline that is tuned.
+        embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
+            best on validation is used in every arm, so it is the baseline that is tuned.
         arms: names of `learn_rank.arms.ARMS`.
         fusion, ranker, training: of the ranking side, alike in every arm.
     """
@@ -70,7 +70,9 @@ class RunConfig:
         known = [arm.name for arm in ARMS]
         unknown = [name for name in self.arms if name not in known]
         if unknown or known[0] not in self.arms:
-            raise ValueError(f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}.")
+            raise ValueError(
+                f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}."
+            )
         if not self.seeds:
             raise ValueError("seeds: expected at least one, got none.")
 
@@ -79,7 +81,7 @@ def run_pipeline(
     make_dataset: Callable[[], RankingDataset],
     source: dict[str, object],
     out: Path,
-    config: RunConfig = RunConfig(),  # noqa: B008
+    config: RunConfig = RunConfig(),
     *,
     command: str = "",
     console: Console | None = None,
@@ -165,7 +167,7 @@ def train_double_tower(out: Path, config: RunConfig) -> None:
 
 
 def evaluate_recall(out: Path) -> None:
-    """How well the towers recall the clicks of the test rows, before any ranker: full ranking of the catalogue."""
+    """How well the towers recall the test rows' clicks, before any ranker: full ranking of the catalogue."""
     from learn_recall.evaluate import evaluate_towers
 
     dataset = read_dataset(out / TABLES)
@@ -207,7 +209,7 @@ def export(out: Path, config: RunConfig) -> None:
 
 
 def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
-    """Every arm and seed that has no predictions yet: train, select on validation, score the test rows once."""
+    """Every arm and seed without predictions: train, select on validation, score the test rows once."""
     from learn_rank.arms import make_fusion
     from learn_rank.batches import encode_dataset
     from learn_rank.ranker import MultiTaskRanker
@@ -287,7 +289,7 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
 def tune_decay(
     out: Path, config: RunConfig, data: EncodedDataset, ranker_config: RankerConfig
 ) -> RankTrainConfig:
-    """The training settings with the weight decay of id embeddings that serves the baseline best on validation."""
+    """The training settings with the id embeddings' weight decay that is best for the baseline on valid."""
     from learn_rank.ranker import MultiTaskRanker
     from learn_rank.train import train_ranker
 
@@ -304,7 +306,10 @@ def tune_decay(
     best = max(scores, key=lambda decay: scores[decay])
     write_json(
         out / PREDICTIONS / "tuning.json",
-        {"embedding_weight_decay": best, "validation": {f"{decay:g}": score for decay, score in scores.items()}},
+        {
+            "embedding_weight_decay": best,
+            "validation": {f"{decay:g}": score for decay, score in scores.items()},
+        },
     )
     return replace(config.training, embedding_weight_decay=best)
 

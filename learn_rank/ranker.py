@@ -1,4 +1,4 @@
-"""The reference ranker that stands for a team's own: multi-task CTR / CVR on torchrec's EmbeddingBagCollection.
+"""The reference ranker, in place of a team's own: multi-task CTR / CVR on an EmbeddingBagCollection.
 
 B rows, E embedding dimension.
 """
@@ -72,7 +72,7 @@ class MultiTaskRanker(nn.Module):
         self,
         n_codes: dict[str, int],
         n_dense: int,
-        config: RankerConfig = RankerConfig(),  # noqa: B008
+        config: RankerConfig = RankerConfig(),
         fusion: LearnFeatureFusion | None = None,
     ) -> None:
         super().__init__()
@@ -95,7 +95,9 @@ class MultiTaskRanker(nn.Module):
         above = torch.triu_indices(self.n_features, self.n_features, offset=1)
         self.register_buffer("pair", above, persistent=False)
         n_pairs = above.shape[1]
-        width = self.n_features * config.embedding_dim + n_pairs + n_dense + (fusion.output_dim if fusion else 0)
+        width = (
+            self.n_features * config.embedding_dim + n_pairs + n_dense + (fusion.output_dim if fusion else 0)
+        )
         layers: list[nn.Module] = []
         for out in config.bottom_dims:
             layers += [nn.Linear(width, out), nn.ReLU(), nn.Dropout(config.dropout)]

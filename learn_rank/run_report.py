@@ -86,7 +86,10 @@ def _about(
 ) -> dict[str, Any]:
     dataset = read_dataset(out / "tables")
     test = predictions["baseline"][0]
-    stores = {"user": EmbeddingStore.open(out / "vectors/users"), "item": EmbeddingStore.open(out / "vectors/items")}
+    stores = {
+        "user": EmbeddingStore.open(out / "vectors/users"),
+        "item": EmbeddingStore.open(out / "vectors/items"),
+    }
     in_test = dataset.items[ITEM_ID].isin(test.loc[test["item_bucket"] == BUCKETS[0], ITEM_ID])
     return {
         "title": f"LEARN on {dataset.name}",
@@ -125,7 +128,9 @@ def _tuning(out: Path) -> str:
         return "not tuned"
     found = read_json(path)
     tried = ", ".join(f"{decay}: {score:.4f}" for decay, score in found["validation"].items())
-    return f"{found['embedding_weight_decay']:g}, tuned for the baseline on valid ({tried}), used in every arm"
+    return (
+        f"{found['embedding_weight_decay']:g}, tuned for the baseline on valid ({tried}), used in every arm"
+    )
 
 
 def _coverage(store: EmbeddingStore, side: str, ids: pd.Series, buckets: pd.Series) -> list[dict[str, Any]]:
@@ -149,7 +154,9 @@ def _coverage(store: EmbeddingStore, side: str, ids: pd.Series, buckets: pd.Seri
 def _warnings(rows: Sequence[Any]) -> list[str]:
     """A baseline that plain rates beat is no baseline: say so above everything else."""
     value = {
-        (row["model"], row["task"], row["metric"]): row["value"] for row in rows if row["bucket_kind"] == "all"
+        (row["model"], row["task"], row["metric"]): row["value"]
+        for row in rows
+        if row["bucket_kind"] == "all"
     }
     found = []
     for (model, task, metric), rate in value.items():
@@ -166,7 +173,8 @@ def _warnings(rows: Sequence[Any]) -> list[str]:
 def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: expected the predictions of this arm and seed, found none; make them with `learn-rank train`."
+            f"{path}: expected the predictions of this arm and seed, found none; make them with "
+            "`learn-rank train`."
         )
     return pd.read_parquet(path)
 

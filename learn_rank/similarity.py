@@ -23,12 +23,13 @@ def n_similarity_features(n_blocks: int, *, has_history: bool) -> int:
 def block_presence(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
     """(B, D) -> (B, D), 1 inside the blocks of a row that say something, 0 inside a block of zeros."""
     parts = [
-        (vectors[:, start:stop] != 0).any(dim=1, keepdim=True).expand(-1, stop - start) for start, stop in blocks
+        (vectors[:, start:stop] != 0).any(dim=1, keepdim=True).expand(-1, stop - start)
+        for start, stop in blocks
     ]
     return torch.cat(parts, dim=1).to(vectors.dtype)
 
 
-def similarity_features(
+def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of the sides they stand for
     user: Tensor,
     item: Tensor,
     has_both: Tensor,
@@ -57,7 +58,8 @@ def similarity_features(
             history_BHD = history[:, :, start:stop]
             length_BH = torch.linalg.vector_norm(history_BHD, dim=-1).clamp(min=1e-12)
             cosine_BH = torch.bmm(history_BHD, item_BD[:, :, None])[:, :, 0] / length_BH
-            has_block_B1 = (item_BD != 0).any(dim=1, keepdim=True)  # an item without vector is near to nothing
+            # an item without vector is near to nothing
+            has_block_B1 = (item_BD != 0).any(dim=1, keepdim=True)
             columns.append(_summary(cosine_BH, has_history & has_block_B1))
     return torch.cat(columns, dim=1)
 

@@ -20,8 +20,8 @@ class Stages:
     """Runs stages in order and remembers what each was made from.
 
     A stage's stamp holds the hash of its settings and of the stage before it. The same stamp, finished: the
-    stage is skipped. The same stamp, begun: the stage goes on from what it left. Another stamp: what the stage
-    left is removed and it starts anew, and so do all after it.
+    stage is skipped. The same stamp, begun: the stage goes on from what it left. Another stamp: what the
+    stage left is removed and it starts anew, and so do all after it.
 
     Attributes:
         folder: of the run; stamps lie in ``folder/stages``.

@@ -1,7 +1,7 @@
 """Counts and rates of users and items as the existing ranker would know them at the moment of a row.
 
-A row never counts itself. With timestamps a row knows what came strictly earlier, in every part (point in time,
-as a feature store would serve it); without, a training row knows all of training but its own request
+A row never counts itself. With timestamps a row knows what came strictly earlier, in every part (point in
+time, as a feature store would serve it); without, a training row knows all of training but its own request
 (leave-one-out), and a later row all of training.
 """
 
@@ -24,8 +24,8 @@ class HostStatistics:
 
     Attributes:
         parts: "train", "valid" and "test" impressions.
-        is_sampled: impressions are sampled negatives, so a user's click rate only restates the sampling and an
-            item's restates its popularity: both rates are then left at the prior.
+        is_sampled: impressions are sampled negatives, so a user's click rate only restates the sampling and
+            an item's restates its popularity: both rates are then left at the prior.
         click_prior: pseudo-impressions behind a click rate.
         conversion_prior: pseudo-clicks behind a conversion rate.
     """

@@ -28,8 +28,8 @@ class RankTrainConfig:
     """How every arm is trained alike.
 
     Attributes:
-        n_epochs: passes over the training rows; the learning rate falls linearly to 0 over them, and the epoch
-            with the best validation score is kept.
+        n_epochs: passes over the training rows; the learning rate falls linearly to 0 over them, and the
+            epoch with the best validation score is kept.
         batch_size: rows a step.
         learning_rate: of the dense layers.
         embedding_learning_rate: of the embedding tables; ids are seen rarely and want larger steps.
@@ -172,16 +172,18 @@ def _parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[
     tables = list(ranker.embeddings.parameters())
     dense = [p for name, p in ranker.named_parameters() if not name.startswith("embeddings.")]
     return [
-        {"params": tables, "lr": config.embedding_learning_rate, "weight_decay": config.embedding_weight_decay},
+        {
+            "params": tables,
+            "lr": config.embedding_learning_rate,
+            "weight_decay": config.embedding_weight_decay,
+        },
         {"params": dense, "lr": config.learning_rate, "weight_decay": config.weight_decay},
     ]
 
 
 def _trainable(ranker: MultiTaskRanker) -> dict[str, Tensor]:
     """Weights without the frozen tables, which the stores hold already."""
-    return {
-        name: value for name, value in ranker.state_dict().items() if "_vectors." not in name
-    }
+    return {name: value for name, value in ranker.state_dict().items() if "_vectors." not in name}
 
 
 def _resumable(ranker: MultiTaskRanker, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -203,7 +205,8 @@ def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, object]) -> 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["learn_rank"])
+        names = file.keys()  # safe_open is no mapping and cannot be iterated
+        return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["learn_rank"])
 
 
 def _load_weights(ranker: MultiTaskRanker, path: Path) -> None:

@@ -49,9 +49,9 @@ def export_embeddings(
         content: content vectors of *all* items to export, new ones included; made as the training's were.
         items_out, users_out: folders of the stores to write; one that exists is replaced as a whole.
         contexts: context_id, history (lists of item ids, oldest first), optionally is_learned: True where the
-            towers were trained on the rows that refer to the context; its tower block is then left out (zeros),
-            since a tower's cosine is too good on its own training rows. None = one context per user of
-            ``interactions``, with the user's id as context id.
+            towers were trained on the rows that refer to the context; its tower block is then left out
+            (zeros), since a tower's cosine is too good on its own training rows. None = one context per user
+            of ``interactions``, with the user's id as context id.
         interactions: see above; ignored when contexts are given.
         content_dimension: width of the content block, 0 = none, at most the content's own.
         dtype: "float16" or "float32" of the stored vectors.

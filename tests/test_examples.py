@@ -45,7 +45,9 @@ def test_imports_run_only_from_right_to_left():
     wrong = []
     for path in sorted((ROOT / "learn_rank").rglob("*.py")) + sorted((ROOT / "learn_recall").rglob("*.py")):
         for module in re.findall(r"^\s*(?:from|import) (learn_\w+|tests|benchmarks)", path.read_text(), re.M):
-            if module in ("tests", "benchmarks") or (path.parts[-2] == "learn_recall" and module == "learn_rank"):
+            if module in ("tests", "benchmarks") or (
+                path.parts[-2] == "learn_recall" and module == "learn_rank"
+            ):
                 wrong.append((path.name, module))
         for room in re.findall(r"^\s*from learn_recall\.(\w+)", path.read_text(), re.M):
             if "learn_rank" in path.parts and room not in light and path.name != "pipeline.py":
@@ -56,5 +58,8 @@ def test_imports_run_only_from_right_to_left():
 def test_the_metrics_are_imported_without_torch():
     import subprocess
 
-    code = "import sys; sys.modules['torch'] = None; import learn_rank.metrics, learn_rank.buckets, learn_rank.uncertainty"
+    code = (
+        "import sys; sys.modules['torch'] = None; "
+        "import learn_rank.metrics, learn_rank.buckets, learn_rank.uncertainty"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

@@ -201,5 +201,8 @@ def test_the_package_offers_the_class_without_importing_torch_first():
     import subprocess
     import sys
 
-    code = "import sys, learn_rank; assert 'torch' not in sys.modules; learn_rank.LearnFeatureFusion; assert 'torch' in sys.modules"
+    code = (
+        "import sys, learn_rank; assert 'torch' not in sys.modules; "
+        "learn_rank.LearnFeatureFusion; assert 'torch' in sys.modules"
+    )
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0

@@ -206,7 +206,7 @@ def test_the_plugin_fits_a_plain_module_ranker():
 
 
 def test_string_ids_work_all_the_way_through(tmp_path):
-    dataset, users, items = planted_dataset(n_rows=1500, ids="string")
+    dataset, _, _ = planted_dataset(n_rows=1500, ids="string")
     data = encode_dataset(dataset, history_length=5)
     key_of_item = id_keys(dataset.items["item_id"].to_numpy())
     batch = next(data.test.batches(10))

@@ -26,5 +26,6 @@ def test_every_command_that_the_readme_names_knows_its_options():
     from learn_rank.cli import app
 
     shown = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
-    for option in set(re.findall(r"(--[a-z]+)", re.search(r"learn-rank run.*?```", README, re.DOTALL).group())):
+    command = re.search(r"learn-rank run.*?```", README, re.DOTALL).group()
+    for option in set(re.findall(r"(--[a-z]+)", command)):
         assert option in shown

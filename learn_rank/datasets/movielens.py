@@ -49,7 +49,9 @@ def read_movielens(folder: str | Path, *, tower_share: float = 0.5) -> RankingDa
             "user contexts": "point in time: likes strictly before the row",
             **checked,
         },
-        **linked,
+        train=linked["train"],
+        valid=linked["valid"],
+        test=linked["test"],
     )
 
 

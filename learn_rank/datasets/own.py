@@ -50,11 +50,12 @@ def read_own_tables(
     leave-one-out by request. Either way the split is checked before it is returned.
 
     Args:
-        items, interactions, train, valid, test, contexts: files or folders of parquet, csv(.gz) or jsonl(.gz).
+        items, interactions, train, valid, test, contexts: files or folders of parquet, csv(.gz) or
+            jsonl(.gz).
         dense, categorical: host features, columns of the impressions or of the items.
         is_sampled: the rows not clicked are sampled negatives.
-        drops_unknown_items: leave out what refers to items that are not in ``items``, and count it, instead of
-            refusing it.
+        drops_unknown_items: leave out what refers to items that are not in ``items``, and count it, instead
+            of refusing it.
         name: for the report.
 
     Raises:
@@ -62,16 +63,18 @@ def read_own_tables(
         SplitLeak: the split leaks, with the first rows.
     """
     of_items = _columns_of(items)
-    of_rows = {
-        "dense": [column for column in dense if column not in of_items],
-        "categorical": [column for column in categorical if column not in of_items],
-    }
+    dense_of_rows = [column for column in dense if column not in of_items]
+    categorical_of_rows = [column for column in categorical if column not in of_items]
+
+    def read_rows(path: Path) -> pd.DataFrame:
+        return read_impressions(path, dense=dense_of_rows, categorical=categorical_of_rows)
+
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         "items": lambda: read_items(items),
         "interactions": lambda: read_interactions(interactions),
-        "train": lambda: read_impressions(train, **of_rows),
-        "valid": lambda: read_impressions(valid, **of_rows),
-        "test": lambda: read_impressions(test, **of_rows),
+        "train": lambda: read_rows(train),
+        "valid": lambda: read_rows(valid),
+        "test": lambda: read_rows(test),
     }
     if contexts is not None:
         readers["contexts"] = lambda: read_contexts(contexts)
@@ -80,7 +83,8 @@ def read_own_tables(
     protocol: dict[str, object] = {}
     if drops_unknown_items:
         tables, dropped = drop_unknown_items(item_table, tables)
-        protocol["rows dropped for an unknown item"] = ", ".join(f"{name}: {n:,}" for name, n in dropped.items())
+        counts = [f"{name}: {n:,}" for name, n in dropped.items()]
+        protocol["rows dropped for an unknown item"] = ", ".join(counts)
     else:
         check_same_ids(item_table, tables)
     parts = {part: tables[part] for part in ("train", "valid", "test")}
@@ -143,7 +147,14 @@ def link_tables(
         known = pd.concat([interactions, train.loc[train[CLICK] == 1]])[[USER_ID, ITEM_ID]]
         known = known.drop_duplicates(ignore_index=True)
         contexts, parts = leave_one_out_contexts(known, parts, learned=interactions)
-        checked = dict(check_no_leak(**parts, interactions=interactions, contexts=contexts))
+        found = check_no_leak(
+            train=parts["train"],
+            valid=parts["valid"],
+            test=parts["test"],
+            interactions=interactions,
+            contexts=contexts,
+        )
+        checked = dict(found)
     return RankingDataset(
         name=name,
         items=items,

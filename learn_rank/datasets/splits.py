@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ def sample_negatives(
     n_uniform: int,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """One request per positive: the positive and ``n_popular + n_uniform`` items that the user never acquired.
+    """One request per positive: it and ``n_popular + n_uniform`` items that the user never acquired.
 
     Args:
         positives: rows ``user_id, item_id`` in request order, one request each.
@@ -85,7 +86,7 @@ def check_no_leak(
     test: pd.DataFrame,
     interactions: pd.DataFrame,
     contexts: pd.DataFrame,
-    new_items: Sequence[object] = (),
+    new_items: Sequence[Any] = (),
 ) -> dict[str, int]:
     """Prove that a split leaks nothing, or say where it does.
 
@@ -173,7 +174,11 @@ def check_chronology(
     n_rows = 0
     for name, part in parts.items():
         known_at = newest.reindex(part[CONTEXT_ID]).to_numpy()
-        _refuse(known_at >= part[TIMESTAMP].to_numpy(), part, f"user contexts of {name} are not older than their rows")
+        _refuse(
+            known_at >= part[TIMESTAMP].to_numpy(),
+            part,
+            f"user contexts of {name} are not older than their rows",
+        )
         n_rows += len(part)
     learned = pd.MultiIndex.from_frame(interactions[[USER_ID, ITEM_ID]])
     shown = pd.MultiIndex.from_frame(train.loc[train[CLICK] == 1, [USER_ID, ITEM_ID]])

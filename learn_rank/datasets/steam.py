@@ -39,7 +39,8 @@ class SteamSplit:
 
     Attributes:
         new_item_share: share of the catalogue held out as new.
-        tower_share: share of a known item's acquisitions that the towers learn from (the ranker sees them too).
+        tower_share: share of a known item's acquisitions that the towers learn from (the ranker sees them
+            too).
         valid_share: share that selects.
         test_share: share that is judged; the rest is the ranker's own.
         n_popular: negatives a request drawn by popularity.
@@ -64,7 +65,7 @@ class SteamSplit:
             )
 
 
-def read_steam(folder: str | Path, split: SteamSplit = SteamSplit()) -> RankingDataset:  # noqa: B008
+def read_steam(folder: str | Path, split: SteamSplit = SteamSplit()) -> RankingDataset:
     """The fair protocol: the base ranker trains on all rows that the towers saw, plus its own.
 
     Args:
