@@ -17,7 +17,9 @@ class DeepHeadFusion(LearnFeatureFusion):
 
     def __init__(self, user_vectors, item_vectors):
         super().__init__(user_vectors, item_vectors)
-        self.auxiliary_head = nn.Sequential(nn.Linear(self.config.fusion_dim, 16), nn.ReLU(), nn.Linear(16, 1))
+        self.auxiliary_head = nn.Sequential(
+            nn.Linear(self.config.fusion_dim, 16), nn.ReLU(), nn.Linear(16, 1)
+        )
 
 
 class DLRMWithLearn(DLRM):
@@ -40,7 +42,11 @@ def main() -> None:
     users = FrozenEmbedding(torch.arange(n_users), functional.normalize(torch.randn(n_users, 64), dim=1))
     items = FrozenEmbedding(torch.arange(n_items), functional.normalize(torch.randn(n_items, 64), dim=1))
     embeddings = EmbeddingBagCollection(
-        [EmbeddingBagConfig(name="t_item", embedding_dim=16, num_embeddings=n_items, feature_names=["item_id"])]
+        [
+            EmbeddingBagConfig(
+                name="t_item", embedding_dim=16, num_embeddings=n_items, feature_names=["item_id"]
+            )
+        ]
     )
     fusion = DeepHeadFusion(users, items)
     model = DLRMWithLearn(

@@ -43,7 +43,10 @@ def main() -> None:
     """Train a few steps on made-up rows, to show that it runs."""
     torch.manual_seed(0)
     vectors = functional.normalize(torch.randn(40, 64), dim=1)
-    users, items = FrozenEmbedding(torch.arange(40), vectors), FrozenEmbedding(torch.arange(40), vectors.flip(0))
+    users, items = (
+        FrozenEmbedding(torch.arange(40), vectors),
+        FrozenEmbedding(torch.arange(40), vectors.flip(0)),
+    )
     model = Ranker(40, GatedFusion(users, items, FusionConfig(history_feature=None)))
     user, item = torch.randint(40, (256,)), torch.randint(40, (256,))
     ids = KeyedJaggedTensor(

