@@ -172,8 +172,10 @@ def _kind_problems(tables: _Tables) -> list[Problem]:
 
 def _unknown_problems(name: str, frame: pd.DataFrame, known: pd.Index) -> list[Problem]:
     expected = "item ids that are in the table items"
-    remedy = "add them to items (a short title will do), or leave them out with --drop-unknown-items "
+    remedy = (
+        "add them to items (a short title will do), or leave them out with --drop-unknown-items "
         "(drop_unknown_items), which counts"
+    )
     problems = []
     if c.ITEM_ID in frame:
         is_unknown = ~frame[c.ITEM_ID].isin(known).to_numpy()
