@@ -1,0 +1,68 @@
+"""A run's report.json as the Markdown tables of the README.
+
+Run: python benchmarks/readme_table.py runs/steam
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from learn_rank.report import read_report
+
+METRICS = ("AUC", "UAUC", "WUAUC")
+MODELS = ("learn", "raw_text", "shuffled", "rates")
+BUCKETS = (("user", "cold-start"), ("user", "long-tail"), ("user", "other")) + (
+    ("item", "cold-start"),
+    ("item", "long-tail"),
+    ("item", "other"),
+)
+
+
+def main(run: Annotated[Path, typer.Argument(help="Folder of a run, with report.json.")]) -> None:
+    """Print the baseline's values, and every arm's difference to it in points with its 95 % interval."""
+    report = read_report(run / "report.json")
+    about = report.about
+    tasks = [task for task in ("CTR", "CVR", "CTCVR") if any(row["task"] == task for row in report.rows)]
+    everything = ("all", "all")
+    base = {_key(row): row for row in report.rows if row["model"] == "baseline"}
+    deltas = {(row["model"], *_key(row)): row for row in report.deltas if row["baseline"] == "baseline"}
+    print(
+        f"`{about['command']}`, {len(about['seeds'])} seeds, commit {about['commit']}, {about['machine']}\n"
+    )
+    print("| | " + " | ".join(f"{task} {metric}" for task in tasks for metric in METRICS) + " |")
+    print("|---" * (1 + len(tasks) * len(METRICS)) + "|")
+    cells = [_value(base.get((task, metric, *everything))) for task in tasks for metric in METRICS]
+    print("| baseline | " + " | ".join(cells) + " |")
+    for model in MODELS:
+        cells = [
+            _delta(deltas.get((model, task, metric, *everything))) for task in tasks for metric in METRICS
+        ]
+        print(f"| {model} | " + " | ".join(cells) + " |")
+    print(f"\n| {tasks[0]} UAUC | test rows | baseline | " + " | ".join(MODELS[:3]) + " |")
+    print("|---" * 6 + "|")
+    for kind, bucket in BUCKETS:
+        row = base[tasks[0], "UAUC", kind, bucket]
+        cells = [_delta(deltas.get((model, tasks[0], "UAUC", kind, bucket))) for model in MODELS[:3]]
+        print(f"| {bucket} {kind}s | {row['n_rows']:,} | {_value(row)} | " + " | ".join(cells) + " |")
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    return row["task"], row["metric"], row["bucket_kind"], row["bucket"]
+
+
+def _value(row: dict[str, Any] | None) -> str:
+    return "–" if row is None or row["value"] is None else f"{row['value']:.4f}"
+
+
+def _delta(row: dict[str, Any] | None) -> str:
+    if row is None or row["delta"] is None:
+        return "–"
+    interval = "" if row["low"] is None else f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+    return f"{100 * row['delta']:+.2f}{interval}"
+
+
+if __name__ == "__main__":
+    typer.run(main)
