@@ -14,11 +14,7 @@ from learn_rank.report import read_report
 
 METRICS = ("AUC", "UAUC", "WUAUC")
 MODELS = ("learn", "raw_text", "shuffled", "rates")
-BUCKETS = (("user", "cold-start"), ("user", "long-tail"), ("user", "other")) + (
-    ("item", "cold-start"),
-    ("item", "long-tail"),
-    ("item", "other"),
-)
+BUCKETS = [(kind, bucket) for kind in ("user", "item") for bucket in ("cold-start", "long-tail", "other")]
 
 
 def main(run: Annotated[Path, typer.Argument(help="Folder of a run, with report.json.")]) -> None:
@@ -26,21 +22,16 @@ def main(run: Annotated[Path, typer.Argument(help="Folder of a run, with report.
     report = read_report(run / "report.json")
     about = report.about
     tasks = [task for task in ("CTR", "CVR", "CTCVR") if any(row["task"] == task for row in report.rows)]
-    everything = ("all", "all")
     base = {_key(row): row for row in report.rows if row["model"] == "baseline"}
     deltas = {(row["model"], *_key(row)): row for row in report.deltas if row["baseline"] == "baseline"}
-    print(
-        f"`{about['command']}`, {len(about['seeds'])} seeds, commit {about['commit']}, {about['machine']}\n"
-    )
-    print("| | " + " | ".join(f"{task} {metric}" for task in tasks for metric in METRICS) + " |")
-    print("|---" * (1 + len(tasks) * len(METRICS)) + "|")
-    cells = [_value(base.get((task, metric, *everything))) for task in tasks for metric in METRICS]
-    print("| baseline | " + " | ".join(cells) + " |")
-    for model in MODELS:
-        cells = [
-            _delta(deltas.get((model, task, metric, *everything))) for task in tasks for metric in METRICS
-        ]
-        print(f"| {model} | " + " | ".join(cells) + " |")
+    print(f"{about['dataset']}, {len(about['seeds'])} seeds, commit {about['commit']}, {about['machine']}\n")
+    print("| all test rows | baseline | " + " | ".join(MODELS) + " |")
+    print("|---" * (2 + len(MODELS)) + "|")
+    for task in tasks:
+        for metric in METRICS:
+            place = (task, metric, "all", "all")
+            cells = [_delta(deltas.get((model, *place))) for model in MODELS]
+            print(f"| {task} {metric} | {_value(base.get(place))} | " + " | ".join(cells) + " |")
     print(f"\n| {tasks[0]} UAUC | test rows | baseline | " + " | ".join(MODELS[:3]) + " |")
     print("|---" * 6 + "|")
     for kind, bucket in BUCKETS:
