@@ -12,7 +12,7 @@ from torch import Tensor
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.dataset import RankingDataset
-from learn_rank.statistics import FEATURES, ITEM_FEATURES, HostStatistics
+from learn_rank.statistics import ITEM_FEATURES, HostStatistics
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, HISTORY, ITEM_ID, USER_ID
 from learn_recall.store import id_keys
 
@@ -154,8 +154,9 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
     }
     mean, std = dense["train"].mean(0), dense["train"].std(0)
     std = np.where(std > 1e-6, std, 1.0)
-    item_columns = np.array([FEATURES.index(name) for name in ITEM_FEATURES])
-    prior = np.array([statistics.prior[name] for name in ITEM_FEATURES])
+    of_item = [name for name in statistics.names if name in ITEM_FEATURES]
+    item_columns = np.array([statistics.names.index(name) for name in of_item])
+    prior = np.array([statistics.prior[name] for name in of_item])
     unknown_item = ((prior - mean[item_columns]) / std[item_columns]).astype(np.float32)
 
     codes: dict[str, dict[str, np.ndarray]] = {name: {} for name in parts}

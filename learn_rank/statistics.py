@@ -14,8 +14,17 @@ import pandas as pd
 
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, TIMESTAMP, USER_ID
 
-FEATURES = ("user_clicks_log", "user_cvr", "item_clicks_log", "item_cvr", "user_ctr", "item_ctr")
-ITEM_FEATURES = ("item_clicks_log", "item_cvr", "item_ctr")
+FEATURES = (
+    "user_clicks_log",
+    "user_cvr",
+    "item_clicks_log",
+    "item_cvr",
+    "user_ctr",
+    "item_ctr",
+    "pair_clicks_log",
+)
+ITEM_FEATURES = ("item_clicks_log", "item_cvr", "item_ctr", "pair_clicks_log")
+_PAIR = "pair"
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,15 @@ class HostStatistics:
         return self.parts["train"]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The features, in order.
+
+        Sampled negatives are items that the user never clicked, so there the user's earlier clicks on the item
+        would only restate the label, and they are left out.
+        """
+        return tuple(name for name in FEATURES if not (self.is_sampled and name == "pair_clicks_log"))
+
+    @property
     def click_rate(self) -> float:
         """Clicks over impressions in training."""
         return float(self.train[CLICK].mean())
@@ -56,7 +74,7 @@ class HostStatistics:
         """What is known of a user or an item that was never seen."""
         rates = {"user_cvr": self.conversion_rate, "item_cvr": self.conversion_rate}
         rates |= {"user_ctr": self.click_rate, "item_ctr": self.click_rate}
-        return {name: rates.get(name, 0.0) for name in FEATURES}
+        return {name: rates.get(name, 0.0) for name in self.names}
 
     def features(self) -> dict[str, pd.DataFrame]:
         """Statistics of the rows of every part; columns are ``FEATURES``."""
@@ -68,8 +86,8 @@ class HostStatistics:
         }
 
     def _point_in_time(self) -> dict[str, pd.DataFrame]:
-        together = pd.concat(list(self.parts.values()), ignore_index=True)
-        known = self._features(_earlier_totals(together, USER_ID), _earlier_totals(together, ITEM_ID))
+        together = _with_pair(pd.concat(list(self.parts.values()), ignore_index=True))
+        known = self._features(*(_earlier_totals(together, key) for key in (USER_ID, ITEM_ID, _PAIR)))
         edges = np.cumsum([0, *(len(part) for part in self.parts.values())])
         return {
             name: known.iloc[start:stop].reset_index(drop=True)
@@ -77,18 +95,18 @@ class HostStatistics:
         }
 
     def _without_own_request(self) -> pd.DataFrame:
-        user = _totals(self.train, USER_ID, self.train[USER_ID])
-        request = _totals(self.train, CONTEXT_ID, self.train[CONTEXT_ID])
-        item = _totals(self.train, ITEM_ID, self.train[ITEM_ID])
-        return self._features(user - request, item - _events(self.train))
+        train, own = _with_pair(self.train), _events(self.train)
+        request = _totals(train, CONTEXT_ID, train[CONTEXT_ID])
+        user, item, pair = (_totals(train, key, train[key]) for key in (USER_ID, ITEM_ID, _PAIR))
+        return self._features(user - request, item - own, pair - own)
 
     def _of_training(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return self._features(
-            _totals(self.train, USER_ID, rows[USER_ID]), _totals(self.train, ITEM_ID, rows[ITEM_ID])
-        )
+        train, later = _with_pair(self.train), _with_pair(rows)
+        return self._features(*(_totals(train, key, later[key]) for key in (USER_ID, ITEM_ID, _PAIR)))
 
-    def _features(self, user: np.ndarray, item: np.ndarray) -> pd.DataFrame:
-        columns: dict[str, np.ndarray] = {}
+    def _features(self, user: np.ndarray, item: np.ndarray, pair: np.ndarray) -> pd.DataFrame:
+        # a host knows what its user clicked before; else any vector that recognises an item seems to help
+        columns: dict[str, np.ndarray] = {"pair_clicks_log": np.log1p(pair[:, 1])}
         for side, (shown, clicks, conversions) in (("user", user.T), ("item", item.T)):
             columns[f"{side}_clicks_log"] = np.log1p(clicks)
             columns[f"{side}_cvr"] = (conversions + self.conversion_prior * self.conversion_rate) / (
@@ -99,7 +117,13 @@ class HostStatistics:
                 if self.is_sampled
                 else (clicks + self.click_prior * self.click_rate) / (shown + self.click_prior)
             )
-        return pd.DataFrame(columns)[list(FEATURES)].astype(np.float32)
+        return pd.DataFrame(columns)[list(self.names)].astype(np.float32)
+
+
+def _with_pair(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with one more id: the user and the item together."""
+    user, item = pd.util.hash_array(rows[USER_ID].to_numpy()), pd.util.hash_array(rows[ITEM_ID].to_numpy())
+    return rows.assign(**{_PAIR: user * np.uint64(0x9E3779B97F4A7C15) + item})
 
 
 def _events(rows: pd.DataFrame) -> np.ndarray:

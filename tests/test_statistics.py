@@ -44,6 +44,12 @@ def loop_oracle(parts, prior_clicks=20.0, prior_conversions=5.0):
             made[f"{side}_clicks_log"] = np.log1p(clicks)
             made[f"{side}_ctr"] = (clicks + prior_clicks * ctr) / (shown + prior_clicks)
             made[f"{side}_cvr"] = (conversions + prior_conversions * cvr) / (clicks + prior_conversions)
+        before = together[
+            (together["user_id"] == row["user_id"])
+            & (together["item_id"] == row["item_id"])
+            & (together["timestamp"] < row["timestamp"])
+        ]
+        made["pair_clicks_log"] = np.log1p(before["click"].sum())
         rows.append(made)
     return pd.DataFrame(rows)[list(FEATURES)]
 
@@ -110,11 +116,23 @@ def test_without_time_a_training_row_leaves_out_its_own_request_for_users_and_it
     assert np.expm1(found["test"]["item_clicks_log"]).round(5).tolist() == [2]
 
 
+def test_a_host_knows_what_its_user_clicked_before_and_not_the_row_itself():
+    found = HostStatistics({"train": TIMED, "valid": LATER, "test": LAST}).features()
+    assert np.expm1(found["train"]["pair_clicks_log"]).round(5).tolist() == [0, 0, 0, 1, 0]
+    assert np.expm1(found["valid"]["pair_clicks_log"]).round(5).tolist() == [2, 0]
+    without_time = {name: untimed() for name in ("train", "valid", "test")}
+    found = HostStatistics(without_time).features()
+    assert np.expm1(found["train"]["pair_clicks_log"]).round(5).tolist() == [0, 0, 0, 1, 0]
+
+
 def test_rates_of_sampled_impressions_stay_at_the_prior():
     train = untimed()
     found = HostStatistics({"train": train, "valid": train, "test": train}, is_sampled=True).features()
     assert found["train"]["item_ctr"].nunique() == 1
     assert found["test"]["user_ctr"].iloc[0] == pytest.approx(3 / 5)
+    assert (
+        "pair_clicks_log" not in found["train"]
+    )  # a sampled negative was never clicked: it would be the label
 
 
 def test_data_without_conversions_has_a_conversion_rate_of_zero_and_no_nan():
