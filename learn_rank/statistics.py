@@ -53,8 +53,8 @@ class HostStatistics:
     def names(self) -> tuple[str, ...]:
         """The features, in order.
 
-        Sampled negatives are items that the user never clicked, so there the user's earlier clicks on the item
-        would only restate the label, and they are left out.
+        Sampled negatives are items that the user never clicked, so there the user's earlier clicks on the
+        item would only restate the label, and they are left out.
         """
         return tuple(name for name in FEATURES if not (self.is_sampled and name == "pair_clicks_log"))
 
