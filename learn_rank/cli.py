@@ -85,8 +85,9 @@ def run(
         --valid valid.parquet --test test.parquet --dense price,age_days --categorical category --out runs/own
     """
     with plain_errors():
-        from learn_rank.pipeline import RunConfig, run_pipeline
+        from learn_rank.pipeline import run_pipeline
         from learn_rank.ranker import RankerConfig
+        from learn_rank.run_config import RunConfig
         from learn_rank.train import RankTrainConfig
 
         own = {
@@ -138,7 +139,8 @@ def train(
     Example: learn-rank train runs/steam --arms baseline,learn --seeds 10
     """
     with plain_errors():
-        from learn_rank.pipeline import read_config, train_rankers
+        from learn_rank.pipeline import train_rankers
+        from learn_rank.run_config import read_config
 
         _use_threads(threads)
         config, _ = read_config(run_folder, arms=_names(arms), n_seeds=seeds)
@@ -156,7 +158,8 @@ def report(
     Example: learn-rank report runs/steam
     """
     with plain_errors():
-        from learn_rank.pipeline import judge, read_config
+        from learn_rank.pipeline import judge
+        from learn_rank.run_config import read_config
 
         config, command = read_config(run_folder, arms=_names(arms), n_seeds=seeds)
         judge(run_folder, config, command, None, Console())

@@ -7,7 +7,7 @@ stores alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from learn_rank.arms import ARMS, Arm
 from learn_rank.batches import EncodedDataset
 from learn_rank.dataset import RankingDataset
-from learn_rank.fusion import FusionConfig
 from learn_rank.predictions import (
     RATES,
     labelled_rows,
@@ -26,62 +25,24 @@ from learn_rank.predictions import (
     write_predictions,
 )
 from learn_rank.ranker import RankerConfig
+from learn_rank.run_config import RUN, RunConfig
 from learn_rank.run_report import make_report
 from learn_rank.stages import Stages
 from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
 from learn_rank.train import RankTrainConfig
 from learn_recall.columns import CLICK, TIMESTAMP
-from learn_recall.files import read_json, write_json
+from learn_recall.files import write_json
 from learn_recall.store import EmbeddingStore, check_as_of
 
-RUN = "run.json"
 TABLES, CONTENT, TOWERS, RECALL = "tables", "content", "towers", "recall.json"
 USERS, ITEMS, PREDICTIONS = "vectors/users", "vectors/items", "predictions"
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Settings of a run; saved as run.json beside its results.
-
-    Attributes:
-        encoder: model folder or hub name; None is the offline default.
-        template: prompt of `learn_recall.prompt`.
-        preset: of the towers.
-        content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
-        seeds: training seeds of every arm.
-        embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
-            best on validation is used in every arm, so it is the baseline that is tuned.
-        arms: names of `learn_rank.arms.ARMS`.
-        fusion, ranker, training: of the ranking side, alike in every arm.
-    """
-
-    encoder: str | None = None
-    template: str = "paper"
-    preset: str = "default"
-    content_dimension: int = 128
-    seeds: tuple[int, ...] = (0, 1, 2)
-    embedding_decays: tuple[float, ...] = (1.0, 10.0)
-    arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
-    fusion: FusionConfig = field(default_factory=FusionConfig)
-    ranker: RankerConfig = field(default_factory=RankerConfig)
-    training: RankTrainConfig = field(default_factory=RankTrainConfig)
-
-    def __post_init__(self) -> None:
-        known = [arm.name for arm in ARMS]
-        unknown = [name for name in self.arms if name not in known]
-        if unknown or known[0] not in self.arms:
-            raise ValueError(
-                f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}."
-            )
-        if not self.seeds:
-            raise ValueError("seeds: expected at least one, got none.")
 
 
 def run_pipeline(
     make_dataset: Callable[[], RankingDataset],
     source: dict[str, object],
     out: Path,
-    config: RunConfig = RunConfig(),
+    config: RunConfig = RunConfig(),  # noqa: B008
     *,
     command: str = "",
     console: Console | None = None,
@@ -256,34 +217,6 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
                 model_folder(out, arm.name, seed) / "history.json", [asdict(result) for result in history]
             )
             write_predictions(path, labels, predict(ranker, data.test))
-
-
-def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> tuple[RunConfig, str]:
-    """The settings of an earlier run, with other arms or more seeds if asked for, and its command.
-
-    Raises:
-        FileNotFoundError: ``out`` is not the folder of a run.
-    """
-    if not (out / RUN).is_file():
-        raise FileNotFoundError(
-            f"{out}: expected the folder of a run ({RUN}), found none; make it with `learn-rank run`."
-        )
-    saved = read_json(out / RUN)
-    parts = dict(saved["config"])
-    ranker = {**parts.pop("ranker")}
-    ranker["bottom_dims"] = tuple(ranker["bottom_dims"])
-    parts["seeds"] = tuple(range(n_seeds)) if n_seeds else tuple(parts["seeds"])
-    parts["embedding_decays"] = tuple(parts["embedding_decays"])
-    parts["arms"] = arms or tuple(parts["arms"])
-    config = RunConfig(
-        **{
-            **parts,
-            "fusion": FusionConfig(**parts["fusion"]),
-            "training": RankTrainConfig(**parts["training"]),
-            "ranker": RankerConfig(**ranker),
-        }
-    )
-    return config, saved["command"]
 
 
 def tune_decay(

@@ -12,14 +12,15 @@ from learn_rank.datasets.generated import read_marketplace
 from learn_rank.datasets.marketplace import MarketplaceConfig
 from learn_rank.fusion import FusionConfig
 from learn_rank.ranker import RankerConfig
+from learn_rank.run_config import RunConfig
 from learn_rank.train import RankTrainConfig
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
 
 
-def config(encoder: str) -> pipeline.RunConfig:
+def config(encoder: str) -> RunConfig:
     """Small in every respect."""
-    return pipeline.RunConfig(
+    return RunConfig(
         encoder=encoder,
         content_dimension=16,
         seeds=(0, 1),

@@ -12,11 +12,11 @@ from run_victim import MARKET, config
 from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
-from learn_rank import pipeline
 from learn_rank.cli import app
 from learn_rank.datasets.generated import read_marketplace
 from learn_rank.predictions import prediction_path
 from learn_rank.report import read_report
+from learn_rank.run_config import RunConfig, read_config
 from learn_rank.tables_io import read_dataset
 from learn_recall.store import EmbeddingStore, StoreError
 
@@ -133,9 +133,9 @@ def test_wrong_arguments_are_told_in_words_with_exit_code_2(arguments, words, tm
 
 def test_a_run_config_without_the_baseline_is_refused():
     with pytest.raises(ValueError, match="baseline"):
-        pipeline.RunConfig(arms=("learn",))
+        RunConfig(arms=("learn",))
 
 
 def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder):
-    read, _ = pipeline.read_config(finished)
+    read, _ = read_config(finished)
     assert read == config(str(encoder))

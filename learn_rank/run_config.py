@@ -1,0 +1,80 @@
+"""The settings of `learn-rank run`, saved beside its results and read back by its stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from learn_rank.arms import ARMS
+from learn_rank.fusion import FusionConfig
+from learn_rank.ranker import RankerConfig
+from learn_rank.train import RankTrainConfig
+from learn_recall.files import read_json
+
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Settings of a run; saved as run.json beside its results.
+
+    Attributes:
+        encoder: model folder or hub name; None is the offline default.
+        template: prompt of `learn_recall.prompt`.
+        preset: of the towers.
+        content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
+        seeds: training seeds of every arm.
+        embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
+            best on validation is used in every arm, so it is the baseline that is tuned.
+        arms: names of `learn_rank.arms.ARMS`.
+        fusion, ranker, training: of the ranking side, alike in every arm.
+    """
+
+    encoder: str | None = None
+    template: str = "paper"
+    preset: str = "default"
+    content_dimension: int = 128
+    seeds: tuple[int, ...] = (0, 1, 2)
+    embedding_decays: tuple[float, ...] = (1.0, 10.0)
+    arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    ranker: RankerConfig = field(default_factory=RankerConfig)
+    training: RankTrainConfig = field(default_factory=RankTrainConfig)
+
+    def __post_init__(self) -> None:
+        known = [arm.name for arm in ARMS]
+        unknown = [name for name in self.arms if name not in known]
+        if unknown or known[0] not in self.arms:
+            raise ValueError(
+                f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}."
+            )
+        if not self.seeds:
+            raise ValueError("seeds: expected at least one, got none.")
+
+
+def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> tuple[RunConfig, str]:
+    """The settings of an earlier run, with other arms or more seeds if asked for, and its command.
+
+    Raises:
+        FileNotFoundError: ``out`` is not the folder of a run.
+    """
+    if not (out / RUN).is_file():
+        raise FileNotFoundError(
+            f"{out}: expected the folder of a run ({RUN}), found none; make it with `learn-rank run`."
+        )
+    saved = read_json(out / RUN)
+    parts = dict(saved["config"])
+    ranker = {**parts.pop("ranker")}
+    ranker["bottom_dims"] = tuple(ranker["bottom_dims"])
+    parts["seeds"] = tuple(range(n_seeds)) if n_seeds else tuple(parts["seeds"])
+    parts["embedding_decays"] = tuple(parts["embedding_decays"])
+    parts["arms"] = arms or tuple(parts["arms"])
+    config = RunConfig(
+        **{
+            **parts,
+            "fusion": FusionConfig(**parts["fusion"]),
+            "training": RankTrainConfig(**parts["training"]),
+            "ranker": RankerConfig(**ranker),
+        }
+    )
+    return config, saved["command"]
