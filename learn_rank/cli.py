@@ -35,7 +35,9 @@ def run(
         str | None, typer.Option(help=f"A known set: {', '.join(DATASETS)}. Or give your own tables.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the known set's files.")] = None,
-    items: Annotated[Path | None, typer.Option(help="item_id, title, [category, brand, ...].")] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="item_id, title, and any of category, brand, price, ..")
+    ] = None,
     interactions: Annotated[
         Path | None, typer.Option(help="user_id, item_id, timestamp: what the towers learn from.")
     ] = None,

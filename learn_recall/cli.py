@@ -34,7 +34,7 @@ _INTERACTIONS_HELP = (
 @app.command()
 def encode(
     *,
-    items: Annotated[Path, typer.Option(help="item_id, title, [category, brand, price, ..].")],
+    items: Annotated[Path, typer.Option(help="item_id, title, and any of category, brand, price, ..")],
     out: Annotated[Path, typer.Option(help="Content store; the same command goes on after a stop.")],
     encoder: Annotated[
         str | None,
