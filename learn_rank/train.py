@@ -129,9 +129,9 @@ def train_ranker(
                     on_step(step, n_steps)
         history.append(_validate(ranker, data.valid, epoch, time.perf_counter() - began))
         if history[-1].score >= max(result.score for result in history):
-            _save(out / "model.safetensors", ranker.state_dict(), {"epoch": epoch})
+            _save(out / "model.safetensors", _trainable(ranker), {"epoch": epoch})
         _save(out / "last.safetensors", _resumable(ranker, optimizer), _header(config, history))
-    _load_weights(ranker, out / "model.safetensors")
+    _load(ranker, _read(out / "model.safetensors")[0])
     return ranker.eval(), history
 
 
@@ -198,7 +198,7 @@ def _header(config: RankTrainConfig, history: list[EpochResult]) -> dict[str, ob
 
 
 def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
-    kept = {n: t.detach().contiguous().clone() for n, t in tensors.items() if "_vectors." not in n}
+    kept = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(kept, temporary, metadata={"learn_rank": json.dumps(header, sort_keys=True)})
 
@@ -207,11 +207,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     with safe_open(path, framework="pt") as file:
         names = file.keys()  # safe_open is no mapping and cannot be iterated
         return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["learn_rank"])
-
-
-def _load_weights(ranker: MultiTaskRanker, path: Path) -> None:
-    tensors, _ = _read(path)
-    _load(ranker, tensors)
 
 
 def _load(ranker: MultiTaskRanker, tensors: dict[str, Tensor]) -> None:
