@@ -54,7 +54,7 @@ class FusionConfig:
             for inputs that drive clicks, and for data without conversions.
         auxiliary_space: rows that the auxiliary CVR loss sees: "clicked" or "all" impressions (CTR: all).
         passes_vectors: also hand the scaled user and item vector to the host, as the paper's concat does. Off
-            by default: with some 10 k users those inputs are learned by heart and cost half a point of AUC.
+            by default: with some 10 k users those inputs were learned by heart.
         stops_gradient: the ranking loss does not flow back into the fusion module.
     """
 
