@@ -17,7 +17,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["learn_rank", "learn_rank.*", "learn_recall", "learn_recall.*"]),
     package_data={
-        "learn_rank": ["py.typed", "templates/*"],
+        "learn_rank": ["py.typed", "templates/*", "ab/templates/*"],
         "learn_recall": ["py.typed"],
     },
     install_requires=[
@@ -30,6 +30,7 @@ setup(
         "pyarrow>=17",
         "scipy>=1.13",
         "scikit-learn>=1.5",
+        "statsmodels>=0.14",
         "typer>=0.15",
         "rich>=13",
         "jinja2>=3.1",
