@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check format bench steam ml1m_ctr clean help
+.PHONY: demo test check format bench peers steam ml1m_ctr clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, and 
 	$(BIN)/python benchmarks/uauc.py --speed
 	$(BIN)/python benchmarks/coverage.py
 	$(MAKE) steam ml1m_ctr
+
+peers: $(STAMP)  ## the grouped AUC of other libraries beside ours (TORCHEASYREC=checkout, where there is one)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/peers.txt
+	$(BIN)/python benchmarks/uauc.py --speed --peers $(if $(TORCHEASYREC),--torcheasyrec $(TORCHEASYREC))
 
 steam ml1m_ctr: $(STAMP)  ## the README's table of that data set: make steam DATA=data
 	@test -n "$(DATA)" || { echo "DATA: expected the folder that holds $@, got nothing; make $@ DATA=path/to/data"; exit 2; }

@@ -65,6 +65,14 @@ FailIfWorse = Annotated[
 Speed = Annotated[bool, typer.Option("--speed", help="Measure time and memory on generated rows.")]
 NRows = Annotated[int, typer.Option(help="Rows for --speed.", min=1)]
 NUsers = Annotated[int, typer.Option(help="Users for --speed.", min=1)]
+Peers = Annotated[
+    bool,
+    typer.Option("--peers", help="With --speed: also time and check the grouped AUC of other libraries."),
+]
+PeerUsers = Annotated[int, typer.Option(help="Users for --peers, 20 rows each.", min=2)]
+TorchEasyRec = Annotated[
+    Path | None, typer.Option("--torcheasyrec", help="A checkout of TorchEasyRec, for --peers.")
+]
 
 
 @app.command(help=HELP)
@@ -88,11 +96,17 @@ def main(  # noqa: PLR0917 - typer passes every option by name
     speed: Speed = False,
     rows: NRows = 10_000_000,
     users: NUsers = 1_000_000,
+    peers: Peers = False,
+    peer_users: PeerUsers = 100_000,
+    torcheasyrec: TorchEasyRec = None,
 ) -> None:
     """See HELP."""
     try:
         if speed:
-            report_speed(rows, users, seed, json_out)
+            measured = report_speed(rows, users, seed)
+            if peers:
+                measured["peers"] = report_peers(peer_users, seed, torcheasyrec)
+            write_json(json_out, measured)
             return
         if predictions is None:
             raise ValueError("PREDICTIONS: expected a file, got none. Remedy: name one, or pass --speed")
@@ -173,13 +187,26 @@ def compare(
     }
 
 
-def report_speed(n_rows: int, n_users: int, seed: int, json_out: Path | None) -> None:
-    """Measures, prints, writes."""
+def report_speed(n_rows: int, n_users: int, seed: int) -> dict[str, Any]:
+    """Measures and prints."""
     from benchmarks.uauc_speed import measure
 
     found = measure(n_rows, n_users, seed)
     Console().print(speed_table(found))
-    write_json(json_out, found)
+    return found
+
+
+def report_peers(n_users: int, seed: int, torcheasyrec: Path | None) -> dict[str, Any]:
+    """Measures and prints the grouped AUC of other libraries."""
+    from benchmarks.peer_table import case_table, measure_peers, peer_table
+    from benchmarks.peers import find_peers
+
+    console = Console()
+    with console.status("") as status:
+        found = measure_peers(find_peers(torcheasyrec), n_users, seed, status.update)
+    console.print(peer_table(found))
+    console.print(case_table(found))
+    return found
 
 
 def write_json(path: Path | None, content: Any) -> None:
