@@ -25,8 +25,19 @@ def report_html(report: Report) -> str:
     A content security policy in its head forbids every request and every script but the page's own, so that
     a title which slipped through the escaping could still do nothing.
     """
+    return render("report.html.j2", page_content(report))
+
+
+def render(template: str, content: Mapping[str, Any], folder: Path = TEMPLATES) -> str:
+    """Fills a template that takes `style`, `script` and `script_digest` besides its content.
+
+    Args:
+        template: its name.
+        content: what it shows; text is escaped, `Markup` is not.
+        folder: where it lies; what it imports may lie here as well.
+    """
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -35,8 +46,8 @@ def report_html(report: Report) -> str:
     environment.globals["words"] = words
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html.j2").render(
-        **page_content(report),
+    return environment.get_template(template).render(
+        **content,
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_digest=digest,

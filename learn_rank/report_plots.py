@@ -1,17 +1,15 @@
 """The plots of the report, as SVG text to be put into the page: matplotlib draws, nothing is fetched."""
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from learn_rank.report_rules import mark, outcome
+from learn_rank.bucket_plot import draw_buckets
+from learn_rank.report_rules import mark
 from learn_rank.report_words import (
     BASELINE,
     LEARN,
@@ -19,30 +17,14 @@ from learn_rank.report_words import (
     RATES,
     RAW_TEXT,
     SHUFFLED,
-    bucket_words,
-    count_words,
     ordered,
     ordered_buckets,
     short_model_words,
 )
+from learn_rank.svg import SETTINGS, bare, cut, svg_text
 
 STYLES = {LEARN: ("#0b5cad", "o"), RAW_TEXT: ("#b3530b", "s"), SHUFFLED: ("#6b7280", "D")}
 _SPARE = (("#7a3e9d", "^"), ("#0f766e", "v"), ("#9d174d", "P"), ("#4d5c0f", "X"))
-_INK, _FAINT = "#1f2933", "#d5dae1"
-_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: readable by a screen reader, in the page's own font
-    "svg.hashsalt": "report",  # the same rows give the same bytes
-    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "text.usetex": False,
-    "axes.formatter.use_mathtext": False,
-    "axes.unicode_minus": True,
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
 
 
 def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, prefix: str) -> str:
@@ -65,13 +47,14 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
     buckets, models = ordered_buckets(own), ordered((row["model"] for row in own), MODEL_WORDS)
     if not own:
         return ""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(4.7, 1.25 + 0.2 * len(buckets) * (len(models) + 0.7)), layout="constrained")
         axes = figure.add_subplot()
-        _draw_buckets(axes, own, buckets, models)
-        axes.set_xlabel(f"difference from the baseline, points of {_cut(metric, 16)}")
+        styles = {model: _style(model, models) for model in models}
+        draw_buckets(axes, own, buckets, styles, key="delta", is_full=_is_clear)
+        axes.set_xlabel(f"difference from the baseline, points of {cut(metric, 16)}")
         _legend(figure, models, linestyle="none")
-        return _svg(figure, prefix)
+        return svg_text(figure, prefix)
 
 
 def training_plot(training: Sequence[Mapping[str, Any]], prefix: str) -> str:
@@ -85,7 +68,7 @@ def training_plot(training: Sequence[Mapping[str, Any]], prefix: str) -> str:
     models = ordered((str(row["model"]) for row in points), MODEL_WORDS)
     if not points:
         return ""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.add_subplot()
         for model in models:
@@ -105,55 +88,13 @@ def training_plot(training: Sequence[Mapping[str, Any]], prefix: str) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("AUC on the validation rows")
-        _bare(axes)
+        bare(axes)
         _legend(figure, models, linestyle="-")
-        return _svg(figure, prefix)
+        return svg_text(figure, prefix)
 
 
-def _draw_buckets(
-    axes: Axes,
-    deltas: Sequence[Mapping[str, Any]],
-    buckets: Sequence[tuple[str, str]],
-    models: Sequence[str],
-) -> None:
-    step = len(models) + 0.7
-    centres = [-step * position for position in range(len(buckets))]
-    labels = []
-    for centre, (kind, bucket) in zip(centres, buckets, strict=True):
-        here = [row for row in deltas if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
-        labels.append(
-            f"{_cut(bucket_words(kind, bucket), 22)}\n{count_words(max(row['n_rows'] for row in here))} rows"
-        )
-        if all(outcome(row) == "missing" for row in here):
-            axes.text(0, centre, "  not defined", color=STYLES[SHUFFLED][0], va="center", fontsize="small")
-            continue
-        for row in here:
-            height = centre + (len(models) - 1) / 2 - models.index(row["model"])
-            colour, shape = _style(row["model"], models)
-            if outcome(row) == "missing":
-                axes.text(0, height, "– ", color=colour, ha="right", va="center")
-                continue
-            delta, low, high = (100 * row[key] for key in ("delta", "low", "high"))
-            axes.errorbar(
-                [delta],
-                [height],
-                xerr=[[max(0.0, delta - low)], [max(0.0, high - delta)]],
-                fmt=shape,
-                color=colour,
-                markerfacecolor=colour if mark(row) in ("better", "worse") else "white",
-                markersize=5,
-                elinewidth=1.4,
-                capsize=2.5,
-            )
-    for above, below, first, second in zip(centres, centres[1:], buckets, buckets[1:], strict=False):
-        axes.axhline((above + below) / 2, color=_FAINT, linewidth=1.4 if first[0] != second[0] else 0.5)
-    axes.axvline(0, color=_INK, linewidth=1, zorder=1)
-    axes.set_ylim(centres[-1] - step / 2, step / 2)
-    axes.set_yticks(centres, labels)
-    axes.tick_params(axis="y", length=0)
-    axes.margins(x=0.08)
-    _bare(axes)
-    axes.spines["left"].set_visible(False)
+def _is_clear(row: Mapping[str, Any]) -> bool:
+    return mark(row) in ("better", "worse")
 
 
 def _style(model: str, models: Sequence[str]) -> tuple[str, str]:
@@ -163,11 +104,6 @@ def _style(model: str, models: Sequence[str]) -> tuple[str, str]:
         return "#111827", "."
     spare = [name for name in models if name not in STYLES and name != BASELINE]
     return _SPARE[spare.index(model) % len(_SPARE)]
-
-
-def _cut(text: str, n_letters: int) -> str:
-    """A name that leaves the plot its room; the whole name stands in the tables."""
-    return text if len(text) <= n_letters else f"{text[: n_letters - 1]}…"
 
 
 def _legend(figure: Figure, models: Sequence[str], linestyle: Any) -> None:
@@ -182,32 +118,7 @@ def _legend(figure: Figure, models: Sequence[str], linestyle: Any) -> None:
                 marker=shape,
                 markersize=5,
                 linestyle=linestyle,
-                label=_cut(short_model_words(model), 16),
+                label=cut(short_model_words(model), 16),
             )
         )
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(models), 4), frameon=False)
-
-
-def _bare(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(_FAINT)
-    axes.grid(axis="x", color=_FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-
-
-def _svg(figure: Figure, prefix: str) -> str:
-    """The figure as a bare `<svg>` element: no XML head, no metadata, no name space, ids made unique."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\s(xmlns(:xlink)?|version)="[^"]*"', "", text)
-    text = re.sub(r'\sid="([^"]+)"', rf' id="{prefix}-\1"', text)
-    text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
-    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
-    text = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", text, count=1)
-    return text.strip()

@@ -36,17 +36,17 @@ def outcome(delta: Delta | None) -> str:
     return "worse" if delta["high"] < 0 else "none"
 
 
-def mark(delta: Delta | None) -> str:
+def mark(delta: Delta | None, significant: float = SIGNIFICANT) -> str:
     """The key of `report_words.MARKS` for one difference.
 
-    Definition: its outcome, prefixed by `hint-` where the interval excludes 0 but the adjusted p is .05 or
-    more: a table of buckets makes many comparisons, and some intervals exclude 0 by chance.
+    Definition: its outcome, prefixed by `hint-` where the interval excludes 0 but the adjusted p is not below
+    `significant`: a table of buckets makes many comparisons, and some intervals exclude 0 by chance.
     """
     result = outcome(delta)
     if delta is None or result not in ("better", "worse"):
         return result
     adjusted = delta["p_adjusted"]
-    return result if adjusted is None or adjusted < SIGNIFICANT else f"hint-{result}"
+    return result if adjusted is None or adjusted < significant else f"hint-{result}"
 
 
 def find(deltas: Iterable[Delta], **wanted: str) -> Delta | None:

@@ -110,7 +110,7 @@ def undefined_words(row: Mapping[str, Any]) -> str:
         return "empty, 0 rows"
     if row.get("delta") is not None:
         return f"{points_words(row['delta'])} without an interval, {rows}"
-    if row["metric"] in ("UAUC", "WUAUC"):
+    if row["metric"].partition("(")[0] in ("UAUC", "WUAUC"):
         return f"no user with both classes in {rows}"
     return f"one class only in {rows}"
 

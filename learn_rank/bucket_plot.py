@@ -1,0 +1,87 @@
+"""One number with its interval per bucket and model, as dots with bars beneath each other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+
+from learn_rank.report_words import bucket_words, count_words
+from learn_rank.svg import FAINT, INK, bare, cut
+
+Style = tuple[str, str]  # colour, shape of the marker
+_SOFT = "#6b7280"
+
+
+def draw_buckets(
+    axes: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    buckets: Sequence[tuple[str, str]],
+    styles: Mapping[str, Style],
+    *,
+    key: Literal["delta", "value"],
+    is_full: Callable[[Mapping[str, Any]], bool],
+) -> None:
+    """Draws the rows, the models of a bucket next to each other.
+
+    Args:
+        axes: to draw on.
+        rows: with model, bucket_kind, bucket, n_rows, low, high and `key`.
+        buckets: (bucket_kind, bucket) from top to bottom.
+        styles: model -> (colour, marker), from top to bottom.
+        key: "delta" is drawn in points around a line at 0; "value" as it is.
+        is_full: whether a row's marker is full; else it is hollow.
+    """
+    models = list(styles)
+    step = len(models) + 0.7
+    centres = [-step * position for position in range(len(buckets))]
+    labels = []
+    for centre, (kind, bucket) in zip(centres, buckets, strict=True):
+        here = [row for row in rows if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
+        n_rows = count_words(max(row["n_rows"] for row in here))
+        labels.append(f"{cut(bucket_words(kind, bucket), 22)}\n{n_rows} rows")
+        missing = [row for row in here if any(row[name] is None for name in (key, "low", "high"))]
+        if len(missing) == len(here):
+            axes.annotate(
+                "not defined" if all(row[key] is None for row in here) else "no interval",
+                (0.02, centre),
+                xycoords=("axes fraction", "data"),
+                color=_SOFT,
+                va="center",
+                fontsize="small",
+            )
+            continue
+        for row in here:
+            height = centre + (len(models) - 1) / 2 - models.index(row["model"])
+            if row in missing:
+                axes.annotate(
+                    "–",
+                    (0.02, height),
+                    xycoords=("axes fraction", "data"),
+                    color=styles[row["model"]][0],
+                    va="center",
+                )
+                continue
+            colour, shape = styles[row["model"]]
+            scale = 100 if key == "delta" else 1
+            middle, low, high = (scale * row[name] for name in (key, "low", "high"))
+            axes.errorbar(
+                [middle],
+                [height],
+                xerr=[[max(0.0, middle - low)], [max(0.0, high - middle)]],
+                fmt=shape,
+                color=colour,
+                markerfacecolor=colour if is_full(row) else "white",
+                markersize=5,
+                elinewidth=1.4,
+                capsize=2.5,
+            )
+    for above, below, first, second in zip(centres, centres[1:], buckets, buckets[1:], strict=False):
+        axes.axhline((above + below) / 2, color=FAINT, linewidth=1.4 if first[0] != second[0] else 0.5)
+    if key == "delta":
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+    axes.set_ylim(centres[-1] - step / 2, step / 2)
+    axes.set_yticks(centres, labels)
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.08)
+    bare(axes)
+    axes.spines["left"].set_visible(False)
