@@ -6,18 +6,21 @@ metric that is a function of totals over users are one matrix product.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from learn_rank.grouped_auc import PerUserAUC
+from learn_rank.influence import pooled_auc_result
 from learn_rank.metric_base import AdditiveMetric, Metric, UserSums, ratio
-from learn_rank.metrics import AUC
-from learn_rank.rows import Rows, as_scores
+from learn_rank.metrics import AUC, GroupedMetric
 from learn_rank.score_order import score_ordinals
+from learn_rank.scored import Scored
 from learn_rank.spread import Delta, Evidence, Interval, Uncertainty
+from learn_rank.won_pairs import won_by_user
 
 _CELLS = 4_000_000  # numbers held at a time
 
@@ -57,16 +60,18 @@ class Bootstrap(Uncertainty[Resamples]):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name}: expected at least 2, got {getattr(self, name)!r}")
 
-    def evidence(self, metrics: Sequence[Metric], rows: Rows, scores: Any) -> list[Resamples]:
-        """See `Uncertainty.evidence`."""
-        rows.known_users("an interval over users")
+    def weigh(self, metrics: Sequence[Metric], scored: Scored) -> list[Resamples]:
+        """See `Uncertainty.weigh`; the AUC metrics share one pass over the rows."""
+        has_auc = any(isinstance(metric, AUC | GroupedMetric) for metric in metrics)
+        per_user = scored.per_user(metrics) if has_auc else None
         found = []
         for metric in metrics:
-            if isinstance(metric, AdditiveMetric):
-                sums = metric.user_sums(rows, scores)
-                found.append(Resamples(metric, metric.result(sums), self._additive(metric, sums)))
-            elif isinstance(metric, AUC):
-                found.append(Resamples(metric, metric.compute(rows, scores), self._pooled(rows, scores)))
+            if isinstance(metric, AUC) and per_user is not None:
+                found.append(self._pooled(metric, scored, per_user))
+            elif isinstance(metric, GroupedMetric) and per_user is not None:
+                found.append(self._additive(metric, metric.fold(per_user)))
+            elif isinstance(metric, AdditiveMetric):
+                found.append(self._additive(metric, scored.user_sums(metric)))
             else:
                 raise ValueError(f"metrics: {metric} cannot be resampled by user")
         return found
@@ -96,38 +101,47 @@ class Bootstrap(Uncertainty[Resamples]):
         low, high = np.quantile(defined, [(1 - self.level) / 2, (1 + self.level) / 2])
         return float(low), float(high), float(defined.std(ddof=1))
 
-    def _additive(self, metric: AdditiveMetric, per_user: UserSums) -> np.ndarray:
+    def _additive(self, metric: AdditiveMetric, per_user: UserSums) -> Resamples:
         sums = per_user.sums[:, per_user.is_scored]
         rng = np.random.default_rng(self.seed)
         if sums.shape[1] > self.max_groups:
             shuffled = sums[:, rng.permutation(sums.shape[1])]
             first = np.linspace(0, sums.shape[1], self.max_groups, endpoint=False).astype(np.int64)
             sums = np.add.reduceat(shuffled, first, axis=1)
-        values = [metric.from_sums(sums @ counts.T) for counts in self._draws(rng, sums.shape[1])]
-        return np.concatenate(values) if values else np.full(self.n_resamples, np.nan)
+        drawn = [metric.from_sums(sums @ counts.T) for counts in self._draws(rng, sums.shape[1])]
+        values = np.concatenate(drawn) if drawn else np.full(self.n_resamples, np.nan)
+        return Resamples(metric, metric.result(per_user), values)
 
-    def _pooled(self, rows: Rows, scores: Any) -> np.ndarray:
+    def _pooled(self, metric: AUC, scored: Scored, per_user: PerUserAUC) -> Resamples:
         """AUC by counting, for each positive row, the drawn weight of the negatives below it."""
-        label = rows.labels
-        code, n_groups = rows.known_users("an interval over users").compact()
+        n_groups = len(per_user)
         rng = np.random.default_rng(self.seed)
+        group_of_user = np.arange(n_groups)
         if n_groups > self.max_groups:
-            group_of_user = rng.permutation(n_groups) % self.max_groups
-            code, n_groups = group_of_user[code], self.max_groups
-        weight = np.ones(label.size) if rows.weights is None else rows.weights
-        ordinals = score_ordinals(as_scores(scores, label.size))
-        order = np.argsort(ordinals)
-        negatives, positives = order[label[order] == 0], order[label[order] == 1]
-        low = np.searchsorted(ordinals[negatives], ordinals[positives], side="left")
-        high = np.searchsorted(ordinals[negatives], ordinals[positives], side="right")
-        values = []
-        for counts in self._draws(rng, n_groups, n_cells=label.size):
-            negative = counts[:, code[negatives]] * weight[negatives]
-            positive = counts[:, code[positives]] * weight[positives]
-            below = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(negative, axis=1)], axis=1)
-            won = (positive * (below[:, low] + below[:, high])).sum(axis=1) / 2
-            values.append(ratio(won, positive.sum(axis=1) * below[:, -1]))
-        return np.concatenate(values) if values else np.full(self.n_resamples, np.nan)
+            group_of_user, n_groups = rng.permutation(n_groups) % self.max_groups, self.max_groups
+        positive, negative, won = np.zeros((3, self.n_resamples))
+        for run in scored.in_score_order():
+            ordinals = score_ordinals(run.scores)
+            order = np.argsort(ordinals)
+            negatives, positives = order[run.labels[order] == 0], order[run.labels[order] == 1]
+            low = np.searchsorted(ordinals[negatives], ordinals[positives], side="left")
+            high = np.searchsorted(ordinals[negatives], ordinals[positives], side="right")
+            group = group_of_user[run.codes]
+            weight = np.ones(group.size) if run.weights is None else run.weights
+            start = 0
+            for counts in self._draws(copy.deepcopy(rng), n_groups, n_cells=group.size):
+                drawn = slice(start, start + len(counts))
+                start = drawn.stop
+                above = counts[:, group[positives]] * weight[positives]
+                below = np.zeros((len(counts), negatives.size + 1))
+                np.cumsum(counts[:, group[negatives]] * weight[negatives], axis=1, out=below[:, 1:])
+                below += negative[drawn, None]
+                won[drawn] += (above * (below[:, low] + below[:, high])).sum(axis=1) / 2
+                positive[drawn] += above.sum(axis=1)
+                negative[drawn] = below[:, -1]
+        all_won = won_by_user(scored.in_score_order(), len(per_user), float(per_user.positive_weight.sum()))
+        counts_of = pooled_auc_result(metric, per_user, all_won)
+        return Resamples(metric, counts_of, ratio(won, positive * negative))
 
     def _draws(self, rng: np.random.Generator, n_units: int, n_cells: int = 0) -> Iterator[np.ndarray]:
         """(chunk, n_units) float64: how often each unit was drawn, `n_resamples` rows in all."""

@@ -6,6 +6,7 @@ Unlike the AUCs these read the scores as probabilities, so scores outside 0..1 a
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,6 +143,8 @@ class ECE(CalibrationMetric):
 
     Args:
         bins: the number of bins.
+        edges: (bins,) the smallest probability of each bin, as `mass_edges` gives them, for rows that are
+            judged a part at a time. None: found from the rows.
 
     Source: Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (2015), with equal
     mass as in Nguyen and O'Connor (2015).
@@ -152,28 +155,66 @@ class ECE(CalibrationMetric):
     """
 
     bins: int = 20
+    edges: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.bins, int) or self.bins < 1:
             raise ValueError(f"bins: expected an integer of at least 1, got {self.bins!r}")
+        if self.edges is not None and len(self.edges) != self.bins:
+            raise ValueError(f"edges: expected {self.bins}, as many as bins, got {len(self.edges)}")
 
     def sums_by(
         self, label: np.ndarray, prob: np.ndarray, weight: np.ndarray, codes: np.ndarray, n_codes: int
     ) -> np.ndarray:
         """Predicted minus observed in each bin, then the weight."""
-        values, value_of_row = np.unique(prob, return_inverse=True)
-        mass = np.bincount(value_of_row, weight, minlength=values.size)
-        below = np.cumsum(mass) - mass
-        bin_of_value = np.minimum(ratio(self.bins * below, mass.sum()), self.bins - 1)
-        bin_of_row = np.nan_to_num(bin_of_value).astype(np.int64)[value_of_row]
+        edges = mass_edges(self.bins, [(prob, weight)], weight.sum()) if self.edges is None else self.edges
+        bin_of_row = np.searchsorted(edges, prob, side="right") - 1
         gap = np.bincount(
             codes * self.bins + bin_of_row, weight * (prob - label), minlength=n_codes * self.bins
         )
-        return np.vstack([gap.reshape(n_codes, self.bins).T, _sums(codes, n_codes, weight)])
+        by_bin = np.ascontiguousarray(gap.reshape(n_codes, self.bins).T)
+        return np.concatenate([by_bin, _sums(codes, n_codes, weight)])
 
     def from_sums(self, sums: np.ndarray) -> np.ndarray:
         """Sum of the bins' absolute gaps / weight."""
         return ratio(np.abs(sums[:-1]).sum(axis=0), sums[-1])
+
+
+def equal_mass_bins(prob: np.ndarray, weight: np.ndarray, bins: int) -> np.ndarray:
+    """(N,) bin of each row as `ECE` defines it; prob and weight (N,) float64."""
+    values, value_of_row = np.unique(prob, return_inverse=True)
+    mass = np.bincount(value_of_row, weight, minlength=values.size)
+    below = np.cumsum(mass) - mass
+    bin_of_value = np.minimum(ratio(bins * below, mass.sum()), bins - 1)
+    return np.nan_to_num(bin_of_value).astype(np.int64)[value_of_row]
+
+
+def mass_edges(bins: int, runs: Iterable[tuple[np.ndarray, np.ndarray]], total: float) -> tuple[float, ...]:
+    """The smallest probability of each bin of `ECE`; infinite for a bin that stays empty at the upper end.
+
+    Args:
+        bins: the number of bins.
+        runs: (probabilities, weights) of all rows, (N,) each, in ascending ranges of probability.
+        total: the weight of all rows.
+
+    Example:
+        >>> mass_edges(2, [(np.array([0.1, 0.1, 0.1]), np.ones(3))], 3.0)
+        (0.1, inf)
+        >>> mass_edges(2, [(np.array([0.1, 0.2]), np.ones(2)), (np.array([0.7, 0.9]), np.ones(2))], 4.0)
+        (0.1, 0.7)
+    """
+    edges = np.full(bins, np.inf)
+    before = 0.0
+    for prob, weight in runs:
+        values, value_of_row = np.unique(prob, return_inverse=True)
+        mass = np.bincount(value_of_row, weight, minlength=values.size)
+        below = before + np.cumsum(mass) - mass
+        before += float(mass.sum())
+        bin_of_value = np.nan_to_num(np.minimum(ratio(bins * below, total), bins - 1)).astype(np.int64)
+        first = np.searchsorted(bin_of_value, np.arange(bins))
+        is_new = (first < values.size) & np.isinf(edges)
+        edges[is_new] = values[first[is_new]]
+    return tuple(edges.tolist())
 
 
 def as_probabilities(scores: Any, n_rows: int) -> np.ndarray:

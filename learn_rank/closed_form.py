@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from learn_rank.grouped_auc import PerUserAUC, fold_users
+from learn_rank.grouped_auc import PerUserAUC
 from learn_rank.influence import (
     Influence,
     additive_influence,
@@ -17,8 +16,9 @@ from learn_rank.influence import (
 )
 from learn_rank.metric_base import AdditiveMetric, Metric
 from learn_rank.metrics import AUC, GroupedMetric
-from learn_rank.rows import Rows
+from learn_rank.scored import Scored
 from learn_rank.spread import Delta, Interval, Uncertainty, add_seed_noise, t_range
+from learn_rank.won_pairs import won_by_user
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,11 @@ class ClosedForm(Uncertainty[Influence]):
         level: of the intervals.
     """
 
-    def evidence(self, metrics: Sequence[Metric], rows: Rows, scores: Any) -> list[Influence]:
-        """See `Uncertainty.evidence`; the AUC metrics share one pass over the rows."""
-        rows.known_users("an interval over users")
-        needed: dict[str, Any] = {}
-        for metric in metrics:
-            if isinstance(metric, GroupedMetric):
-                needed |= metric.columns_used(rows.columns)
+    def weigh(self, metrics: Sequence[Metric], scored: Scored) -> list[Influence]:
+        """See `Uncertainty.weigh`; the AUC metrics share one pass over the rows."""
         has_auc = any(isinstance(metric, AUC | GroupedMetric) for metric in metrics)
-        per_user = fold_users(replace(rows, columns=needed), scores) if has_auc else None
-        return [_influence(metric, rows, scores, per_user) for metric in metrics]
+        per_user = scored.per_user(metrics) if has_auc else None
+        return [_influence(metric, scored, per_user) for metric in metrics]
 
     def interval(self, seeds: Sequence[Influence]) -> Interval:
         """See `Uncertainty.interval`."""
@@ -87,11 +82,14 @@ def _from_users(like: Influence, change: np.ndarray) -> tuple[float, float]:
     return variance_of(change, like.n_varying), max(like.n_effective - 1, 1.0)
 
 
-def _influence(metric: Metric, rows: Rows, scores: Any, per_user: PerUserAUC | None) -> Influence:
+def _influence(metric: Metric, scored: Scored, per_user: PerUserAUC | None) -> Influence:
     if isinstance(metric, AUC) and per_user is not None:
-        return pooled_auc_influence(metric, rows, scores, per_user)
+        positive = float(per_user.positive_weight.sum())
+        return pooled_auc_influence(
+            metric, per_user, won_by_user(scored.in_score_order(), len(per_user), positive)
+        )
     if isinstance(metric, GroupedMetric) and per_user is not None:
         return additive_influence(metric, metric.fold(per_user))
     if isinstance(metric, AdditiveMetric):
-        return additive_influence(metric, metric.user_sums(rows, scores))
+        return additive_influence(metric, scored.user_sums(metric))
     raise ValueError(f"metrics: {metric} has no closed-form interval")

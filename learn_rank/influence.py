@@ -18,15 +18,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from learn_rank.grouped_auc import PerUserAUC
 from learn_rank.metric_base import AdditiveMetric, Metric, MetricResult, UserSums, ratio
-from learn_rank.rows import Rows, as_scores
-from learn_rank.score_order import score_ordinals
 from learn_rank.spread import Evidence
+
+_BLOCK = 1 << 16  # users handled at a time: statistics of K numbers are not copied for all users at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,67 +58,49 @@ def variance_of(change: np.ndarray, n_varying: int) -> float:
 def additive_influence(metric: AdditiveMetric, per_user: UserSums) -> Influence:
     """Influence of each user on a function of totals."""
     result = metric.result(per_user)
-    change = np.zeros(per_user.is_scored.size)
     total = per_user.sums.sum(axis=1, keepdims=True)
-    scored = per_user.sums if per_user.is_scored.all() else per_user.sums[:, per_user.is_scored]
-    change[per_user.is_scored] = result.value - metric.from_sums(total - scored)
+    change = np.zeros(per_user.is_scored.size)
+    for start in range(0, change.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        is_scored, sums = per_user.is_scored[block], per_user.sums[:, block]
+        scored = sums if is_scored.all() else sums[:, is_scored]
+        change[block][is_scored] = result.value - metric.from_sums(total - scored)
     n_scored = int(per_user.is_scored.sum())
     return Influence(metric, result, change, n_scored, effective_number(per_user.weight))
 
 
-def pooled_auc_influence(metric: Metric, rows: Rows, scores: Any, per_user: PerUserAUC) -> Influence:
+def pooled_auc_influence(metric: Metric, per_user: PerUserAUC, won: np.ndarray) -> Influence:
     """Influence of each user on the AUC over all rows.
 
     Args:
         metric: `AUC()`.
-        rows: with users.
-        scores: (N,).
-        per_user: `fold_users` of the same rows and scores.
+        per_user: `fold_users` of the rows.
+        won: (U,) `won_by_user` of the same rows.
     """
-    codes, n_users = rows.known_users("an interval over users").compact()
-    keys = score_ordinals(as_scores(scores, len(rows))).astype(np.uint64) << np.uint64(32)
-    keys |= codes.astype(np.uint64) << np.uint64(1)
-    keys |= rows.labels
-    if rows.weights is None:
-        keys.sort()
-        weight = np.ones(len(rows))
-    else:
-        order = np.argsort(keys)
-        keys, weight = keys[order], rows.weights[order]
-    code = ((keys >> np.uint64(1)) & np.uint64(0x7FFFFFFF)).astype(np.int64)
-    positive = weight * (keys & np.uint64(1))
-    won = _won_pairs(keys >> np.uint64(32), positive, weight - positive)
-    by_user = np.bincount(code, won, minlength=n_users)
+    counts = pooled_auc_result(metric, per_user, won)
     p_u, n_u = per_user.positive_weight, per_user.weight - per_user.positive_weight
     both = np.where(np.isnan(per_user.auc), 0.0, per_user.auc) * p_u * n_u
-    n_positive, n_negative = p_u.sum(), n_u.sum()
-    all_won = won.sum() / 2  # each pair stands in the row of either side
-    value = float(ratio(all_won, n_positive * n_negative))
-    without = ratio(all_won - by_user + both, (n_positive - p_u) * (n_negative - n_u))
+    without = ratio(won.sum() / 2 - won + both, (p_u.sum() - p_u) * (n_u.sum() - n_u))
     effective = min(effective_number(p_u), effective_number(n_u))
-    share = 1.0 if len(rows) else math.nan
-    counts = MetricResult(str(metric), value, len(rows), int(rows.labels.sum()), n_users, 0, share)
-    return Influence(metric, counts, value - without, n_users, effective)
+    return Influence(metric, counts, counts.value - without, len(per_user), effective)
+
+
+def pooled_auc_result(metric: Metric, per_user: PerUserAUC, won: np.ndarray) -> MetricResult:
+    """The AUC over all rows with its counts; arguments as in `pooled_auc_influence`."""
+    positive = per_user.positive_weight
+    n_rows = int(per_user.n_rows.sum())
+    return MetricResult(
+        metric=str(metric),
+        value=float(ratio(won.sum() / 2, positive.sum() * (per_user.weight - positive).sum())),
+        n_rows=n_rows,
+        n_positives=int(per_user.n_positives.sum()),
+        n_users=len(per_user),
+        n_skipped_users=0,
+        covered_rows=1.0 if n_rows else math.nan,
+    )
 
 
 def effective_number(weight: np.ndarray) -> float:
     """(sum w)^2 / sum w^2; 0 without weight. Source: Kish, Survey Sampling (1965)."""
     squares = float(weight @ weight)
     return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0
-
-
-def _won_pairs(ties: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """(N,) weighted pairs won that each row takes part in, rows in score order, ties half.
-
-    A positive row wins against the negatives below it; a negative row is beaten by the positives above it.
-    """
-    if ties.size == 0:
-        return np.empty(0)
-    start = np.flatnonzero(np.concatenate([[True], ties[1:] != ties[:-1]]))
-    end = np.append(start[1:], ties.size)
-    length = end - start
-    below = np.concatenate([[0.0], np.cumsum(negative)])
-    above = np.concatenate([[0.0], np.cumsum(positive)])
-    beaten = np.repeat((below[start] + below[end]) / 2, length)
-    beating = np.repeat(above[-1] - (above[start] + above[end]) / 2, length)
-    return positive * beaten + negative * beating

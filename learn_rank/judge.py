@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
@@ -13,6 +13,7 @@ import numpy as np
 from learn_rank.buckets import bucket_codes
 from learn_rank.metrics import AUC, UAUC, WUAUC, Metric
 from learn_rank.rows import Rows, as_scores
+from learn_rank.scored import Scored, ScoredRows
 from learn_rank.uncertainty import ClosedForm, Uncertainty, holm
 
 ALL = "all"
@@ -100,24 +101,51 @@ def judge(
     for model, columns in scores.items():
         if len(columns) == 0:
             raise ValueError(f"scores: expected at least one column for {model!r}, got none")
-    how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
-    results: list[ResultRow] = []
-    deltas: list[DeltaRow] = []
     checked = {
         model: [as_scores(column, len(rows), model) for column in columns]
         for model, columns in scores.items()
     }
-    for kind, bucket, chosen in _cells(partitions, len(rows)):
-        cell = rows if chosen is None else rows.take(chosen)
+    return judge_cells(
+        _cells(rows, checked, partitions),
+        task=task,
+        metrics=metrics,
+        baseline=baseline,
+        uncertainty=uncertainty,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """The rows of one bucket, with the scores of every model.
+
+    Attributes:
+        kind, bucket: where the rows stand.
+        scored: model -> one entry per training seed.
+    """
+
+    kind: str
+    bucket: str
+    scored: Mapping[str, Sequence[Scored]]
+
+
+def judge_cells(
+    cells: Iterable[Cell],
+    *,
+    task: str,
+    metrics: Sequence[Metric] = AUC_METRICS,
+    baseline: str | None = None,
+    uncertainty: Uncertainty | None = None,
+) -> tuple[list[ResultRow], list[DeltaRow]]:
+    """`judge` for rows wherever they lie; arguments and result as there."""
+    how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
+    results: list[ResultRow] = []
+    deltas: list[DeltaRow] = []
+    for cell in cells:
         evidence = {
-            model: [
-                how.evidence(metrics, cell, column if chosen is None else column[chosen])
-                for column in columns
-            ]
-            for model, columns in checked.items()
+            model: [how.weigh(metrics, seed) for seed in seeds] for model, seeds in cell.scored.items()
         }
         for at, metric in enumerate(metrics):
-            place = {"task": task, "metric": str(metric), "bucket_kind": kind, "bucket": bucket}
+            place = {"task": task, "metric": str(metric), "bucket_kind": cell.kind, "bucket": cell.bucket}
             by_model = {model: [seed[at] for seed in seeds] for model, seeds in evidence.items()}
             results += [_result_row(how, model, place, seeds) for model, seeds in by_model.items()]
             if baseline is not None:
@@ -153,13 +181,21 @@ def defined(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _cells(partitions: Sequence[Partition], n_rows: int) -> Iterator[tuple[str, str, np.ndarray | None]]:
-    """(kind, bucket, row positions or None for all rows)."""
-    yield ALL, ALL, None
+def _cells(
+    rows: Rows, scores: Mapping[str, Sequence[np.ndarray]], partitions: Sequence[Partition]
+) -> Iterator[Cell]:
+    """All rows, then every bucket."""
+    yield Cell(ALL, ALL, {model: [ScoredRows(rows, s) for s in seeds] for model, seeds in scores.items()})
     for partition in partitions:
-        code, names = bucket_codes(partition.buckets, n_rows, partition.names)
+        code, names = bucket_codes(partition.buckets, len(rows), partition.names)
         for at, name in enumerate(names):
-            yield partition.kind, name, np.flatnonzero(code == at)
+            chosen = np.flatnonzero(code == at)
+            own = rows.take(chosen)
+            scored = {
+                model: [ScoredRows(own, column[chosen]) for column in seeds]
+                for model, seeds in scores.items()
+            }
+            yield Cell(partition.kind, name, scored)
 
 
 def _result_row(how: Uncertainty, model: str, place: dict[str, str], seeds: Sequence[Any]) -> ResultRow:

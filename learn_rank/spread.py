@@ -12,6 +12,7 @@ import numpy as np
 
 from learn_rank.metric_base import Metric, MetricResult
 from learn_rank.rows import Rows
+from learn_rank.scored import Scored, ScoredRows
 from learn_rank.student_t import t_quantile, t_upper_tail
 
 _ZERO = 1e-13  # a standard error below this is rounding
@@ -81,9 +82,13 @@ class Uncertainty(ABC, Generic[E]):
         if not 0 < self.level < 1:
             raise ValueError(f"level: expected a number between 0 and 1, got {self.level!r}")
 
-    @abstractmethod
     def evidence(self, metrics: Sequence[Metric], rows: Rows, scores: Any) -> list[E]:
-        """Evidence for each metric from one score column."""
+        """Evidence for each metric from one score column; rows with users, scores (N,)."""
+        return self.weigh(metrics, ScoredRows(rows, scores))
+
+    @abstractmethod
+    def weigh(self, metrics: Sequence[Metric], scored: Scored) -> list[E]:
+        """`evidence` for rows wherever they lie."""
 
     @abstractmethod
     def interval(self, seeds: Sequence[E]) -> Interval:
