@@ -1,4 +1,4 @@
-"""What an experiment of this size could have seen: power at a declared lift, and the smallest lift it finds."""
+"""What an experiment of this size could have seen: power at a declared lift, and the smallest lift found."""
 
 from __future__ import annotations
 
