@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from learn_rank.datasets.marketplace_catalogue import FIRST_DAY, draw_catalogue
+from learn_rank.datasets.marketplace_catalogue import FIRST_DAY, draw_catalogue, draw_shelf
+from learn_rank.datasets.marketplace_future import with_arrivals
 from learn_rank.datasets.marketplace_people import draw_users
 from learn_rank.datasets.marketplace_traffic import draw_first_days, draw_pages, draw_requests
 from learn_rank.datasets.marketplace_world import World, calibrated
@@ -52,6 +53,8 @@ class MarketplaceConfig:
         late_user_share: share of the users who arrive after training.
         debut_share: share of the vocabulary that no item offered during training carries.
         popularity_exponent: Zipf exponent of the exposure of items.
+        ab_days: days after the recorded ones on which items and users go on arriving, so that they can be
+            simulated; they add rows to `items` and to the world and change nothing that was there.
         informative_text: False deals the texts out at random among the items, so that they say nothing:
             the world in which a text encoder must not help, and must not harm.
 
@@ -74,6 +77,7 @@ class MarketplaceConfig:
     late_user_share: float = 0.05
     debut_share: float = 0.25
     popularity_exponent: float = 0.9
+    ab_days: int = 0
     informative_text: bool = True
 
     def __post_init__(self) -> None:
@@ -95,6 +99,7 @@ class MarketplaceConfig:
         )
         n_judged_days = self.n_days - self.train_days - self.valid_days
         _require("n_days", self.n_days, n_judged_days >= 1, "more than train_days + valid_days")
+        _require("ab_days", self.ab_days, self.ab_days >= 0, "at least 0")
         for name in ("click_rate", "conversion_rate"):
             _require(name, getattr(self, name), 0.0 < getattr(self, name) < 1.0, "inside (0, 1)")
         for name in ("late_item_share", "late_user_share"):
@@ -142,8 +147,10 @@ def generate_marketplace(config: MarketplaceConfig) -> Marketplace:
         draw_first_days(n, share_at_start=0.55, share_after_train=share, **calendar, generator=generator)
         for n, share in ((config.n_items, config.late_item_share), (config.n_users, config.late_user_share))
     )
+    shelf = draw_shelf(generator)
     items, catalogue = draw_catalogue(
         item_day,
+        shelf=shelf,
         new_words_from_day=config.train_days,
         debut_share=config.debut_share,
         popularity_exponent=config.popularity_exponent,
@@ -196,6 +203,8 @@ def generate_marketplace(config: MarketplaceConfig) -> Marketplace:
     interactions = impressions.loc[is_event, [USER_ID, ITEM_ID, TIMESTAMP]].reset_index(drop=True)
     interactions[EVENT] = np.where(conversion[is_event], "purchase", "click")
     described = _describe(config, items, interactions, parts)
+    if config.ab_days:
+        items, world = with_arrivals(items, world, shelf, config)
     return Marketplace(
         items=items, interactions=interactions, truth=truth, world=world, description=described, **parts
     )

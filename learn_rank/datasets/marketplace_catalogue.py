@@ -41,21 +41,29 @@ class Catalogue:
 
 
 @dataclass(frozen=True)
-class _Brands:
-    """Per brand: its leaning to styles (brands, styles) and themes (brands, themes), its size (brands,)."""
+class Shelf:
+    """What items are drawn from.
+
+    Per brand its leaning to styles `style` (brands, styles) and to themes `theme` (brands, themes) and its
+    `size` (brands,); the share `theme_share` (themes,) of the items that are of each theme.
+    """
 
     style: np.ndarray
     theme: np.ndarray
     size: np.ndarray
+    theme_share: np.ndarray
 
 
 def draw_catalogue(
     first_day: np.ndarray,
     *,
+    shelf: Shelf,
     new_words_from_day: int,
     debut_share: float,
     popularity_exponent: float,
     generator: np.random.Generator,
+    first_number: int = 0,
+    taken_titles: frozenset[str] = frozenset(),
 ) -> tuple[pd.DataFrame, Catalogue]:
     """The items table (with `first_day`) and the truth behind it.
 
@@ -64,20 +72,22 @@ def draw_catalogue(
 
     Args:
         first_day: (N,) day on which each item is first offered.
+        shelf: brands and themes, of `draw_shelf`.
         new_words_from_day: first day of the kept words, used by most of the items that arrive from then on.
         debut_share: share of the vocabulary that is kept for later, in [0, 1).
         popularity_exponent: Zipf exponent of the exposure weights.
         generator: the only source of randomness.
+        first_number: of the item ids.
+        taken_titles: titles that other items have.
     """
     n_items = len(first_day)
-    brands = _draw_brands(generator)
-    theme = generator.choice(len(THEMES), n_items, p=generator.dirichlet(np.full(len(THEMES), 12.0)))
+    theme = generator.choice(len(THEMES), n_items, p=shelf.theme_share)
     quality = generator.choice(3, n_items, p=(0.25, 0.4, 0.35))
     style = np.zeros(n_items, dtype=np.int64)
     need = np.zeros((n_items, len(NEED_NAMES)))
     price, price_level = np.zeros(n_items), np.zeros(n_items)
     rows, words = [], []
-    titles: set[str] = set()
+    titles = set(taken_titles)
     for item in range(n_items):
         topic = THEMES[theme[item]]
         is_debut = bool(first_day[item] >= new_words_from_day and generator.random() < _DEBUT_PROBABILITY)
@@ -85,7 +95,7 @@ def draw_catalogue(
         style[item] = _draw_style(noun, generator)
         needs = _draw_needs(noun, topic, generator)
         need[item, [NEED_NAMES.index(name) for name in needs]] = 1.0
-        brand = _draw_brand(brands, style[item], theme[item], generator)
+        brand = _draw_brand(shelf, style[item], theme[item], generator)
         product = Product(
             noun, topic, STYLES[style[item]], tuple(needs), int(quality[item]), brand, debut_share, is_debut
         )
@@ -99,7 +109,7 @@ def draw_catalogue(
 
     popularity = (1.0 + generator.permutation(n_items)) ** -popularity_exponent
     items = pd.DataFrame(rows, columns=[TITLE, CATEGORY, BRAND, KEYWORDS, ATTRIBUTES])
-    items.insert(0, ITEM_ID, [f"B0-{number:06d}" for number in range(n_items)])
+    items.insert(0, ITEM_ID, [f"B0-{first_number + number:06d}" for number in range(n_items)])
     items.insert(4, PRICE, price)
     items[FIRST_DAY] = first_day
     log_popularity = np.log(popularity)
@@ -118,16 +128,18 @@ def draw_catalogue(
     return items, catalogue
 
 
-def _draw_brands(generator: np.random.Generator) -> _Brands:
+def draw_shelf(generator: np.random.Generator) -> Shelf:
+    """Brands with their leanings and sizes, and how much of the shelf each theme takes."""
     style, theme = np.full((len(BRANDS), len(STYLES)), 0.4), np.full((len(BRANDS), len(THEMES)), 1.0)
     for brand in range(len(BRANDS)):
         style[brand, sample(range(len(STYLES)), 2, generator)] = 3.0
         theme[brand, sample(range(len(THEMES)), 6, generator)] = 4.0
-    return _Brands(style, theme, (1.0 + generator.permutation(len(BRANDS))) ** -0.6)
+    size = (1.0 + generator.permutation(len(BRANDS))) ** -0.6
+    return Shelf(style, theme, size, generator.dirichlet(np.full(len(THEMES), 12.0)))
 
 
-def _draw_brand(brands: _Brands, style: int, theme: int, generator: np.random.Generator) -> str:
-    weight = brands.size * brands.style[:, style] * brands.theme[:, theme]
+def _draw_brand(shelf: Shelf, style: int, theme: int, generator: np.random.Generator) -> str:
+    weight = shelf.size * shelf.style[:, style] * shelf.theme[:, theme]
     return BRANDS[int(np.searchsorted(np.cumsum(weight), generator.random() * weight.sum(), side="right"))]
 
 

@@ -79,17 +79,33 @@ def draw_requests(
     n_per_day = np.round(n_requests * weight / weight.sum()).astype(np.int64)
     day_parts, user_parts = [], []
     for day in days:
-        arrived = np.flatnonzero(first_day == day) if day > 0 else np.array([], dtype=np.int64)
-        n_more = max(int(n_per_day[day]) - len(arrived), 0)
-        cumulative = np.cumsum(present[day])
-        more = np.searchsorted(cumulative, generator.random(n_more) * cumulative[-1], side="right")
-        user_parts.append(np.concatenate([arrived, more]))
-        day_parts.append(np.full(len(arrived) + n_more, day))
+        visitors = _visitors(int(day), int(n_per_day[day]), first_day, present[day], generator)
+        user_parts.append(visitors)
+        day_parts.append(np.full(len(visitors), day))
     visit_day, visitor = np.concatenate(day_parts), np.concatenate(user_parts)
-    second = (generator.beta(3.0, 2.0, len(visit_day)) * (DAY_SECONDS - 1)).astype(np.int64)
-    timestamp = FIRST_SECOND + DAY_SECONDS * visit_day + second
-    order = np.argsort(timestamp, kind="stable")
-    return Requests(day=visit_day[order], user=visitor[order], timestamp=timestamp[order])
+    return _at_some_time(visit_day, visitor, generator)
+
+
+def draw_requests_of_day(
+    day: int,
+    first_day: np.ndarray,
+    activity: np.ndarray,
+    *,
+    n_requests: int,
+    generator: np.random.Generator,
+) -> Requests:
+    """Visits of one day, as `draw_requests` draws them.
+
+    Args:
+        day: number of the day, 0 = the first of the marketplace.
+        first_day: (U,) day of arrival.
+        activity: (U,) > 0.
+        n_requests: total; more only if there are more arrivals.
+        generator: the only source of randomness.
+    """
+    present = (first_day <= day) * activity
+    visitors = _visitors(day, n_requests, first_day, present, generator)
+    return _at_some_time(np.full(len(visitors), day), visitors, generator)
 
 
 def draw_pages(
@@ -131,3 +147,22 @@ def draw_pages(
         first = np.argpartition(race, n_candidates - 1, axis=1)[:, :n_candidates]
         pages[rows] = offered[generator.permuted(first, axis=1)]
     return pages
+
+
+def _visitors(
+    day: int, n_requests: int, first_day: np.ndarray, present: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Users of a day: each who arrives on it, then others in proportion to their weight in `present`."""
+    arrived = np.flatnonzero(first_day == day) if day > 0 else np.array([], dtype=np.int64)
+    n_more = max(n_requests - len(arrived), 0)
+    cumulative = np.cumsum(present)
+    more = np.searchsorted(cumulative, generator.random(n_more) * cumulative[-1], side="right")
+    return np.concatenate([arrived, more])
+
+
+def _at_some_time(day: np.ndarray, user: np.ndarray, generator: np.random.Generator) -> Requests:
+    """Visits in order of time, most of them in the evening."""
+    second = (generator.beta(3.0, 2.0, len(day)) * (DAY_SECONDS - 1)).astype(np.int64)
+    timestamp = FIRST_SECOND + DAY_SECONDS * day + second
+    order = np.argsort(timestamp, kind="stable")
+    return Requests(day=day[order], user=user[order], timestamp=timestamp[order])
