@@ -7,25 +7,22 @@ python benchmarks/uauc.py --speed
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.prediction_files import check_same_rows, read_predictions
+from benchmarks.uauc_buckets import CountBucket
+from benchmarks.uauc_judgement import Question, compare
+from benchmarks.uauc_provenance import provenance
 from benchmarks.uauc_tables import delta_table, result_table, speed_table, verdict, worse
-from learn_rank.judge import Partition, adjust, judge
-from learn_rank.metrics import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
-from learn_rank.rows import Rows
 from learn_rank.uncertainty import Bootstrap, ClosedForm, Uncertainty
+from learn_recall.files import atomic_path, write_json
 
 IS_WORSE, BAD_INPUT = 1, 2
 HELP = """Exact AUC, UAUC and WUAUC of a prediction file, with intervals over users, not rows.
@@ -54,11 +51,26 @@ MinRows = Annotated[int, typer.Option(help="Skip users with fewer rows in UAUC a
 Bucket = Annotated[
     list[str] | None, typer.Option(help="Column of buckets, repeatable; pairs are taken within the bucket.")
 ]
+CountBuckets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--count-bucket",
+        help="Column of training counts, repeatable: COLUMN:COLD_MAX:TAIL_MAX (default 0:20), or "
+        "COLUMN:share=.2 for the rarest that are at most that share of the rows.",
+    ),
+]
+BucketMeaning = Annotated[
+    str,
+    typer.Option(help="within, or attributed, which refuses buckets that cut through a user."),
+]
 Task = Annotated[str | None, typer.Option(help="Name of the task in the output; default: --label.")]
 Resamples = Annotated[int, typer.Option(help="Resamples of the users; 0: the closed form.", min=0)]
 Seed = Annotated[int, typer.Option(help="Seed of the resamples, or of --speed's rows.")]
 Level = Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")]
 JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the rows there as JSON.")]
+HtmlOut = Annotated[
+    Path | None, typer.Option("--html", help="Write a page with plots there; it needs nothing else.")
+]
 FailIfWorse = Annotated[
     bool, typer.Option("--fail-if-worse", help="Exit 1 if significantly worse anywhere; needs --baseline.")
 ]
@@ -77,6 +89,7 @@ TorchEasyRec = Annotated[
 
 @app.command(help=HELP)
 def main(  # noqa: PLR0917 - typer passes every option by name
+    context: typer.Context,
     predictions: FileIn = None,
     user: User = "user_id",
     label: Label = "click",
@@ -87,11 +100,14 @@ def main(  # noqa: PLR0917 - typer passes every option by name
     wuauc: Wuauc = "impressions",
     min_rows: MinRows = 2,
     bucket: Bucket = None,
+    count_bucket: CountBuckets = None,
+    bucket_meaning: BucketMeaning = "within",
     task: Task = None,
     bootstrap: Resamples = 0,
     seed: Seed = 0,
     level: Level = 0.95,
     json_out: JsonOut = None,
+    html_out: HtmlOut = None,
     fail_if_worse: FailIfWorse = False,
     speed: Speed = False,
     rows: NRows = 10_000_000,
@@ -102,25 +118,42 @@ def main(  # noqa: PLR0917 - typer passes every option by name
 ) -> None:
     """See HELP."""
     try:
+        check_writable("--json", json_out)
+        check_writable("--html", html_out)
         if speed:
             measured = report_speed(rows, users, seed)
             if peers:
                 measured["peers"] = report_peers(peer_users, seed, torcheasyrec)
-            write_json(json_out, measured)
+            if json_out is not None:
+                write_json(json_out, measured)
             return
         if predictions is None:
             raise ValueError("PREDICTIONS: expected a file, got none. Remedy: name one, or pass --speed")
         if fail_if_worse and baseline is None:
             raise ValueError("--fail-if-worse: expected --baseline as well, got none")
         question = Question(
-            user, label, score, baseline_score or score, weight, tuple(bucket or ()), wuauc, min_rows
+            user=user,
+            label=label,
+            score=score,
+            baseline_score=baseline_score,
+            weight=weight,
+            buckets=tuple(bucket or ()),
+            count_buckets=tuple(CountBucket.parse(text) for text in count_bucket or ()),
+            meaning=bucket_meaning,
+            wuauc=wuauc,
+            min_rows=min_rows,
+            task=task,
         )
         how: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
-        found = compare(predictions, baseline, question, task or label, how)
+        is_written = json_out is not None or html_out is not None
+        found = compare(predictions, baseline, question, how, has_details=is_written)
     except ValueError as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(BAD_INPUT) from None
-    write_json(json_out, found)
+    if is_written:
+        files = [predictions] if baseline is None else [predictions, baseline]
+        found["about"] |= provenance(files, context.params)
+        write_files(found, json_out, html_out)
     console = Console()
     for name in dict.fromkeys(row["model"] for row in found["rows"]):
         console.print(result_table([row for row in found["rows"] if row["model"] == name], name))
@@ -131,60 +164,15 @@ def main(  # noqa: PLR0917 - typer passes every option by name
             raise typer.Exit(IS_WORSE)
 
 
-@dataclass(frozen=True)
-class Question:
-    """Which columns are judged, and how."""
+def write_files(found: dict[str, Any], json_out: Path | None, html_out: Path | None) -> None:
+    """Writes what was asked for, each file whole or not at all."""
+    if json_out is not None:
+        write_json(json_out, found)
+    if html_out is not None:
+        from benchmarks.uauc_page import page_html
 
-    user: str
-    label: str
-    score: str
-    baseline_score: str
-    weight: str | None
-    buckets: tuple[str, ...]
-    wuauc: str
-    min_rows: int
-
-    @property
-    def shared(self) -> list[str]:
-        """The columns that must agree between two files."""
-        column = [] if self.wuauc in ("impressions", "positives") else [self.wuauc]
-        weight = [] if self.weight is None else [self.weight]
-        return [self.user, self.label, *self.buckets, *weight, *column]
-
-
-def compare(
-    predictions: Path, baseline: Path | None, question: Question, task: str, how: Uncertainty
-) -> dict[str, Any]:
-    """{"rows": .., "deltas": .., "about": ..} of one file, or of two."""
-    q = question
-    table = read_predictions(predictions, q.shared, q.user, q.score)
-    scores = {"candidate": [table[q.score].to_numpy()]}
-    if baseline is not None:
-        other = read_predictions(baseline, q.shared, q.user, q.baseline_score)
-        check_same_rows(table, other, q.shared)
-        scores["baseline"] = [other[q.baseline_score].to_numpy()]
-    columns = {q.wuauc: table[q.wuauc]} if q.wuauc in table else {}
-    rows = Rows.of(table[q.label], table[q.user], None if q.weight is None else table[q.weight], columns)
-    ranking = [AUC(), UAUC(q.min_rows), WUAUC(q.wuauc, q.min_rows)]
-    partitions = [Partition(column, table[column]) for column in q.buckets]
-    results, deltas = judge(
-        rows,
-        scores,
-        partitions,
-        task=task,
-        metrics=ranking,
-        baseline=None if baseline is None else "baseline",
-        uncertainty=how,
-    )
-    if all(_are_probabilities(column) for columns in scores.values() for column in columns):
-        calibration = [PCOC(), NormalizedEntropy(), LogLoss(), ECE()]
-        results += judge(rows, scores, partitions, task=task, metrics=calibration, uncertainty=how)[0]
-    names = {"candidate": str(predictions), "baseline": str(baseline)}
-    return {
-        "rows": [{**row, "model": names[row["model"]]} for row in results],
-        "deltas": [_named(row, names) for row in adjust(deltas, family=())],
-        "about": {"uncertainty": repr(how), "family": "all comparisons of this run, adjusted by Holm"},
-    }
+        with atomic_path(html_out) as temporary:
+            temporary.write_text(page_html(found), encoding="utf-8")
 
 
 def report_speed(n_rows: int, n_users: int, seed: int) -> dict[str, Any]:
@@ -209,22 +197,20 @@ def report_peers(n_users: int, seed: int, torcheasyrec: Path | None) -> dict[str
     return found
 
 
-def write_json(path: Path | None, content: Any) -> None:
-    """Strict JSON, written beside its place and renamed."""
+def check_writable(option: str, path: Path | None) -> None:
+    """Raises ValueError where a file could not be written, before anything is judged; makes its folder."""
     if path is None:
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(beside, path)
-
-
-def _named(row: Any, names: dict[str, str]) -> dict[str, Any]:
-    rest = {key: value for key, value in row.items() if key not in ("model", "baseline")}
-    return {"baseline": names["baseline"], "candidate": names["candidate"], **rest}
-
-
-def _are_probabilities(scores: np.ndarray) -> bool:
-    return bool(scores.dtype.kind in "fiub" and ((scores >= 0) & (scores <= 1)).all())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_open = os.access(path.parent, os.W_OK) and not path.is_dir()
+    except OSError:
+        is_open = False
+    if not is_open:
+        raise ValueError(
+            f"{option}: expected a file that can be written, got {path}. Remedy: name a file in a folder of "
+            "your own"
+        )
 
 
 if __name__ == "__main__":

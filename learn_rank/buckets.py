@@ -196,7 +196,7 @@ def bucketed(
     if meaning == "within":
         bucket = per_group.user % max(len(shown), 1)
     else:
-        bucket = _bucket_of_user(user, code, n_users)
+        bucket = bucket_of_user(user, code, n_users)
     return {name: metric.result(metric.fold(per_group.take(bucket == at))) for at, name in enumerate(shown)}
 
 
@@ -231,8 +231,8 @@ def _rank(name: str) -> int:
     return BUCKETS.index(name) if name in BUCKETS else len(BUCKETS)
 
 
-def _bucket_of_user(user: np.ndarray, code: np.ndarray, n_users: int) -> np.ndarray:
-    """(U,) the bucket that all rows of the user share."""
+def bucket_of_user(user: np.ndarray, code: np.ndarray, n_users: int) -> np.ndarray:
+    """(U,) the bucket that all rows of the user share, from (N,) codes; ValueError where there is none."""
     bucket = np.zeros(n_users, np.int64)
     bucket[user] = code
     is_torn = bucket[user] != code
