@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from learn_rank.ab import words
+from learn_rank.ab.interference import gap_words
+from learn_rank.report_rules import find
+from learn_rank.report_words import joined
+
+if TYPE_CHECKING:
+    from learn_rank.ab.guards import Guard
 
 BETTER, WORSE, LEVEL = "better", "worse", "no detectable difference"
 INVALID, DESCRIPTIVE = "invalid", "descriptive only"
 STATUSES = (BETTER, WORSE, LEVEL, INVALID, DESCRIPTIVE)
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,3 +45,89 @@ class Verdict:
         if not self.words or isinstance(self.words, str):
             raise ValueError(f"words: expected a tuple of sentences, got {self.words!r}.")
         object.__setattr__(self, "words", tuple(self.words))
+
+
+def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) -> Verdict:
+    """The verdict of a simulation (mode E).
+
+    Definition: invalid if any guard failed, whatever the rows say. Else the first metric of the family
+    (``words.METRIC_ORDER``: revenue per user where it was measured) over all users decides: better or worse
+    where its interval excludes 0, its Holm-adjusted p is below ``1 - level`` and it is not flagged; no
+    detectable difference otherwise. Buckets and other metrics are named, but they never decide.
+
+    Args:
+        rows: the rows of ``ABResult``.
+        guards: what was checked.
+        level: of the intervals.
+
+    Returns:
+        Status and sentences.
+
+    Example:
+        >>> judge([], []).status
+        'no detectable difference'
+    """
+    failed = [guard for guard in guards if guard.has_passed is False]
+    if failed:
+        return invalid(failed)
+    row = headline(rows)
+    key = words.mark(row, level)
+    if row is None or key == "missing":
+        return Verdict(LEVEL, ("Nothing could be compared: no metric has an interval over all users.",))
+    name = words.short_metric_words(row["metric"])
+    if key in (BETTER, WORSE):
+        direction = "higher" if key == BETTER else "lower"
+        answer = (
+            f"In this simulation {name} is {direction} with the treatment: {words.lift_words(row)}, "
+            f"adjusted p {words.p_words(row['p_adjusted'])}."
+        )
+    elif key == "flagged":
+        answer = f"{_start(name)} cannot be judged: {row['flag']} (it reads {words.lift_words(row)})."
+    else:
+        answer = f"No detectable difference in {name}: {words.lift_words(row)}."
+    status = key if key in (BETTER, WORSE) else LEVEL
+    return Verdict(status, (answer, *_grounds(rows, row, status, level)))
+
+
+def invalid(failed: Sequence[Guard]) -> Verdict:
+    """The verdict where guards failed: their names, and their words as grounds."""
+    names = joined(guard.name for guard in failed)
+    noun = "this guard" if len(failed) == 1 else "these guards"
+    answer = f"This result is invalid and must not be used for a decision: {noun} failed: {names}."
+    return Verdict(INVALID, (answer, *(f"{_start(guard.name)}: {guard.words}" for guard in failed)))
+
+
+def headline(rows: Sequence[Row]) -> Row | None:
+    """The row that decides: the first metric of ``words.METRIC_ORDER`` over all users."""
+    found = (find(rows, metric=metric, bucket_kind="all") for metric in words.METRIC_ORDER)
+    return next((row for row in found if row is not None), None)
+
+
+def significant(rows: Iterable[Row], direction: str, level: float = 0.95) -> list[Row]:
+    """The rows, of any metric and bucket, that are "better" or "worse" after correction and not flagged."""
+    return [row for row in rows if words.mark(row, level) == direction]
+
+
+def _grounds(rows: Sequence[Row], row: Row, status: str, level: float) -> Iterable[str]:
+    if status == LEVEL and row["mde"] is not None:
+        yield (
+            f"With this much traffic a true change of {words.share_words(row['mde'])} would be found in "
+            "four of five cases; a smaller one may well be there."
+        )
+    if row["launch"] is not None:
+        yield gap_words(row)
+    for direction in (BETTER, WORSE):
+        others = [other for other in significant(rows, direction, level) if other is not row]
+        if others:
+            yield f"Also {direction}: {joined(_named(other) for other in others)}."
+    n_flagged = sum(words.mark(other, level) == "flagged" for other in rows)
+    if n_flagged:
+        yield f"{n_flagged} of {len(rows)} rows are not judged because their intervals cannot be trusted."
+
+
+def _named(row: Row) -> str:
+    return f"{words.row_words(row)} ({words.lift_words(row)})"
+
+
+def _start(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,125 @@
+"""The plots of the A/B page, as SVG text: lift per bucket, and lift per day and cumulated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from learn_rank.ab import words
+from learn_rank.report_words import count_words, ordered_buckets
+from learn_rank.svg import FAINT, INK, SETTINGS, bare, cut, svg_text
+
+ESTIMATE, LAUNCH, FLAGGED = "#0b5cad", "#b3530b", "#8a94a0"
+_BETTER_OR_WORSE = ("better", "worse")
+
+
+def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, level: float = 0.95) -> str:
+    """Draws the relative lift per bucket with its interval, and the launch effect beside it.
+
+    Args:
+        rows: the rows of ``ABResult``; those of other metrics are left out.
+        metric: e.g. ``revenue``.
+        prefix: made part of every id, so that several plots can stand on one page.
+        level: of the intervals.
+
+    Returns:
+        An ``<svg>`` element in percent, or an empty string where there is nothing to draw. A full marker
+        counts after correction, a hollow one does not, a grey one is flagged; a diamond is the launch.
+    """
+    own = [row for row in rows if row["metric"] == metric and row["relative"] is not None]
+    places = ordered_buckets(own)
+    if not own:
+        return ""
+    by_place = {(row["bucket_kind"], row["bucket"]): row for row in own}
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(5.2, 1.1 + 0.5 * len(places)), layout="constrained")
+        axes = figure.add_subplot()
+        for height, place in enumerate(reversed(places)):
+            _draw_lift(axes, by_place[place], height, level)
+        labels = [
+            f"{cut(words.place_words(*place), 24)}\n{_users(by_place[place])} users"
+            for place in reversed(places)
+        ]
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+        axes.set_yticks(range(len(places)), labels)
+        axes.set_ylim(-0.6, len(places) - 0.4)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(f"{words.short_metric_words(metric)}: treatment over control, percent")
+        bare(axes)
+        axes.spines["left"].set_visible(False)
+        return svg_text(figure, prefix)
+
+
+def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> str:
+    """Draws the relative lift of every day as dots with bars, and the cumulated lift as a line with a band.
+
+    Args:
+        daily: the rows ``ABResult.daily``; those of other metrics are left out.
+        metric: e.g. ``revenue``.
+        prefix: made part of every id.
+
+    Returns:
+        An ``<svg>`` element in percent, or an empty string where there is nothing to draw.
+    """
+    own = sorted((row for row in daily if row["metric"] == metric), key=lambda row: row["day"])
+    single = [row for row in own if row["relative"] is not None and row["relative_low"] is not None]
+    summed = [row for row in own if row["cumulative"] is not None and row["cumulative_low"] is not None]
+    if not single and not summed:
+        return ""
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(5.2, 3.0), layout="constrained")
+        axes = figure.add_subplot()
+        if summed:
+            days = [row["day"] for row in summed]
+            low, middle, high = (
+                [100 * row[name] for row in summed]
+                for name in ("cumulative_low", "cumulative", "cumulative_high")
+            )
+            axes.fill_between(days, low, high, color=ESTIMATE, alpha=0.15, linewidth=0)
+            axes.plot(days, middle, color=ESTIMATE, linewidth=2, label="all days so far")
+        for row in single:
+            _draw_bar(axes, row["day"], row, is_vertical=True)
+        axes.plot([], [], "o", color=FLAGGED, markersize=4, label="this day alone")
+        axes.axhline(0, color=INK, linewidth=1, zorder=1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("day")
+        axes.set_ylabel("lift, percent")
+        bare(axes)
+        axes.grid(axis="y", color=FAINT, linewidth=0.5)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        return svg_text(figure, prefix)
+
+
+def _draw_lift(axes: Axes, row: Mapping[str, Any], height: int, level: float) -> None:
+    key = words.mark(row, level)
+    colour = FLAGGED if key == "flagged" else ESTIMATE
+    middle = 100 * row["relative"]
+    if row["relative_low"] is not None and row["relative_high"] is not None:
+        axes.errorbar(
+            [middle],
+            [height],
+            xerr=[[middle - 100 * row["relative_low"]], [100 * row["relative_high"] - middle]],
+            fmt="o",
+            color=colour,
+            markerfacecolor=colour if key in _BETTER_OR_WORSE else "white",
+            markersize=5.5,
+            elinewidth=1.4,
+            capsize=2.5,
+        )
+    if row["launch"] is not None:
+        axes.plot([100 * row["launch"]], [height - 0.26], "D", color=LAUNCH, markersize=4)
+
+
+def _draw_bar(axes: Axes, at: float, row: Mapping[str, Any], *, is_vertical: bool) -> None:
+    middle = 100 * row["relative"]
+    bar = [[middle - 100 * row["relative_low"]], [100 * row["relative_high"] - middle]]
+    axes.errorbar([at], [middle], yerr=bar, fmt="o", color=FLAGGED, markersize=4, elinewidth=1, capsize=2)
+
+
+def _users(row: Mapping[str, Any]) -> str:
+    return count_words(row["n_users_control"] + row["n_users_treatment"])
