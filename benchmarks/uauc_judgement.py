@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,12 @@ import numpy as np
 
 from benchmarks.prediction_files import check_same_rows, read_predictions
 from benchmarks.uauc_buckets import MEANINGS, CountBucket, check_attributed, partitions_of
-from benchmarks.uauc_counts import count_users, reliability
-from benchmarks.uauc_users import differences, distribution
-from learn_rank.buckets import bucket_codes
-from learn_rank.calibration import as_probabilities, equal_mass_bins
-from learn_rank.grouped_auc import fold_users
-from learn_rank.judge import ALL, Partition, adjust, judge
+from benchmarks.uauc_counts import count_users
+from benchmarks.uauc_reliability import reliability
+from benchmarks.uauc_users import user_view
+from learn_rank.judge import ALL, Cell, adjust, cells_of, judge_cells
 from learn_rank.metrics import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
-from learn_rank.rows import Rows
+from learn_rank.rows import Rows, as_scores
 from learn_rank.uncertainty import Uncertainty
 
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -95,11 +94,10 @@ def compare(
         baseline: the other file, or None.
         question: the columns and settings.
         how: where intervals come from.
-        has_details: whether `users`, `counts` and `reliability` are asked for, which costs another pass.
+        has_details: whether counts, users and reliability are asked for, which costs another pass.
 
     Returns:
-        rows, deltas and about; with details also counts (a row per bucket), users (a distribution per file,
-        and of the differences), and reliability (bins per file, where all scores are probabilities).
+        As `judgement`, with the files' names as models.
 
     Raises:
         ValueError: files or columns that cannot be judged.
@@ -116,35 +114,61 @@ def compare(
     partitions, bucket_words = partitions_of(table, q.buckets, q.count_buckets)
     if q.meaning == "attributed":
         check_attributed(rows, partitions)
-    task = q.label if q.task is None else q.task
-    models = {name: [column] for name, column in scores.items()}
-    against = None if baseline is None else BASELINE
-    results, deltas = judge(
-        rows, models, partitions, task=task, metrics=q.ranking, baseline=against, uncertainty=how
-    )
+    checked = {model: [as_scores(column, len(rows), model)] for model, column in scores.items()}
     has_probabilities = all(_are_probabilities(column) for column in scores.values())
-    if has_probabilities:
-        results += judge(rows, models, partitions, task=task, metrics=CALIBRATION, uncertainty=how)[0]
-    names = file_names(predictions, baseline, q)
-    found = {
-        "rows": [{**row, "model": names[row["model"]]} for row in results],
-        "deltas": [_named(row, names) for row in adjust(deltas, family=())],
-        "about": {
-            **names,
-            "task": task,
-            "level": how.level,
-            "uncertainty": repr(how),
-            "family": FAMILY,
-            "metrics": [str(metric) for metric in q.ranking],
-            "bucket_meaning": q.meaning,
-            "buckets": bucket_words,
-        },
+    found = judgement(cells_of(rows, checked, partitions), q, how, has_probabilities, has_details)
+    found["about"]["buckets"] = bucket_words
+    return named(found, file_names(predictions, baseline, q))
+
+
+def judgement(
+    cells: Iterable[Cell], question: Question, how: Uncertainty, has_probabilities: bool, has_details: bool
+) -> dict[str, Any]:
+    """Judges the models `CANDIDATE` and, where there is one, `BASELINE` in every cell.
+
+    Args:
+        cells: all rows first, then the buckets.
+        question: the settings.
+        how: where intervals come from.
+        has_probabilities: whether the calibration metrics make sense.
+        has_details: whether to add the last three of what is returned.
+
+    Returns:
+        rows, deltas, about; counts (a row per cell), users (of `user_view`), reliability (of
+        `reliability_view`, empty without probabilities).
+    """
+    q = question
+    details: dict[str, Any] = {"counts": [], "users": {}, "reliability": {}}
+    watched = _watched(cells, q, has_probabilities, details) if has_details else cells
+    first, rest = _peek(watched)
+    results, deltas = judge_cells(
+        rest,
+        task=q.label if q.task is None else q.task,
+        metrics=(*q.ranking, *(CALIBRATION if has_probabilities else ())),
+        baseline=BASELINE if BASELINE in first.scored else None,
+        uncertainty=how,
+    )
+    compared = [str(metric) for metric in q.ranking]
+    about = {
+        "task": q.label if q.task is None else q.task,
+        "level": how.level,
+        "uncertainty": repr(how),
+        "family": FAMILY,
+        "metrics": compared,
+        "bucket_meaning": q.meaning,
     }
-    if has_details:
-        found["counts"] = bucket_counts(rows, partitions, q)
-        found["users"] = user_view(rows, scores, q)
-        found["reliability"] = reliability_view(rows, scores) if has_probabilities else {}
-    return found
+    deltas = adjust([row for row in deltas if row["metric"] in compared], family=())
+    return {"rows": results, "deltas": deltas, "about": about, **(details if has_details else {})}
+
+
+def named(found: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The judgement with `CANDIDATE` and `BASELINE` under their own names in rows and differences."""
+    return {
+        **found,
+        "rows": [{**row, "model": names[row["model"]]} for row in found["rows"]],
+        "deltas": [_named(row, names) for row in found["deltas"]],
+        "about": {**names, **found["about"]},
+    }
 
 
 def file_names(predictions: Path, baseline: Path | None, question: Question) -> dict[str, str]:
@@ -158,37 +182,27 @@ def file_names(predictions: Path, baseline: Path | None, question: Question) -> 
     return {role: f"{predictions} ({role if is_same else columns[role]})" for role in columns}
 
 
-def bucket_counts(rows: Rows, partitions: Sequence[Partition], question: Question) -> list[dict[str, Any]]:
-    """A row per bucket: rows, users, and why users are skipped."""
-    uauc = question.ranking[1]
-    found: list[dict[str, Any]] = [{"bucket_kind": ALL, "bucket": ALL, **count_users(rows, uauc)}]
-    for partition in partitions:
-        code, names = bucket_codes(partition.buckets, len(rows), partition.names)
-        for at, name in enumerate(names):
-            inside = rows.take(np.flatnonzero(code == at))
-            found.append({"bucket_kind": partition.kind, "bucket": name, **count_users(inside, uauc)})
-    return found
+def _watched(
+    cells: Iterable[Cell], question: Question, has_probabilities: bool, details: dict[str, Any]
+) -> Iterator[Cell]:
+    """Hands the cells on, and writes down what the page shows of each."""
+    for cell in cells:
+        scored = {model: seeds[0] for model, seeds in cell.scored.items()}
+        chosen = scored if cell.kind == ALL else {CANDIDATE: scored[CANDIDATE]}
+        per_user = {model: rows.per_user(question.ranking) for model, rows in chosen.items()}
+        counts = count_users(per_user[CANDIDATE], question.ranking[1])
+        details["counts"].append({"bucket_kind": cell.kind, "bucket": cell.bucket, **counts})
+        if cell.kind == ALL:
+            details["users"] = user_view(per_user, *question.ranking[1:])
+            if has_probabilities:
+                details["reliability"] = {model: reliability(rows) for model, rows in scored.items()}
+        yield cell
 
 
-def user_view(rows: Rows, scores: Mapping[str, np.ndarray], question: Question) -> dict[str, Any]:
-    """The distribution of per-user AUC of each model, and of the users' differences."""
-    _, uauc, wuauc = question.ranking
-    needed = replace(rows, columns=dict(wuauc.columns_used(rows.columns)))
-    per_user = {model: fold_users(needed, column) for model, column in scores.items()}
-    found: dict[str, Any] = {model: distribution(users, uauc, wuauc) for model, users in per_user.items()}
-    if BASELINE in per_user:
-        found["difference"] = differences(per_user[CANDIDATE], per_user[BASELINE], uauc, wuauc)
-    return found
-
-
-def reliability_view(rows: Rows, scores: Mapping[str, np.ndarray]) -> dict[str, list[dict[str, Any]]]:
-    """Mean probability and observed rate in ECE's bins, for each model."""
-    weight = np.ones(len(rows)) if rows.weights is None else rows.weights
-    found = {}
-    for model, column in scores.items():
-        prob = as_probabilities(column, len(rows))
-        found[model] = reliability(equal_mass_bins(prob, weight, ECE().bins), rows, prob)
-    return found
+def _peek(cells: Iterable[Cell]) -> tuple[Cell, Iterable[Cell]]:
+    rest = iter(cells)
+    first = next(rest)
+    return first, chain([first], rest)
 
 
 def _named(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,14 @@ STEPS = 20  # a bar every .05, with 0, .5 and 1 in the middle of theirs
 FEW_ROWS = 10
 WIDTHS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 REACH = 15  # bars on either side of no difference
+
+
+def user_view(per_user: Mapping[str, PerUserAUC], uauc: UAUC, wuauc: WUAUC) -> dict[str, Any]:
+    """`distribution` of each model, and `differences` under "difference" where there is a baseline."""
+    found: dict[str, Any] = {model: distribution(users, uauc, wuauc) for model, users in per_user.items()}
+    if "baseline" in per_user:
+        found["difference"] = differences(per_user["candidate"], per_user["baseline"], uauc, wuauc)
+    return found
 
 
 def distribution(per_user: PerUserAUC, uauc: UAUC, wuauc: WUAUC) -> dict[str, Any]:

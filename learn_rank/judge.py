@@ -106,7 +106,7 @@ def judge(
         for model, columns in scores.items()
     }
     return judge_cells(
-        _cells(rows, checked, partitions),
+        cells_of(rows, checked, partitions),
         task=task,
         metrics=metrics,
         baseline=baseline,
@@ -181,7 +181,7 @@ def defined(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _cells(
+def cells_of(
     rows: Rows, scores: Mapping[str, Sequence[np.ndarray]], partitions: Sequence[Partition]
 ) -> Iterator[Cell]:
     """All rows, then every bucket."""
