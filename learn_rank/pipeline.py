@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from learn_rank.arms import ARMS, Arm
+from learn_rank.auto_arm import write_auto
 from learn_rank.batches import EncodedDataset
 from learn_rank.dataset import RankingDataset
 from learn_rank.predictions import (
@@ -22,6 +23,8 @@ from learn_rank.predictions import (
     model_folder,
     prediction_path,
     rate_scores,
+    validation_path,
+    validation_rows,
     write_predictions,
 )
 from learn_rank.ranker import RankerConfig
@@ -182,9 +185,14 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
         for arm in ARMS
         if arm.name in config.arms
     ]
-    left = [(arm, seed, path) for arm, seed, path in wanted if not path.is_file()]
+    left = [
+        (arm, seed, path)
+        for arm, seed, path in wanted
+        if not (path.is_file() and validation_path(out, arm.name, seed).is_file())
+    ]
     rates = prediction_path(out, RATES, 0)
     if not left and rates.is_file():
+        write_auto(out, config.arms, config.seeds)
         return
     dataset = read_dataset(out / TABLES)
     data = encode_dataset(dataset, history_length=config.fusion.history_length)
@@ -216,7 +224,10 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
             write_json(
                 model_folder(out, arm.name, seed) / "history.json", [asdict(result) for result in history]
             )
+            valid = validation_path(out, arm.name, seed)
+            write_predictions(valid, validation_rows(dataset), predict(ranker, data.valid))
             write_predictions(path, labels, predict(ranker, data.test))
+    write_auto(out, config.arms, config.seeds)
 
 
 def tune_decay(

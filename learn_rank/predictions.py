@@ -21,6 +21,11 @@ def prediction_path(out: Path, arm: str, seed: int) -> Path:
     return out / "predictions" / arm / f"seed-{seed}.parquet"
 
 
+def validation_path(out: Path, arm: str, seed: int) -> Path:
+    """Where the scores of the validation rows lie, from which `auto` is chosen."""
+    return out / "predictions" / arm / f"seed-{seed}.valid.parquet"
+
+
 def model_folder(out: Path, arm: str, seed: int) -> Path:
     """Where the ranker of an arm and seed is kept."""
     return out / "predictions" / arm / f"seed-{seed}"
@@ -35,6 +40,12 @@ def labelled_rows(dataset: RankingDataset) -> pd.DataFrame:
         user_bucket=assign_buckets(rows[USER_ID], counts.users, USER_RULE),
         item_bucket=assign_buckets(rows[ITEM_ID], counts.items, ITEM_RULE),
     )
+
+
+def validation_rows(dataset: RankingDataset) -> pd.DataFrame:
+    """Validation rows with labels."""
+    kept = [name for name in (USER_ID, ITEM_ID, CLICK, CONVERSION) if name in dataset.valid]
+    return dataset.valid[kept].reset_index(drop=True)
 
 
 def rate_scores(dataset: RankingDataset) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from learn_rank.report_words import (
     BASELINE,
     LEARN,
     MODEL_WORDS,
-    RATES,
+    NOT_BY_BUCKET,
     RAW_TEXT,
     SHUFFLED,
     ordered,
@@ -43,7 +43,7 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
     """
     names = (task, metric, BASELINE)
     own = [row for row in deltas if (row["task"], row["metric"], row["baseline"]) == names]
-    own = [row for row in own if row["model"] != RATES]  # so far below that it would squeeze the others
+    own = [row for row in own if row["model"] not in NOT_BY_BUCKET]
     buckets, models = ordered_buckets(own), ordered((row["model"] for row in own), MODEL_WORDS)
     if not own:
         return ""

@@ -70,7 +70,8 @@ def bucket_table(report: Report, task: str) -> Table:
     rows = [row for row in report.rows if (row["task"], row["metric"]) == (task, metric)]
     names = (task, metric, words.BASELINE)
     deltas = [row for row in report.deltas if (row["task"], row["metric"], row["baseline"]) == names]
-    models = words.ordered((row["model"] for row in deltas if row["model"] != words.RATES), words.MODEL_WORDS)
+    by_bucket = (row["model"] for row in deltas if row["model"] not in words.NOT_BY_BUCKET)
+    models = words.ordered(by_bucket, words.MODEL_WORDS)
     table = _table(f"{words.task_words(task)}, by bucket: points of {metric} over baseline")
     table.add_column("bucket")
     for name in ("rows", "users", "skipped", *map(words.short_model_words, models)):

@@ -5,7 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 BASELINE, LEARN, RAW_TEXT, SHUFFLED = "baseline", "learn", "raw_text", "shuffled"
+AUTO = "auto"  # LEARN where validation proves it better, else the baseline
 RATES = "rates"  # item rate + user rate: no ranker, but what any ranker must beat
+#: told over all rows only: rates would squeeze every plot, and auto is one of the arms
+NOT_BY_BUCKET = (RATES, AUTO)
 HEADLINE_METRICS = ("UAUC", "AUC", "WUAUC")
 SIGNIFICANT = 0.05
 DASH, MINUS = "–", "−"
@@ -13,6 +16,7 @@ DASH, MINUS = "–", "−"
 MODEL_WORDS = {
     BASELINE: "Baseline",
     LEARN: "LEARN",
+    AUTO: "Auto",
     RAW_TEXT: "Raw text",
     SHUFFLED: "Shuffled (control)",
     RATES: "Plain rates",

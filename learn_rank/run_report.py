@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from learn_rank.auto_arm import choices
 from learn_rank.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.evaluation import evaluate_arms
 from learn_rank.predictions import RATES, model_folder, prediction_path
 from learn_rank.report import Report, write_report
 from learn_rank.report_terminal import print_report
+from learn_rank.report_words import AUTO, LEARN
 from learn_rank.tables_io import read_dataset
 from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
 from learn_recall.files import read_json
@@ -58,6 +60,13 @@ def make_report(
     if {"learn", "raw_text"} <= set(arms):
         pair = {arm: predictions[arm] for arm in ("raw_text", "learn")}
         deltas += evaluate_arms(pair, "raw_text", tasks)[1]
+    if LEARN in arms:  # apart, since a choice between two arms is no further question to correct for
+        auto = [_read(prediction_path(out, AUTO, seed)) for seed in seeds]
+        found, differences = evaluate_arms(
+            {"baseline": predictions["baseline"], AUTO: auto}, "baseline", tasks
+        )
+        rows += [row for row in found if row["model"] == AUTO]
+        deltas += differences
     about = {
         **provenance(),
         "command": command,
@@ -105,6 +114,7 @@ def _about(
             "long-tail items": f"up to {ITEM_RULE.tail_max} training clicks",
             "selection": "best epoch on valid; test scored once",
             "weight decay of id embeddings": _tuning(out),
+            **({AUTO: choices(out, seeds)} if LEARN in arms else {}),
         },
         "coverage": [
             row

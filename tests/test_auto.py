@@ -1,0 +1,92 @@
+"""`auto`: the fused ranker only where validation proves it better, head by head."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from learn_rank.auto import choose, combine
+
+
+def world(n_users=400, n_rows=20, seed=0):
+    """Validation rows whose truth is known: (labels, taste of click, taste of conversion), (N,) each."""
+    rng = np.random.default_rng(seed)
+    n = n_users * n_rows
+    liking, buying = rng.normal(size=n), rng.normal(size=n)
+    click = (rng.random(n) < 1 / (1 + np.exp(1 - liking))).astype(int)
+    conversion = np.where(click == 1, rng.random(n) < 1 / (1 + np.exp(-buying)), np.nan)
+    labels = pd.DataFrame(
+        {"user_id": np.repeat(np.arange(n_users), n_rows), "click": click, "conversion": conversion}
+    )
+    return labels, liking, buying, rng
+
+
+def scores(click_logit, conversion_logit):
+    pctr, pcvr = 1 / (1 + np.exp(-click_logit)), 1 / (1 + np.exp(-conversion_logit))
+    return pd.DataFrame({"pctr": pctr, "pcvr": pcvr, "pctcvr": pctr * pcvr})
+
+
+def noisy(signal, noise, rng):
+    return signal + noise * rng.normal(size=signal.size)
+
+
+def test_a_fused_ranker_that_is_better_in_both_heads_serves_both():
+    labels, liking, buying, rng = world()
+    base = scores(noisy(liking, 1.5, rng), noisy(buying, 1.5, rng))
+    fused = scores(noisy(liking, 0.5, rng), noisy(buying, 0.5, rng))
+    choice = choose(labels, base, fused)
+    assert choice.fuses_ctr and choice.fuses_cvr
+    pd.testing.assert_frame_equal(combine(choice, base, fused), fused)
+
+
+def test_a_fused_ranker_that_is_worse_or_the_same_leaves_the_base_as_it_was():
+    labels, liking, buying, rng = world()
+    base = scores(noisy(liking, 0.5, rng), noisy(buying, 0.5, rng))
+    worse = scores(noisy(liking, 1.5, rng), noisy(buying, 1.5, rng))
+    for candidate in (worse, base):
+        choice = choose(labels, base, candidate)
+        assert not (choice.fuses_ctr or choice.fuses_cvr)
+        pd.testing.assert_frame_equal(combine(choice, base, candidate), base)
+
+
+def test_a_conversion_head_that_loses_stays_with_the_base_and_the_joint_score_is_made_of_both():
+    labels, liking, buying, rng = world()
+    base = scores(noisy(liking, 1.5, rng), noisy(buying, 0.5, rng))
+    fused = scores(noisy(liking, 0.5, rng), noisy(buying, 1.5, rng))
+    choice = choose(labels, base, fused)
+    assert choice.fuses_ctr and not choice.fuses_cvr
+    served = combine(choice, base, fused)
+    np.testing.assert_array_equal(served["pctr"], fused["pctr"])
+    np.testing.assert_array_equal(served["pcvr"], base["pcvr"])
+    np.testing.assert_array_equal(served["pctcvr"], fused["pctr"] * base["pcvr"])
+    assert choice.words.startswith("the click head from the fused ranker")
+
+
+def test_two_rankers_that_are_equal_in_truth_are_taken_for_better_in_one_of_forty_worlds():
+    n_taken = 0
+    for seed in range(200):
+        labels, liking, buying, rng = world(n_users=60, n_rows=10, seed=seed)
+        base, fused = (scores(noisy(liking, 1.0, rng), noisy(buying, 1.0, rng)) for _ in range(2))
+        n_taken += choose(labels, base, fused).fuses_ctr
+    assert n_taken <= 14  # binomial(200, 1/40): above 14 with probability .0003
+
+
+def test_without_conversions_both_heads_follow_the_clicks():
+    labels, liking, buying, rng = world()
+    labels = labels.drop(columns="conversion")
+    base, fused = scores(noisy(liking, 1.5, rng), buying), scores(noisy(liking, 0.5, rng), buying)
+    choice = choose(labels, base, fused)
+    assert choice.cvr is None and choice.fuses_ctr and choice.fuses_cvr
+
+
+def test_validation_without_both_classes_proves_nothing_and_so_the_base_stays():
+    labels, liking, buying, _ = world(n_users=5)
+    labels = labels.assign(click=0, conversion=np.nan)
+    choice = choose(labels, scores(-liking, buying), scores(liking, buying))
+    assert not (choice.fuses_ctr or choice.fuses_cvr)
+
+
+def test_other_rows_are_refused_with_the_counts():
+    labels, liking, buying, _ = world(n_users=3)
+    one = scores(liking, buying)
+    with pytest.raises(ValueError, match="got 60, 60 and 59 rows"):
+        choose(labels, one, one.iloc[:-1])
