@@ -65,6 +65,10 @@ class PerUser:
             return np.full(self.n_users, math.nan)
         return value + (self.numerator - value * self.denominator) / self.denominator.mean()
 
+    def of(self, users: np.ndarray) -> PerUser:
+        """Some of the users, by (U,) bool or positions."""
+        return PerUser(self.numerator[users], None if self.denominator is None else self.denominator[users])
+
     def with_users_of(self, other: PerUser) -> PerUser:
         """Both arms as one."""
         if self.denominator is None or other.denominator is None:
@@ -172,16 +176,16 @@ def compare(control_scores: np.ndarray, treatment_scores: np.ndarray, level: flo
         treatment_scores: (V,).
         level: of the intervals.
     """
-    values = [
+    control, treatment = (
         float(scores.mean()) if scores.size else math.nan for scores in (control_scores, treatment_scores)
-    ]
-    if min(control_scores.size, treatment_scores.size) < 2 or math.isnan(sum(values)):
-        return Contrast(*values, math.nan, math.nan, math.nan, math.nan, level)
+    )
+    if min(control_scores.size, treatment_scores.size) < 2 or math.isnan(control + treatment):
+        return Contrast(control, treatment, math.nan, math.nan, math.nan, math.nan, level)
     std_error, df = _welch(control_scores, treatment_scores)
     log_std_error = log_df = math.nan
-    if min(values) > 0:
-        log_std_error, log_df = _welch(control_scores / values[0], treatment_scores / values[1])
-    return Contrast(*values, std_error, df, log_std_error, log_df, level)
+    if min(control, treatment) > 0:
+        log_std_error, log_df = _welch(control_scores / control, treatment_scores / treatment)
+    return Contrast(control, treatment, std_error, df, log_std_error, log_df, level)
 
 
 def _welch(control: np.ndarray, treatment: np.ndarray) -> tuple[float, float]:
