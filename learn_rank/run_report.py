@@ -80,11 +80,12 @@ def make_report(
     return report
 
 
-def provenance() -> dict[str, Any]:
-    """Machine, versions and commit: what a figure needs to be believed."""
+def provenance(packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
+    """Machine, versions and commit: what a figure needs to be believed; the GPU where torch is at work."""
+    gpu = (_gpu(),) if "torch" in packages else ()
     return {
-        "machine": f"{os.cpu_count()} cores, {_processor()}, {_gpu()}",
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "machine": ", ".join((f"{os.cpu_count()} cores", _processor(), *gpu)),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
         "commit": _commit(),
         "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
