@@ -1,0 +1,130 @@
+"""The parquet schema of candidates, read one day at a time into numpy columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+IDS = ("request_id", "user_id", "item_id", "advertiser_id")
+SCORES = ("pctr_a", "pcvr_a", "pctr_b", "pcvr_b")
+REQUIRED = (*IDS[:2], "day", *IDS[2:], "bid", *SCORES)
+USER_BUCKET, ITEM_BUCKET = "user_bucket", "item_bucket"
+TIMESTAMP, BUDGET, ARM = "timestamp", "budget", "arm"
+OPTIONAL = (USER_BUCKET, ITEM_BUCKET, TIMESTAMP, BUDGET, ARM)
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A column as codes into its values. `codes` (N,) int64 in 0 .. V-1; `values` (V,), each used."""
+
+    codes: np.ndarray
+    values: np.ndarray
+
+    def keys(self) -> np.ndarray:
+        """(V,) uint64, a hash of each value that is the same in every file and on every machine."""
+        return stable_keys(self.values)
+
+
+def stable_keys(values: np.ndarray) -> np.ndarray:
+    """uint64 hashes of integer or string ids, by pandas' hash_array, which is documented as deterministic."""
+    if values.dtype.kind in "iu":
+        return pd.util.hash_array(values.astype(np.int64, copy=False))
+    return pd.util.hash_array(values.astype(object), categorize=False)
+
+
+def open_dataset(source: Any) -> ds.Dataset:
+    """A parquet file or folder, or a table in memory, as a dataset; string ids of files stay dictionaries."""
+    if isinstance(source, pd.DataFrame):
+        source = pa.Table.from_pandas(source, preserve_index=False)
+    if isinstance(source, pa.Table):
+        return ds.dataset(source)
+    dataset = ds.dataset(source, format="parquet", partitioning="hive")
+    texts = {field.name for field in dataset.schema if _is_text(field.type)}
+    as_codes = ds.ParquetFileFormat(dictionary_columns=texts & {*IDS, USER_BUCKET, ITEM_BUCKET, ARM})
+    return ds.dataset(source, format=as_codes, partitioning="hive")
+
+
+def check_schema(schema: pa.Schema) -> None:
+    """Raises ValueError with every missing column and every column of a kind that cannot be read."""
+    wrong = [f"{name}: expected a column, got none" for name in REQUIRED if name not in schema.names]
+    for field in schema:
+        is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        if field.name in IDS and not (pa.types.is_integer(field.type) or _is_text(field.type)):
+            wrong.append(f"{field.name}: expected integers or strings, got {field.type}")
+        elif field.name == "day" and not pa.types.is_integer(field.type):
+            wrong.append(f"day: expected integers, got {field.type}")
+        elif field.name in (*SCORES, "bid", BUDGET, TIMESTAMP) and not is_number:
+            wrong.append(f"{field.name}: expected numbers, got {field.type}")
+    if wrong:
+        listed = "\n".join(f"- {line}" for line in wrong)
+        raise ValueError(
+            f"candidates: {len(wrong)} problem(s) in the columns\n{listed}\nRemedy: write the columns "
+            f"{', '.join(REQUIRED)}; optional are {', '.join(OPTIONAL)} and what the environment asks for"
+        )
+
+
+def days_of(dataset: ds.Dataset) -> list[int]:
+    """The days that occur, ascending."""
+    found: set[int] = set()
+    for batch in dataset.to_batches(columns=["day"]):
+        found.update(pc.unique(batch.column("day")).to_pylist())
+    if None in found:
+        raise ValueError("day: expected a day in every row, got missing values. Remedy: fill them in")
+    return sorted(found)
+
+
+def read_day(dataset: ds.Dataset, day: int, names: Sequence[str]) -> pa.Table:
+    """These columns of the rows of one day; row groups of other days are skipped by their statistics."""
+    return dataset.to_table(columns=list(names), filter=pc.field("day") == day)
+
+
+def coded(column: pa.ChunkedArray) -> Coded:
+    """Codes of a column without missing values."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries()
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks] or [np.zeros(0, np.int64)])
+    values = column.chunk(0).dictionary.to_numpy(zero_copy_only=False) if column.num_chunks else codes
+    is_used = np.bincount(codes, minlength=values.size) > 0
+    if is_used.all():
+        return Coded(codes.astype(np.int64), values)
+    return Coded((np.cumsum(is_used) - 1)[codes], values[is_used])
+
+
+def numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """(N,) float64; missing becomes NaN."""
+    return column.to_numpy().astype(np.float64, copy=False)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+__all__ = [
+    "ARM",
+    "BUDGET",
+    "IDS",
+    "ITEM_BUCKET",
+    "OPTIONAL",
+    "REQUIRED",
+    "SCORES",
+    "TIMESTAMP",
+    "USER_BUCKET",
+    "Coded",
+    "check_schema",
+    "coded",
+    "days_of",
+    "numbers",
+    "open_dataset",
+    "read_day",
+    "stable_keys",
+]
