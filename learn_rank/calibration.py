@@ -167,8 +167,10 @@ class ECE(CalibrationMetric):
         self, label: np.ndarray, prob: np.ndarray, weight: np.ndarray, codes: np.ndarray, n_codes: int
     ) -> np.ndarray:
         """Predicted minus observed in each bin, then the weight."""
-        edges = mass_edges(self.bins, [(prob, weight)], weight.sum()) if self.edges is None else self.edges
-        bin_of_row = np.searchsorted(edges, prob, side="right") - 1
+        if self.edges is None:
+            bin_of_row = equal_mass_bins(prob, weight, self.bins)
+        else:
+            bin_of_row = np.searchsorted(self.edges, prob, side="right") - 1
         gap = np.bincount(
             codes * self.bins + bin_of_row, weight * (prob - label), minlength=n_codes * self.bins
         )

@@ -27,10 +27,10 @@ def check_length(column: Any, n_rows: int, name: str) -> None:
         raise ValueError(f"{name}: expected {n_rows} rows, as many as labels, got {len(column)}")
 
 
-def examples(array: np.ndarray, is_bad: np.ndarray) -> str:
-    """The first bad values and their rows, for an error message."""
+def examples(array: np.ndarray, is_bad: np.ndarray, first_row: int = 0) -> str:
+    """The first bad values and their rows, counted from `first_row`, for an error message."""
     rows = np.flatnonzero(is_bad)
-    shown = ", ".join(f"{array[row]} in row {row}" for row in rows[:3])
+    shown = ", ".join(f"{array[row]} in row {first_row + row}" for row in rows[:3])
     return f"{rows.size} other row(s): {shown}"
 
 

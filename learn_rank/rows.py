@@ -77,12 +77,13 @@ class Rows:
         return self.users
 
 
-def as_labels(labels: Any, name: str = "labels") -> np.ndarray:
+def as_labels(labels: Any, name: str = "labels", first_row: int = 0) -> np.ndarray:
     """Returns the labels as uint8, one row each, all 0 or 1.
 
     Args:
         labels: (N,) bool, integer or float, holding 0 and 1 only. NaN is refused.
         name: how an error message calls the argument.
+        first_row: number of the first row in an error message, for rows that come a part at a time.
 
     Raises:
         ValueError: not one-dimensional, or any other value than 0 and 1.
@@ -100,19 +101,20 @@ def as_labels(labels: Any, name: str = "labels") -> np.ndarray:
         is_bad = (array != 0) & (array != 1)
     if is_bad is not None and is_bad.any():
         raise ValueError(
-            f"{name}: expected only 0 and 1, got {examples(array, is_bad)}. "
+            f"{name}: expected only 0 and 1, got {examples(array, is_bad, first_row)}. "
             "Remedy: drop the rows without a label, or turn grades into 0/1"
         )
     return array.astype(np.uint8)
 
 
-def as_scores(scores: Any, n_rows: int, name: str = "scores") -> np.ndarray:
+def as_scores(scores: Any, n_rows: int, name: str = "scores", first_row: int = 0) -> np.ndarray:
     """Returns the scores in the dtype they came in, finite, one per label.
 
     Args:
         scores: (N,) any real dtype: float16/32/64, longdouble, integers, bool. Probabilities or logits alike.
         n_rows: the number of labels.
         name: how an error message calls the argument.
+        first_row: number of the first row in an error message, for rows that come a part at a time.
 
     Raises:
         ValueError: another length, NaN or infinity (with count and first rows), or a dtype that is no number.
@@ -127,14 +129,17 @@ def as_scores(scores: Any, n_rows: int, name: str = "scores") -> np.ndarray:
         is_finite = np.isfinite(array)
         if not is_finite.all():
             raise ValueError(
-                f"{name}: expected finite numbers, got {examples(array, ~is_finite)}. "
+                f"{name}: expected finite numbers, got {examples(array, ~is_finite, first_row)}. "
                 "Remedy: find out why the model wrote them; a metric over the rest would hide it"
             )
     return array.astype(np.uint8) if array.dtype == np.bool_ else array
 
 
-def as_weights(weights: Any, n_rows: int, name: str = "weights") -> np.ndarray:
-    """Returns row weights or any other column to be summed by user, as float64, finite and not negative."""
+def as_weights(weights: Any, n_rows: int, name: str = "weights", first_row: int = 0) -> np.ndarray:
+    """Returns row weights or any other column to be summed by user, as float64, finite and not negative.
+
+    `name` and `first_row` are for error messages, as in `as_scores`.
+    """
     array = as_column(weights, name)
     check_length(array, n_rows, name)
     if array.dtype.kind not in "biuf":
@@ -145,6 +150,7 @@ def as_weights(weights: Any, n_rows: int, name: str = "weights") -> np.ndarray:
     is_bad = ~(np.isfinite(array) & (array >= 0))
     if is_bad.any():
         raise ValueError(
-            f"{name}: expected finite numbers >= 0, got {examples(array, is_bad)}. Remedy: clean the column"
+            f"{name}: expected finite numbers >= 0, got {examples(array, is_bad, first_row)}. "
+            "Remedy: clean the column"
         )
     return array

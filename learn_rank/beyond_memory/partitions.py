@@ -1,0 +1,220 @@
+"""Rows on disk as `judge_cells` wants them: users in partitions of id order, scores in ascending ranges.
+
+A user's rows lie in one partition, so per-user statistics are those of memory; partitions follow the order of
+the user ids, so joined they are summed in the order of memory. Won pairs are counted in halves, range by
+range. Without row weights every digit is that of `judge`; with weights the last digits of the weighted AUCs
+may differ, since there too sums of products are rounded in the order in which rows lie.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from learn_rank.beyond_memory.layout import Layout, Room, Track, untracked
+from learn_rank.beyond_memory.spill import (
+    BY_USER,
+    CODE,
+    LABEL,
+    SCORE,
+    WEIGHT,
+    Dealer,
+    Shelf,
+    bucket_name,
+    check_room,
+    column_name,
+    score_name,
+    spill_rows,
+)
+from learn_rank.beyond_memory.survey import ScoreColumn, Survey, check_lengths, survey
+from learn_rank.calibration import ECE, as_probabilities, mass_edges
+from learn_rank.grouped_auc import PerUserAUC, fold_users, merge
+from learn_rank.judge import ALL, Cell
+from learn_rank.metric_base import AdditiveMetric, Metric, UserSums
+from learn_rank.rows import Rows
+from learn_rank.scored import Scored, columns_needed
+from learn_rank.user_codes import UserCodes
+from learn_rank.won_pairs import ScoreRun
+
+
+@contextmanager
+def partitioned(
+    layout: Layout,
+    models: Mapping[str, ScoreColumn],
+    *,
+    room: Room | None = None,
+    track: Track = untracked,
+) -> Iterator[Partitions]:
+    """Checks the rows of parquet files and lays them out on disk, to be judged there.
+
+    Args:
+        layout: the columns that all models' files share.
+        models: model -> its scores; the others' files must hold the rows of the first, in the same order.
+        room: how much is held at a time, and where the temporary folder is made.
+        track: (steps, what is done, number of steps) -> the steps, for a progress bar.
+
+    Yields:
+        `Partitions`, until the block ends; then the temporary folder is removed, also after an error.
+
+    Raises:
+        ValueError: rows that `learn_rank.rows` refuses, with their row in all files; other rows in a second
+            model's files; or a disk that cannot hold the partitions.
+    """
+    where = Room() if room is None else room
+    check_lengths(models)
+    folder_of = tempfile.gettempdir() if where.spill is None else where.spill
+    with tempfile.TemporaryDirectory(prefix="learn-rank-", dir=folder_of) as folder:
+        check_room(Path(folder), layout, models)
+        found = survey(layout, models, where, track)
+        n_rows = int(found.rows_of_user.sum())
+        dealer = Dealer.of(layout, found, where.n_partitions(n_rows))
+        shelves = dealer.shelves(Path(folder))
+        spill_rows(dealer, models, shelves, where, track)
+        yield Partitions(layout, tuple(models), found, shelves, track)
+
+
+@dataclass(frozen=True, eq=False)
+class Partitions:
+    """Rows on disk. Make it with `partitioned`.
+
+    Attributes:
+        layout: the shared columns.
+        models: in order.
+        found: what the first pass has learned.
+        shelves: the partitions.
+        track: told of every partition that is read.
+    """
+
+    layout: Layout
+    models: tuple[str, ...]
+    found: Survey
+    shelves: Mapping[str, Shelf]
+    track: Track
+
+    def cells(self) -> Iterator[Cell]:
+        """All rows, then every bucket of every bucketing."""
+        for where in self.places():
+            scored = {model: [PartitionedScores(self, where, model)] for model in self.models}
+            yield Cell(where.kind, where.bucket, scored)
+
+    def places(self) -> Iterator[Place]:
+        """All rows, then every bucket of every bucketing, as places."""
+        yield Place(self, ALL, ALL)
+        for bucketing in self.layout.bucketings:
+            for at, name in enumerate(self.found.split[bucketing.column][1]):
+                yield Place(self, bucketing.kind, name, bucketing.column, at)
+
+    def read(self, shelf: str, names: Sequence[str], what: str) -> Iterator[dict[str, np.ndarray]]:
+        """Columns of each partition that holds rows."""
+        kept = self.shelves[shelf]
+        for at in self.track(range(kept.n_partitions), what, kept.n_partitions):
+            columns = kept.read(at, names)
+            if columns:
+                yield columns
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """The rows of one bucket, or all rows where `column` is None; `code` is the bucket's."""
+
+    partitions: Partitions
+    kind: str
+    bucket: str
+    column: str | None = None
+    code: int = 0
+
+    @cached_property
+    def code_in_cell(self) -> np.ndarray:
+        """(U,) position of each user among those with rows here, in id order; wrong for the others."""
+        is_here = np.zeros(len(self.partitions.found.users), bool)
+        for columns in self.read(BY_USER, [CODE], "users"):
+            is_here[columns[CODE]] = True
+        return np.cumsum(is_here, dtype=np.int64) - 1
+
+    def read(self, shelf: str, names: Sequence[str], what: str) -> Iterator[dict[str, np.ndarray]]:
+        """Columns of the rows here, partition by partition; partitions without rows here are left out."""
+        title = f"{self.kind} {self.bucket}: {what}" if self.column is not None else what
+        if self.column is None:
+            yield from self.partitions.read(shelf, names, title)
+            return
+        bucket = bucket_name(self.column)
+        for columns in self.partitions.read(shelf, [*names, bucket], title):
+            chosen = np.flatnonzero(columns[bucket] == self.code)
+            if chosen.size:
+                yield {name: columns[name][chosen] for name in names}
+
+    def rows(self, model: str, what: str) -> Iterator[tuple[Rows, np.ndarray]]:
+        """Rows of whole users with a model's scores, in the order of the user ids."""
+        layout = self.partitions.layout
+        weight = [] if layout.weight is None else [WEIGHT]
+        names = [CODE, LABEL, score_name(model), *weight, *map(column_name, layout.columns)]
+        for columns in self.read(BY_USER, names, what):
+            first = int(columns[CODE].min())
+            codes = columns[CODE] - np.uint32(first)
+            users = UserCodes(codes, int(codes.max()) + 1, first, None)
+            further = {name: columns[column_name(name)] for name in layout.columns}
+            yield Rows(columns[LABEL], users, columns.get(WEIGHT), further), columns[score_name(model)]
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionedScores(Scored):
+    """One model's scores of the rows of a place."""
+
+    partitions: Partitions
+    place: Place
+    model: str
+
+    def per_user(self, metrics: Sequence[Metric]) -> PerUserAUC:
+        """See `Scored.per_user`; `user` holds positions in the sorted ids."""
+        return merge(
+            [
+                fold_users(replace(rows, columns=columns_needed(metrics, rows.columns)), scores)
+                for rows, scores in self.place.rows(self.model, "AUC of each user")
+            ]
+        )
+
+    def user_sums(self, metric: AdditiveMetric) -> UserSums:
+        """See `Scored.user_sums`."""
+        own = replace(metric, edges=self._edges(metric)) if isinstance(metric, ECE) else metric
+        return _join(
+            [own.user_sums(rows, scores) for rows, scores in self.place.rows(self.model, str(metric))]
+        )
+
+    def in_score_order(self) -> Iterator[ScoreRun]:
+        """One run per partition by score."""
+        for columns in self._runs(CODE, LABEL, "pairs across users"):
+            codes = columns[CODE]
+            if self.place.column is not None:
+                codes = self.place.code_in_cell[codes]
+            yield ScoreRun(codes, columns[LABEL], columns.get(WEIGHT), columns[SCORE])
+
+    def _edges(self, metric: ECE) -> tuple[float, ...]:
+        if metric.edges is not None:
+            return metric.edges
+        masses = (_masses(columns) for columns in self._runs("weight of the rows"))
+        total = sum(float(weight.sum()) for _, weight in masses)
+        runs = (_masses(columns) for columns in self._runs("bins of ECE"))
+        return mass_edges(metric.bins, runs, total)
+
+    def _runs(self, *names_and_what: str) -> Iterator[dict[str, np.ndarray]]:
+        *names, what = names_and_what
+        weight = [] if self.partitions.layout.weight is None else [WEIGHT]
+        return self.place.read(self.model, [SCORE, *names, *weight], what)
+
+
+def _masses(columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    prob = as_probabilities(columns[SCORE], columns[SCORE].size)
+    return prob, columns[WEIGHT] if WEIGHT in columns else np.ones(prob.size)
+
+
+def _join(parts: Sequence[UserSums]) -> UserSums:
+    sums = np.empty((parts[0].sums.shape[0], sum(part.is_scored.size for part in parts)))
+    np.concatenate([part.sums for part in parts], axis=1, out=sums)
+    others = ("weight", "is_scored", "n_rows", "n_positives")
+    return UserSums(sums, *(np.concatenate([getattr(part, name) for part in parts]) for name in others))

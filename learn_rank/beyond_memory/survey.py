@@ -1,0 +1,134 @@
+"""First pass over the files: every row is checked; users, buckets and the spread of scores are learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from learn_rank.beyond_memory.layout import Layout, Room, Track
+from learn_rank.beyond_memory.parquet_rows import ParquetRows, check_same_rows
+from learn_rank.beyond_memory.value_counts import ValueCounts
+from learn_rank.rows import as_labels, as_scores, as_weights
+from learn_rank.user_codes import as_users
+
+_SAMPLE = 512  # scores per chunk
+
+
+@dataclass(frozen=True)
+class ScoreColumn:
+    """One model's scores: a column of some files."""
+
+    files: ParquetRows
+    column: str
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What the first pass has learned.
+
+    Attributes:
+        users: (U,) sorted ids.
+        rows_of_user: (U,) int64.
+        samples: model -> sorted sample of its scores.
+        is_probability: model -> whether all its scores lie in 0..1.
+        values: column of buckets -> its distinct values.
+        split: column of buckets -> (code of each value, names of the buckets).
+    """
+
+    users: pd.Index
+    rows_of_user: np.ndarray
+    samples: Mapping[str, np.ndarray]
+    is_probability: Mapping[str, bool]
+    values: Mapping[str, pd.Index]
+    split: Mapping[str, tuple[np.ndarray, tuple[str, ...]]]
+
+
+def survey(layout: Layout, models: Mapping[str, ScoreColumn], room: Room, track: Track) -> Survey:
+    """Reads everything once.
+
+    Args:
+        layout: the shared columns, read from the first model's files and compared with those of the others.
+        models: at least one.
+        room: how many rows at a time.
+        track: told of every chunk.
+
+    Raises:
+        ValueError: rows that `learn_rank.rows` refuses, or a model whose files hold other rows.
+    """
+    check_lengths(models)
+    first, *others = models
+    shared = models[first].files.schema(layout.shared)
+    as_users(shared.empty_table()[layout.user].to_pandas(), 0)  # refuses floats
+    users = ValueCounts()
+    buckets = {bucketing.column: ValueCounts() for bucketing in layout.bucketings}
+    samples: dict[str, list[np.ndarray]] = {model: [] for model in models}
+    is_probability = dict.fromkeys(models, True)
+    rng = np.random.default_rng(0)
+    streams = {
+        model: source.files.chunks(list(dict.fromkeys([*layout.shared, source.column])), room.chunk_rows)
+        for model, source in models.items()
+    }
+    n_rows = models[first].files.n_rows
+    chunks: Any = zip(*streams.values(), strict=True)
+    row = 0
+    for tables in track(chunks, "checking rows", -(-n_rows // room.chunk_rows)):
+        table = tables[0]
+        for model, other in zip(others, tables[1:], strict=True):
+            check_same_rows(table, other, layout.shared, row, model)
+        _check_present(table[layout.user], "users", "an id", row)
+        users.add(table[layout.user])
+        as_labels(table[layout.label].to_pandas(), "labels", row)
+        if layout.weight is not None:
+            as_weights(table[layout.weight].to_pandas(), table.num_rows, "weights", row)
+        for column in layout.columns:
+            as_weights(table[column].to_pandas(), table.num_rows, column, row)
+        for column, counts in buckets.items():
+            _check_present(table[column], "buckets", f"a bucket ({column})", row)
+            counts.add(table[column])
+        for (model, source), own in zip(models.items(), tables, strict=True):
+            scores = as_scores(own[source.column].to_pandas(), own.num_rows, model, row)
+            samples[model].append(scores[rng.integers(0, scores.size, min(_SAMPLE, scores.size))])
+            is_probability[model] &= bool(scores.min() >= 0 and scores.max() <= 1)
+        row += table.num_rows
+    ids, rows_of_user = users.sorted()
+    counted = {column: counts.sorted() for column, counts in buckets.items()}
+    return Survey(
+        ids,
+        rows_of_user,
+        {model: np.sort(np.concatenate(parts)) for model, parts in samples.items()},
+        is_probability,
+        {column: values for column, (values, _) in counted.items()},
+        {
+            b.column: b.split(counted[b.column][0].to_series(), counted[b.column][1])
+            for b in layout.bucketings
+        },
+    )
+
+
+def check_lengths(models: Mapping[str, ScoreColumn]) -> None:
+    """Raises ValueError where a model's files hold another number of rows than the first model's."""
+    first, *others = models
+    for model in others:
+        expected, found = models[first].files.n_rows, models[model].files.n_rows
+        if expected != found:
+            raise ValueError(
+                f"{model}: expected the {first}'s {expected} rows, got {found}. Remedy: score the same table "
+                "with both models and keep the order"
+            )
+
+
+def _check_present(column: pa.ChunkedArray, name: str, what: str, first_row: int) -> None:
+    is_missing = pc.is_null(column, nan_is_null=True)
+    n_missing = pc.sum(is_missing).as_py() or 0
+    if n_missing:
+        row = first_row + pc.index(is_missing, True).as_py()
+        raise ValueError(
+            f"{name}: expected {what} in every row, got {n_missing} missing, first at row {row}. "
+            "Remedy: drop these rows or give each its own"
+        )
