@@ -132,7 +132,7 @@ def example_about(**changes):
     return {
         "title": "baseline against learn",
         "level": 0.95,
-        "declared_lift": 0.05,
+        "declared_lift": 0.02,
         "command": "learn-rank ab candidates.parquet --environment known",
         "commit": "abc1234",
         "machine": "2 cores",
@@ -143,7 +143,7 @@ def example_about(**changes):
         "source": {"candidates": "candidates.parquet"},
         "environment": {"environment": "known truth of the candidates"},
         "counts": {"n_users": 10000, "n_requests": 114005},
-        "excluded": {"requests with one candidate": 12},
+        "excluded": {"requests_with_one_candidate": 12},
         "spend": [{"arm": "a", **spend}, {"arm": "b", **spend, "n_users": 1988}],
         "notices": ["The environment was fitted on 20 days."],
         **changes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ N_ERRORS = 3.29  # two-sided 99.9 %: a guard that trips by chance once in a thou
 def gap_in_errors(row: Mapping[str, Any], level: float = 0.95) -> float | None:
     """How many standard errors of the A/B estimate lie between it and the launch effect.
 
-    Definition: ``(relative - launch) / standard error``, the error from the width of the interval.
+    Definition: ``(log(1 + relative) - log(1 + launch)) / standard error``, the error from the width of the
+    interval, which is symmetric in the logarithm.
 
     Args:
         row: a row of ``ABResult`` with relative, relative_low, relative_high and launch.
@@ -28,13 +30,14 @@ def gap_in_errors(row: Mapping[str, Any], level: float = 0.95) -> float | None:
     Example:
         >>> row = {"relative": 0.22, "relative_low": 0.20, "relative_high": 0.24, "launch": 0.0}
         >>> round(gap_in_errors(row), 1)
-        21.6
+        23.8
     """
     needed = [row[name] for name in ("relative", "relative_low", "relative_high", "launch")]
-    if any(value is None for value in needed):
+    if any(value is None or value <= -1 for value in needed):
         return None
-    error = (row["relative_high"] - row["relative_low"]) / (2 * float(norm.ppf((1 + level) / 2)))
-    return None if error <= 0 else (row["relative"] - row["launch"]) / error
+    relative, low, high, launch = (math.log1p(value) for value in needed)
+    error = (high - low) / (2 * float(norm.ppf((1 + level) / 2)))
+    return None if error <= 0 else (relative - launch) / error
 
 
 def interference_guard(row: Mapping[str, Any] | None, level: float = 0.95) -> Guard:

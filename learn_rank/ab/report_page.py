@@ -54,6 +54,7 @@ def page_content(result: ABResult) -> dict[str, Any]:
         "mode_words": words.MODE_WORDS[result.mode],
         "interval_name": f"{100 * level:g} % interval",
         "level": level,
+        "declared_lift": about.get("declared_lift"),
         "notices": about.get("notices") or [],
         "cards": [card(result.rows, metric, level) for metric in metrics],
         "metrics": metrics,

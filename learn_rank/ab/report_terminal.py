@@ -50,8 +50,10 @@ def print_ab(result: ABResult, console: Console) -> None:
         if row["flag"] is not None:
             flagged = f"{words.MARKS['flagged']} {words.row_words(row)}: {row['flag']}"
             console.print(Text(flagged, style="yellow"))
-    for name, count in (result.about.get("excluded") or {}).items():
-        console.print(Text(f"Left out: {name}: {count_words(count)}", style="yellow"))
+    counted = (result.about.get("excluded") or {}).items()
+    listed = "; ".join(f"{name.replace('_', ' ')} {count_words(count)}" for name, count in counted)
+    if listed:
+        console.print(Text(f"Input: {listed}", style="dim"))
     for notice in result.about.get("notices") or []:
         console.print(Text(f"Note: {notice}", style="yellow"))
     console.print(verdict_panel(result))

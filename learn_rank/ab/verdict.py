@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from learn_rank.ab import words
 from learn_rank.ab.interference import gap_words
 from learn_rank.report_rules import find
-from learn_rank.report_words import joined
+from learn_rank.report_words import joined, ordered_buckets
 
 if TYPE_CHECKING:
     from learn_rank.ab.guards import Guard
@@ -91,7 +91,7 @@ def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) 
 
 def invalid(failed: Sequence[Guard]) -> Verdict:
     """The verdict where guards failed: their names, and their words as grounds."""
-    names = joined(guard.name for guard in failed)
+    names = "; ".join(guard.name for guard in failed)
     noun = "this guard" if len(failed) == 1 else "these guards"
     answer = f"This result is invalid and must not be used for a decision: {noun} failed: {names}."
     return Verdict(INVALID, (answer, *(f"{_start(guard.name)}: {guard.words}" for guard in failed)))
@@ -117,16 +117,31 @@ def _grounds(rows: Sequence[Row], row: Row, status: str, level: float) -> Iterab
     if row["launch"] is not None:
         yield gap_words(row)
     for direction in (BETTER, WORSE):
-        others = [other for other in significant(rows, direction, level) if other is not row]
-        if others:
-            yield f"Also {direction}: {joined(_named(other) for other in others)}."
+        found = [other for other in significant(rows, direction, level) if other is not row]
+        overall = [other for other in found if other["bucket_kind"] == "all"]
+        if overall:
+            yield f"Also {direction} over all users: {joined(_named(other) for other in overall)}."
+        inside = [other for other in found if other["bucket_kind"] != "all"]
+        if inside:
+            yield f"{_start(direction)} in single buckets: {_by_bucket(inside)}."
     n_flagged = sum(words.mark(other, level) == "flagged" for other in rows)
     if n_flagged:
-        yield f"{n_flagged} of {len(rows)} rows are not judged because their intervals cannot be trusted."
+        yield f"{n_flagged} of {len(rows)} rows {'is' if n_flagged == 1 else 'are'} not judged: flagged."
 
 
 def _named(row: Row) -> str:
-    return f"{words.row_words(row)} ({words.lift_words(row)})"
+    return f"{words.short_metric_words(row['metric'])} ({words.lift_words(row)})"
+
+
+def _by_bucket(rows: Sequence[Row]) -> str:
+    parts = []
+    for kind, bucket in ordered_buckets(rows):
+        own = [row for row in rows if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
+        lifts = joined(
+            f"{words.short_metric_words(row['metric'])} {words.percent_words(row['relative'])}" for row in own
+        )
+        parts.append(f"{words.place_words(kind, bucket)} ({lifts})")
+    return joined(parts)
 
 
 def _start(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,6 +137,12 @@ def lift_words(row: Mapping[str, Any]) -> str:
     return f"{percent_words(row['relative'])} {interval}".strip()
 
 
+def unbroken(text: str) -> str:
+    """The text with non-breaking spaces before percent signs and inside intervals, for a page."""
+    bound = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
+    return re.sub(r"\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), bound)
+
+
 def p_words(p: float | None) -> str:
     """``< .001``, ``.023``, a dash where there is none."""
     if p is None:
@@ -144,8 +151,8 @@ def p_words(p: float | None) -> str:
 
 
 def share_words(share: float | None) -> str:
-    """``0.8`` -> ``80 %``; without sign."""
-    return DASH if share is None else f"{100 * share:.3g} %"
+    """``0.8`` -> ``80.0 %``; without sign."""
+    return DASH if share is None else f"{100 * share:.1f} %"
 
 
 def ratio_words(ratio: float | None) -> str:
