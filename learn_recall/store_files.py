@@ -30,13 +30,24 @@ def write_ids(path: Path, ids: np.ndarray) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def read_ids(path: Path) -> np.ndarray:
-    """Read ids (n,) as int64 or as an object array of strings."""
+def open_ids(path: Path) -> pq.ParquetFile:
+    """Open the ids without reading them; what is open stays readable when the folder is replaced."""
     try:
-        column = pq.read_table(path, columns=["id"], memory_map=False).column("id")
-    except (OSError, pa.ArrowException, KeyError) as error:
+        file = pq.ParquetFile(pa.OSFile(os.fspath(path)))
+    except (OSError, pa.ArrowException) as error:
         raise broken(path, "a readable parquet file with the column id", error) from error
-    return as_id_array(column.to_numpy(), name=str(path))
+    if "id" not in file.schema_arrow.names:
+        raise broken(path, "a readable parquet file with the column id", file.schema_arrow.names)
+    return file
+
+
+def id_chunks(file: pq.ParquetFile, path: Path, n_rows: int) -> Iterator[np.ndarray]:
+    """Read ids (n,) in chunks of at most `n_rows`, as int64 or as object arrays of strings."""
+    try:
+        for batch in file.iter_batches(n_rows, columns=["id"]):
+            yield as_id_array(batch.column("id").to_numpy(zero_copy_only=False), name=str(path))
+    except (OSError, pa.ArrowException) as error:
+        raise broken(path, "a readable parquet file with the column id", error) from error
 
 
 def read_array(path: Path, *, shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -179,8 +190,9 @@ __all__ = [
     "PRESENT",
     "VECTORS",
     "broken",
+    "id_chunks",
+    "open_ids",
     "read_array",
-    "read_ids",
     "write_ids",
     "write_vectors",
 ]

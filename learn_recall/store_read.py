@@ -1,10 +1,13 @@
 """Opening and reading a store: whole files only, rows by id."""
 
 import os
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from learn_recall import store_files
 from learn_recall.card import IdentityCard
@@ -22,7 +25,7 @@ class EmbeddingStore:
     Attributes:
         path: The folder.
         card: The `IdentityCard`.
-        ids: (N,) int64, or object holding `str`.
+        ids: (N,) int64, or object holding `str`; read when first asked for (`id_chunks` reads a part).
         vectors: (N, D) memory-mapped float16 or float32; a row that is not present holds zeros.
         present: (N,) bool, True where there is a vector.
 
@@ -39,11 +42,16 @@ class EmbeddingStore:
     """
 
     def __init__(
-        self, path: Path, card: IdentityCard, ids: np.ndarray, vectors: np.ndarray, present: np.ndarray
+        self,
+        path: Path,
+        card: IdentityCard,
+        ids_file: pq.ParquetFile,
+        vectors: np.ndarray,
+        present: np.ndarray,
     ) -> None:
         self.path = path
         self.card = card
-        self.ids = ids
+        self._ids_file = ids_file
         self.vectors = vectors
         self.present = present
         self._index: tuple[np.ndarray, np.ndarray] | None = None
@@ -107,17 +115,26 @@ class EmbeddingStore:
                 got = sha256_of_file(folder / name)
                 if got != expected:
                     raise store_files.broken(folder / name, f"sha256 {expected} as in the card", got)
-        ids = store_files.read_ids(folder / store_files.IDS)
-        if len(ids) != card.n_ids or int(present.sum()) != card.n_present:
+        ids_file = store_files.open_ids(folder / store_files.IDS)
+        n_ids = ids_file.metadata.num_rows
+        if n_ids != card.n_ids or int(present.sum()) != card.n_present:
             raise store_files.broken(
                 folder,
                 f"{card.n_ids} ids and {card.n_present} vectors as the card says",
-                f"{len(ids)} ids and {int(present.sum())} vectors",
+                f"{n_ids} ids and {int(present.sum())} vectors",
             )
-        return cls(folder, card, ids, vectors, present)
+        return cls(folder, card, ids_file, vectors, present)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self.card.n_ids
+
+    @cached_property
+    def ids(self) -> np.ndarray:  # noqa: D102 - described with the other attributes
+        return np.concatenate(list(self.id_chunks()))
+
+    def id_chunks(self, n_rows: int = _ROWS_AT_ONCE) -> Iterator[np.ndarray]:
+        """Give the ids in their order, at most `n_rows` at a time, without keeping them."""
+        return store_files.id_chunks(self._ids_file, self.path / store_files.IDS, n_rows)
 
     def __repr__(self) -> str:
         card = self.card

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from learn_rank.frozen import FrozenEmbedding
+from learn_rank.testing import assert_frozen
 
 
 def test_a_vector_is_found_by_its_id_whatever_the_order_of_the_table():
@@ -38,14 +39,63 @@ def test_training_around_the_table_leaves_its_bytes_unchanged():
     table = FrozenEmbedding(
         torch.arange(5), torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).half()
     )
-    before = {name: value.clone() for name, value in table.state_dict().items()}
     head = nn.Linear(4, 1)
-    assert not list(table.parameters())
     optimizer = torch.optim.AdamW([*table.parameters(), *head.parameters()], lr=0.1, weight_decay=0.1)
-    for _ in range(5):
-        head(table(torch.tensor([0, 3, 9]))[0]).sum().backward()
-        optimizer.step()
-    assert all(torch.equal(before[name], value) for name, value in table.state_dict().items())
+    with assert_frozen(table, optimizer):
+        for _ in range(5):
+            head(table(torch.tensor([0, 3, 9]))[0]).sum().backward()
+            optimizer.step()
+
+
+def test_the_guard_names_a_byte_that_moved():
+    model = nn.ModuleDict({"users": FrozenEmbedding(torch.arange(3), torch.ones(3, 2))})
+    with pytest.raises(AssertionError, match="users: expected the bytes of before"), assert_frozen(model):
+        model["users"].vectors[1, 0] += 2**-20
+
+
+def test_the_guard_names_a_gradient_and_an_optimizer_that_hold_the_vectors():
+    table = FrozenEmbedding(torch.arange(3), torch.ones(3, 2))
+    optimizer = torch.optim.SGD([table.vectors.requires_grad_()], lr=0.1)
+    with pytest.raises(AssertionError, match=r"vectors: expected no gradient.*in no optimizer"):
+        assert_frozen(table, optimizer).__enter__()
+
+
+def test_the_guard_names_vectors_that_became_a_parameter():
+    table = FrozenEmbedding(torch.arange(3), torch.ones(3, 2))
+    vectors = nn.Parameter(table.vectors)
+    del table.vectors
+    table.vectors = vectors
+    with pytest.raises(AssertionError, match=r"expected no parameters, got \['vectors'\]"):
+        assert_frozen(table).__enter__()
+
+
+def test_the_guard_refuses_a_model_in_which_there_is_nothing_to_guard():
+    with pytest.raises(ValueError, match="at least one FrozenEmbedding"):
+        assert_frozen(nn.Linear(1, 1)).__enter__()
+
+
+def test_casting_the_model_moves_no_byte_of_the_table():
+    model = nn.Sequential(FrozenEmbedding(torch.arange(3), torch.full((3, 2), 0.1)), nn.Linear(2, 1))
+    with assert_frozen(model):
+        model.half()
+        assert model[1].weight.dtype == torch.float16
+        model.double().bfloat16()
+
+
+def test_a_state_dict_holds_the_identity_of_the_vectors_and_not_the_vectors():
+    table = FrozenEmbedding(torch.arange(3), torch.ones(3, 2))
+    assert {name: value.shape for name, value in table.state_dict().items()} == {"identity": (32,)}
+    FrozenEmbedding(torch.arange(3).flip(0), torch.ones(3, 2)).load_state_dict(table.state_dict())
+
+
+def test_a_checkpoint_of_other_vectors_is_refused_and_can_be_wanted():
+    saved = FrozenEmbedding(torch.arange(3), torch.ones(3, 2)).state_dict()
+    other = FrozenEmbedding(torch.arange(3), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="trained with"):
+        other.load_state_dict(saved)
+    with pytest.raises(RuntimeError, match="Missing"):
+        other.load_state_dict({})
+    other.load_state_dict({}, strict=False)
 
 
 def test_half_precision_vectors_come_out_as_float32_of_the_same_value():

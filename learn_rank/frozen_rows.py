@@ -1,0 +1,129 @@
+"""The rows of frozen vectors that one process holds: stored in fp32, fp16 or int8, read as float32.
+
+R rows, D dimensions. All tensors but the keys have one row more, which answers for every id without a vector.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "int8": torch.int8}
+_INT8_MAX = 127
+
+
+class FrozenRows(NamedTuple):
+    """Keys in ascending order and what belongs to each.
+
+    Attributes:
+        keys: (R,) int64, ascending.
+        vectors: (R + 1, D) float32, float16 or int8; row R is zeros.
+        scales: (R + 1,) bfloat16, the unit of an int8 vector; None in the other dtypes.
+        has_vector: (R + 1,) bool; row R is False.
+    """
+
+    keys: Tensor
+    vectors: Tensor
+    scales: Tensor | None
+    has_vector: Tensor
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the vectors and their scales, in bytes."""
+        return self.vectors.nbytes + (0 if self.scales is None else self.scales.nbytes)
+
+
+def empty_rows(keys: Tensor, dimension: int, dtype: str) -> FrozenRows:
+    """Rows for ascending `keys` whose vectors are still to come (`put`).
+
+    Raises:
+        ValueError: the dtype is none of "float32", "float16", "int8".
+    """
+    if dtype not in DTYPES:
+        raise ValueError(
+            f"dtype: expected one of {list(DTYPES)}, got {dtype!r}. Remedy: name one of them, or None."
+        )
+    n_rows = len(keys) + 1
+    return FrozenRows(
+        keys,
+        torch.zeros(n_rows, dimension, dtype=DTYPES[dtype]),
+        torch.zeros(n_rows, dtype=torch.bfloat16) if dtype == "int8" else None,
+        torch.zeros(n_rows, dtype=torch.bool),
+    )
+
+
+def put(rows: FrozenRows, at: Tensor, vectors: Tensor, has_vector: Tensor) -> None:
+    """Write vectors into `rows`, which is the caller's own and not in use yet.
+
+    Args:
+        rows: of `empty_rows`.
+        at: (n,) rows to write.
+        vectors: (n, D) float16 or float32.
+        has_vector: (n,) bool; where it is False the vector is ignored and zeros are stored.
+
+    Raises:
+        ValueError: a present vector is not finite, or too large for the dtype.
+    """
+    vectors = torch.where(has_vector[:, None], vectors.float(), 0.0)
+    if not bool(torch.isfinite(vectors).all()):
+        raise ValueError("vectors: expected finite values, got NaN or inf. Remedy: encode those ids again.")
+    stored, scales = quantised(vectors) if rows.scales is not None else (vectors.to(rows.vectors.dtype), None)
+    if scales is None and not bool(torch.isfinite(stored).all()):
+        raise ValueError(
+            f"vectors: expected components that fit {rows.vectors.dtype}, got {vectors.abs().max():g}. "
+            'Remedy: dtype="float32" or "int8", or normalise the vectors.'
+        )
+    rows.vectors[at] = stored
+    rows.has_vector[at] = has_vector
+    if rows.scales is not None and scales is not None:
+        rows.scales[at] = scales
+
+
+def quantised(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Symmetric int8 with one scale a row.
+
+    Definition: ``scale = max|x| / 127`` in bfloat16, whose range is that of float32, so that no row is too
+    small or too large; ``stored = round(x / scale)``. The error of a component is at most ``scale / 2``.
+
+    Args:
+        vectors: (n, D) float32, finite.
+
+    Returns:
+        (n, D) int8 and (n,) bfloat16.
+    """
+    largest = vectors.abs().amax(dim=1)
+    scales = (largest * ((1 + 2**-8) / _INT8_MAX)).to(
+        torch.bfloat16
+    )  # rounded up, so that nothing is clipped
+    divisor = torch.where(scales > 0, scales.float(), 1.0)
+    return (vectors / divisor[:, None]).round().clamp(-_INT8_MAX, _INT8_MAX).to(torch.int8), scales
+
+
+def dequantised(stored: Tensor, scales: Tensor | None) -> Tensor:
+    """(n, D) stored vectors -> float32."""
+    vectors = stored.float()
+    return vectors if scales is None else vectors * scales.float()[:, None]
+
+
+def row_of(keys: Tensor, ids: Tensor) -> Tensor:
+    """(R,) ascending keys, ids of any shape -> row of each id, R where it is unknown."""
+    if keys.shape[0] == 0:
+        return torch.zeros_like(ids)
+    at = torch.searchsorted(keys, ids).clamp(max=keys.shape[0] - 1)
+    return torch.where(keys[at] == ids, at, keys.shape[0])
+
+
+def look_up(
+    ids: Tensor, keys: Tensor, vectors: Tensor, scales: Tensor | None, has_vector: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Vectors of ids, the tensors being those of `FrozenRows`.
+
+    Returns:
+        float32 of shape (..., D), and ``has_vector`` of shape (...); an unknown id gives zeros and False.
+    """
+    row = row_of(keys, ids)
+    flat = row.reshape(-1)
+    found = dequantised(vectors.index_select(0, flat), None if scales is None else scales[flat])
+    return found.reshape(*ids.shape, vectors.shape[1]), has_vector[row]
