@@ -113,10 +113,14 @@ def aa_guards(
     Args:
         totals: its users of arm 0 are re-split.
         treatment_share: as designed.
-        n_splits: how many.
+        n_splits: how many; 0 leaves the check out and says so.
         seed: of the re-splits.
         metrics: keys of ``METRICS``.
     """
+    if n_splits == 0:
+        return [
+            Guard("A/A rejections", None, "inside the band of chance", None, "No re-splits were asked for.")
+        ]
     users = (totals.requests() > 0) & (totals.arm == 0)
     sums = {metric: metric_sums(totals, metric, users) for metric in metrics}
     found = resplit(sums, treatment_share, n_splits, seed)
