@@ -9,6 +9,7 @@ import torch
 
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_rank.fusions import fusion_of_kind
 from learn_recall.store import EmbeddingStore, StoreError, id_keys
 
 
@@ -35,7 +36,14 @@ ARMS = (BASELINE, LEARN, RAW_TEXT, SHUFFLED)
 
 
 def make_fusion(
-    arm: Arm, users: EmbeddingStore, items: EmbeddingStore, config: FusionConfig, *, seed: int
+    arm: Arm,
+    users: EmbeddingStore,
+    items: EmbeddingStore,
+    config: FusionConfig,
+    *,
+    seed: int,
+    kind: str = "learn",
+    host_dim: int = 0,
 ) -> LearnFeatureFusion | None:
     """The plugin of an arm, None for the baseline.
 
@@ -44,16 +52,18 @@ def make_fusion(
         users: store of user-context vectors; items: store of item vectors, exported together.
         config: of the fusion.
         seed: of the shuffle.
+        kind: of `learn_rank.fusions.FUSIONS`.
+        host_dim: width of the host's own embeddings (`MultiTaskRanker.host_dim`), for kinds that join them.
 
     Raises:
         StoreError: a block that the arm names is not in the store.
+        ValueError: an unknown kind.
     """
     if arm.blocks is None:
         return None
     generator = np.random.default_rng(seed)
-    return LearnFeatureFusion(
-        frozen_table(users, arm, generator), frozen_table(items, arm, generator), replace(config)
-    )
+    tables = frozen_table(users, arm, generator), frozen_table(items, arm, generator)
+    return fusion_of_kind(kind, *tables, replace(config), host_dim=host_dim)
 
 
 def frozen_table(store: EmbeddingStore, arm: Arm, generator: np.random.Generator) -> FrozenEmbedding:

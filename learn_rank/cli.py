@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from learn_rank.ab.cli import ab, fit_environment
 from learn_recall.plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.command()(ab)
+app.command()(fit_environment)
 DATASETS = ("marketplace", "steam", "ml1m_ctr")
 
 
@@ -68,14 +71,20 @@ def run(
     preset: Annotated[str, typer.Option(help="Towers: default, paper, official_amazon.")] = "default",
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every arm.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of every arm over the training rows.")] = 3,
-    ranker: Annotated[str, typer.Option(help="Reference ranker: esmm or shared_bottom.")] = "esmm",
+    fusion: Annotated[
+        str, typer.Option(help="How the vectors are fused: learn, gate, experts or similarity.")
+    ] = "learn",
+    ranker: Annotated[
+        str, typer.Option(help="Conversion loss of the reference ranker: esmm or shared_bottom.")
+    ] = "esmm",
+    layers: Annotated[str, typer.Option(help="Its layers: shared_bottom, mmoe or ple.")] = "shared_bottom",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
 ) -> None:
     """Answer: would LLM knowledge help my ranker, and for whom?
 
     Encodes the item texts with a frozen LLM, aligns them with behaviour by a double tower, fuses both frozen
-    embeddings into the reference ranker, trains four arms alike (baseline, learn, raw_text, shuffled) and
-    writes report.html and report.json.
+    embeddings into the reference ranker, trains four arms alike (baseline, learn, raw_text, shuffled), lets
+    `auto` fall back to the baseline where validation shows no gain, and writes report.html and report.json.
 
     [bold]Examples[/bold]
 
@@ -121,7 +130,8 @@ def run(
                 template=template,
                 preset=preset,
                 seeds=tuple(range(seeds)),
-                ranker=RankerConfig(kind=ranker),
+                fusion_kind=fusion,
+                ranker=RankerConfig(kind=ranker, layers=layers),
                 training=RankTrainConfig(n_epochs=epochs),
             ),
             command=shlex.join(["learn-rank", *sys.argv[1:]]),

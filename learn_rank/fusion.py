@@ -16,6 +16,9 @@ from torchrec import KeyedJaggedTensor
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.similarity import block_presence, n_similarity_features, similarity_features
 
+torch.fx.wrap("recent_items")
+torch.fx.wrap("similarity_features")  # it branches on shapes, which torch.fx cannot trace
+
 
 class FusionOutput(NamedTuple):
     """What the plugin hands to its host.
@@ -90,8 +93,9 @@ class FusionConfig:
 class LearnFeatureFusion(nn.Module):
     """Frozen embeddings in, features for any ranker and an auxiliary CVR logit out.
 
-    Subclass it and override a hook: `fuse` (how the sides become the fusion embedding), `auxiliary_logit`
-    (what supervises it) or `auxiliary_loss` (on which labels). Everything else stays.
+    Subclass it and override a hook: `fuse` (how the sides become the fusion embedding), `join` (how it meets
+    the host's own embeddings), `auxiliary_logit` (what supervises it) or `auxiliary_loss` (on which labels).
+    Everything else stays. `learn_rank.fusions` holds ready ones.
 
     Args:
         user_vectors: frozen table of user (or user-context) vectors.
@@ -104,6 +108,8 @@ class LearnFeatureFusion(nn.Module):
     Source: LEARN (arXiv 2405.03988), section 3.4 and figure 5: two linear layers, one per side, then an MLP,
     supervised by an auxiliary CVR loss. Similarity features: SimTier (arXiv 2407.19467).
     """
+
+    needs_host = False  # whether `forward` wants the host's embeddings as well, for `join`
 
     def __init__(
         self,
@@ -143,12 +149,13 @@ class LearnFeatureFusion(nn.Module):
         vectors = 2 * self.item_vectors.dimension if self.config.passes_vectors else 0
         return self.config.fusion_dim + vectors + self.n_similarities + 2
 
-    def forward(self, features: KeyedJaggedTensor) -> FusionOutput:
+    def forward(self, features: KeyedJaggedTensor, host: Tensor | None = None) -> FusionOutput:
         """Look up, fuse, supervise.
 
         Args:
             features: holds `FusionConfig`'s features with int64 ids (`learn_recall.store.id_keys` for
                 strings); exactly one user and one item id a row. Ids of other tables may stand beside them.
+            host: (B, N) the host's own embeddings, for fusions that join them (`needs_host`).
         """
         config = self.config
         user_BD, has_user_B = self.user_vectors(features[config.user_feature].values())
@@ -162,6 +169,8 @@ class LearnFeatureFusion(nn.Module):
         presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(user_BD.dtype)
 
         fusion_BF = self.fuse(user_BD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1))
+        if host is not None:
+            fusion_BF = self.join(fusion_BF, host)
         auxiliary_B = self.auxiliary_logit(fusion_BF)
         handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
         vectors = [user_BD, item_BD] if config.passes_vectors else []
@@ -172,6 +181,10 @@ class LearnFeatureFusion(nn.Module):
         """Hook: (B, D) user, (B, D) item and (B, S) similarities and presence -> (B, F) fusion embedding."""
         user_BP, item_BP = self.user_projection(user), self.item_projection(item)
         return self.mlp(torch.cat([user_BP, item_BP, user_BP * item_BP, evidence], dim=1))
+
+    def join(self, fusion: Tensor, host: Tensor) -> Tensor:
+        """Hook: (B, F) fusion embedding and (B, N) the host's embeddings -> (B, F); here the first alone."""
+        return fusion
 
     def auxiliary_logit(self, fusion: Tensor) -> Tensor:
         """Hook: (B, F) fusion embedding -> (B,) logit of the auxiliary task."""
@@ -204,8 +217,7 @@ class LearnFeatureFusion(nn.Module):
             return similarity_features(user_BD, item_BD, has_both_B, self.item_vectors.blocks)
         history = features[config.history_feature]
         # keys of absent slots are looked up too and then masked: one gather, no branch
-        keys_BH = history.to_padded_dense(config.history_length, padding_value=-1)
-        has_slot_BH = history_mask(history.lengths(), config.history_length)
+        keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), config.history_length)
         history_BHD, has_vector_BH = self.item_vectors(keys_BH)
         return similarity_features(
             user_BD, item_BD, has_both_B, self.item_vectors.blocks, history_BHD, has_vector_BH & has_slot_BH
@@ -217,6 +229,21 @@ def unit_variance(vectors: Tensor) -> Tensor:
     return vectors * vectors.shape[-1] ** 0.5
 
 
-def history_mask(lengths: Tensor, history_length: int) -> Tensor:
-    """(B,) lengths -> (B, history_length) bool, True where a history item stands."""
-    return torch.arange(history_length, device=lengths.device) < lengths[:, None]
+def recent_items(values: Tensor, lengths: Tensor, history_length: int) -> tuple[Tensor, Tensor]:
+    """The last items of each history.
+
+    Args:
+        values: (n,) keys of all histories, one after the other, oldest first.
+        lengths: (B,) items of each.
+        history_length: H.
+
+    Returns:
+        (B, H) keys, -1 where there is none, and (B, H) bool, True where a history item stands.
+    """
+    lengths = lengths.long()
+    stop_B1 = lengths.cumsum(0)[:, None]
+    n_kept_B1 = lengths.clamp(max=history_length)[:, None]
+    slot_H = torch.arange(history_length, device=values.device)
+    has_slot_BH = slot_H < n_kept_B1
+    at_BH = torch.where(has_slot_BH, stop_B1 - n_kept_B1 + slot_H, values.shape[0])
+    return functional.pad(values, (0, 1), value=-1)[at_BH], has_slot_BH

@@ -92,7 +92,7 @@ def run_pipeline(
         "rankers",
         {
             "tables": tables,
-            "fusion": asdict(config.fusion),
+            "fusion": {"kind": config.fusion_kind, **asdict(config.fusion)},
             "ranker": asdict(config.ranker),
             "training": asdict(config.training),
             "embedding_decays": config.embedding_decays,
@@ -215,7 +215,15 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
                 progress.update(bar, completed=done * n_steps + step)
 
             def build(arm: Arm = arm, seed: int = seed) -> MultiTaskRanker:
-                fusion = make_fusion(arm, users, items, fusion_config, seed=seed)
+                fusion = make_fusion(
+                    arm,
+                    users,
+                    items,
+                    fusion_config,
+                    seed=seed,
+                    kind=config.fusion_kind,
+                    host_dim=MultiTaskRanker.host_dim(data.n_codes, ranker_config),
+                )
                 return MultiTaskRanker(data.n_codes, data.n_dense, ranker_config, fusion)
 
             ranker, history = train_ranker(

@@ -15,6 +15,7 @@ from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTens
 
 from learn_rank.batches import Batch
 from learn_rank.fusion import FusionOutput, LearnFeatureFusion
+from learn_rank.task_layers import TASK_LAYERS
 
 
 class Scores(NamedTuple):
@@ -37,6 +38,8 @@ class RankerConfig:
     Attributes:
         kind: "esmm" learns conversion through click x conversion on all rows (ESMM, arXiv 1804.07931);
             "shared_bottom" learns it on the clicked rows; "ctr" learns clicks alone.
+        layers: what lies between the features and the heads: "shared_bottom", "mmoe" or "ple"
+            (`learn_rank.task_layers`).
         embedding_dim: E of every categorical feature.
         bottom_dims: widths of the shared layers.
         tower_dim: hidden width of each task's head.
@@ -44,6 +47,7 @@ class RankerConfig:
     """
 
     kind: str = "esmm"
+    layers: str = "shared_bottom"
     embedding_dim: int = 16
     bottom_dims: tuple[int, ...] = (128, 64)
     tower_dim: int = 32
@@ -52,6 +56,8 @@ class RankerConfig:
     def __post_init__(self) -> None:
         if self.kind not in ("esmm", "shared_bottom", "ctr"):
             raise ValueError(f'kind: expected "esmm", "shared_bottom" or "ctr", got {self.kind!r}.')
+        if self.layers not in TASK_LAYERS:
+            raise ValueError(f"layers: expected one of {list(TASK_LAYERS)}, got {self.layers!r}.")
         if not self.bottom_dims:
             raise ValueError("bottom_dims: expected at least one layer, got none.")
 
@@ -95,16 +101,16 @@ class MultiTaskRanker(nn.Module):
         above = torch.triu_indices(self.n_features, self.n_features, offset=1)
         self.register_buffer("pair", above, persistent=False)
         n_pairs = above.shape[1]
-        width = (
-            self.n_features * config.embedding_dim + n_pairs + n_dense + (fusion.output_dim if fusion else 0)
-        )
-        layers: list[nn.Module] = []
-        for out in config.bottom_dims:
-            layers += [nn.Linear(width, out), nn.ReLU(), nn.Dropout(config.dropout)]
-            width = out
-        self.bottom = nn.Sequential(*layers)
+        width = self.host_dim(n_codes, config) + n_pairs + n_dense + (fusion.output_dim if fusion else 0)
+        self.bottom = TASK_LAYERS[config.layers](width, config.bottom_dims, config.dropout)
+        width = config.bottom_dims[-1]
         self.ctr_tower = _tower(width, config.tower_dim)
         self.cvr_tower = _tower(width, config.tower_dim)
+
+    @staticmethod
+    def host_dim(n_codes: dict[str, int], config: RankerConfig) -> int:
+        """Width of the ranker's own embeddings side by side, which fusions with `needs_host` are given."""
+        return len(n_codes) * config.embedding_dim
 
     def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
         """Score B rows."""
@@ -112,10 +118,10 @@ class MultiTaskRanker(nn.Module):
         parts = [embedded_BN, self._pairwise_products(embedded_BN), dense]
         fused = None
         if self.fusion is not None:
-            fused = self.fusion(sparse)
+            fused = self.fusion(sparse, embedded_BN) if self.fusion.needs_host else self.fusion(sparse)
             parts.append(fused.features)
-        shared_BS = self.bottom(torch.cat(parts, dim=1))
-        return Scores(self.ctr_tower(shared_BS)[:, 0], self.cvr_tower(shared_BS)[:, 0], fused)
+        click_BS, conversion_BS = self.bottom(torch.cat(parts, dim=1))
+        return Scores(self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0], fused)
 
     def _pairwise_products(self, embedded_BN: Tensor) -> Tensor:
         """Inner products of every two features' embeddings, as in DLRM (arXiv 1906.00091)."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from learn_rank.arms import ARMS
 from learn_rank.fusion import FusionConfig
+from learn_rank.fusions import FUSIONS
 from learn_rank.ranker import RankerConfig
 from learn_rank.train import RankTrainConfig
 from learn_recall.files import read_json
@@ -27,6 +28,7 @@ class RunConfig:
         embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
             best on validation is used in every arm, so it is the baseline that is tuned.
         arms: names of `learn_rank.arms.ARMS`.
+        fusion_kind: of `learn_rank.fusions.FUSIONS`.
         fusion, ranker, training: of the ranking side, alike in every arm.
     """
 
@@ -37,6 +39,7 @@ class RunConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     embedding_decays: tuple[float, ...] = (1.0, 10.0)
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
+    fusion_kind: str = "learn"
     fusion: FusionConfig = field(default_factory=FusionConfig)
     ranker: RankerConfig = field(default_factory=RankerConfig)
     training: RankTrainConfig = field(default_factory=RankTrainConfig)
@@ -48,6 +51,8 @@ class RunConfig:
             raise ValueError(
                 f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}."
             )
+        if self.fusion_kind not in FUSIONS:
+            raise ValueError(f"fusion_kind: expected one of {list(FUSIONS)}, got {self.fusion_kind!r}.")
         if not self.seeds:
             raise ValueError("seeds: expected at least one, got none.")
 

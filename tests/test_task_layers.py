@@ -1,0 +1,42 @@
+"""Shared bottom, MMoE and PLE: shapes, mixtures by hand, and what the tasks share."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from learn_rank.ranker import RankerConfig
+from learn_rank.task_layers import N_EXPERTS, PLE, TASK_LAYERS, MMoE
+
+
+@pytest.mark.parametrize("name", TASK_LAYERS)
+def test_every_kind_gives_both_tasks_the_last_width_and_trains_all_of_itself(name):
+    layers = TASK_LAYERS[name](5, (8, 3), 0.0)
+    click, conversion = layers(torch.randn(4, 5))
+    assert click.shape == conversion.shape == (4, 3)
+    (click.sum() + 2 * conversion.square().sum()).backward()
+    assert all(p.grad is not None for p in layers.parameters())
+
+
+def test_mmoe_mixes_the_same_experts_with_each_tasks_own_gate():
+    torch.manual_seed(0)
+    layers, features = MMoE(5, (3,), 0.0), torch.randn(2, 5)
+    outputs = [expert(features) for expert in layers.experts]
+    for gate, found in zip(layers.gates, layers(features), strict=True):
+        share = torch.softmax(features @ gate.weight.T, dim=1)
+        assert_close(found, sum(share[:, k, None] * outputs[k] for k in range(N_EXPERTS)))
+
+
+def test_in_ple_the_conversions_own_experts_do_not_touch_the_clicks():
+    torch.manual_seed(0)
+    layers, features = PLE(5, (4, 3), 0.0), torch.randn(2, 5)
+    click, conversion = layers(features)
+    with torch.no_grad():
+        for parameter in layers.layers[-1].conversion.parameters():
+            parameter.add_(1.0)
+    again, changed = layers(features)
+    assert torch.equal(click, again) and not torch.equal(conversion, changed)
+
+
+def test_unknown_layers_are_refused_by_name():
+    with pytest.raises(ValueError, match="layers: expected one of"):
+        RankerConfig(layers="deep")
