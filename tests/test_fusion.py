@@ -77,6 +77,20 @@ def test_each_row_is_scored_for_itself_and_the_order_of_rows_does_not_matter():
     torch.testing.assert_close(together, torch.cat(alone))
 
 
+def test_of_a_long_history_the_most_recent_items_are_compared():
+    module = fusion(history_length=2)
+    long = rows([100], [200], [[203, 999, 204, 201, 202]])
+    torch.testing.assert_close(module(long).features, module(rows([100], [200], [[201, 202]])).features)
+
+
+def test_torch_fx_traces_the_plugin_and_the_trace_computes_the_same():
+    module = fusion(passes_vectors=True)
+    traced = torch.fx.symbolic_trace(module)
+    for batch in (THREE, rows([100], [205], [[200]]), rows([], [], [])):
+        for one, other in zip(traced(batch), module(batch), strict=True):
+            assert torch.equal(one, other)
+
+
 def test_an_empty_batch_gives_empty_features():
     module = fusion()
     assert module(rows([], [], [])).features.shape == (0, module.output_dim)
