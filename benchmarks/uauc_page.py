@@ -17,6 +17,7 @@ from benchmarks.uauc_plots import (
 )
 from benchmarks.uauc_users import FEW_ROWS
 from benchmarks.uauc_verdict import ALL_ROWS, headline, interval_name, percent
+from learn_rank import report_words as words
 from learn_rank.report_page import render, value_table
 from learn_rank.report_rules import find, mark
 from learn_rank.report_words import bucket_words, count_words, ordered_buckets
@@ -63,8 +64,9 @@ def page_content(found: Mapping[str, Any]) -> dict[str, Any]:
         "deltas": [_delta_line(row, ranking, significant) for row in _in_order(deltas)],
         "metrics": [_short(metric) for metric in about["metrics"]],
         "users": users,
-        "user_words": [user_words(role, users[role]) for role in reversed(models.values())],
+        "user_words": [user_words(role, users[role], len(models)) for role in reversed(models.values())],
         "user_plots": user_plots(users),
+        "n_few_rows": FEW_ROWS,
         "counts": [
             {**row, "name": bucket_words(row["bucket_kind"], row["bucket"])} for row in found["counts"]
         ],
@@ -76,16 +78,15 @@ def page_content(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def user_words(role: str, view: Row) -> str:
-    """The distribution of one model in words."""
+def user_words(role: str, view: Row, n_models: int) -> str:
+    """The distribution of one model in words, with its role where there are two models."""
     if not view["n_scored"]:
-        return f"{role.capitalize()}: no user can be scored."
+        return "No user can be scored."
     exact = [f"{percent(view[key], 1)} at exactly {text}" for key, text in EXACT]
-    n_scored = count_words(view["n_scored"])
     return (
-        f"{role.capitalize()}: {percent(view['below_half'], 1)} of the {n_scored} scored users are below .5, "
-        f"where a coin would do better; {exact[0]}, {exact[1]} and {exact[2]}. "
-        f"{percent(view['with_few_rows'])} have {FEW_ROWS} rows or fewer."
+        f"{f'{role.capitalize()}: ' if n_models > 1 else ''}{percent(view['below_half'], 1)} of the "
+        f"{count_words(view['n_scored'])} scored users are below .5, where a coin would do better; "
+        f"{words.joined(exact)}."
     )
 
 

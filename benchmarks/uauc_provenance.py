@@ -12,6 +12,7 @@ from typing import Any
 from learn_recall.files import sha256_of_file
 
 MAX_HASHED_BYTES = 1_000_000_000
+LIBRARIES = ("numpy", "pandas", "pyarrow")
 
 
 def provenance(files: Sequence[Path], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,17 +20,19 @@ def provenance(files: Sequence[Path], options: Mapping[str, Any]) -> dict[str, A
 
     Args:
         files: what was judged, in order.
-        options: the command's options as they were understood; None is left out.
+        options: the command's options as they were understood; those that say nothing (None, False, none
+            given) are left out.
     """
     return {
         "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "files": [_file(path) for path in dict.fromkeys(files)],
-        "options": {name: _plain(value) for name, value in options.items() if value is not None},
+        "options": {
+            name.removesuffix("_out"): _plain(value)
+            for name, value in options.items()
+            if not (value is None or value is False or value == [])
+        },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
     }
-
-
-LIBRARIES = ("numpy", "pandas", "pyarrow")
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def interval_name(level: float) -> str:
         >>> interval_name(0.95).replace("\N{NO-BREAK SPACE}", " ")
         '95 % interval'
     """
-    return f"{100 * level:g}{NBSP}% interval"
+    return f"{100 * level:g}{NBSP}%{NBSP}interval"
 
 
 def percent(share: float, digits: int = 0) -> str:
