@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.columns_in import plain
+from learn_rank.beyond_memory import ParquetRows, is_parquet
+from learn_rank.columns_in import check_same_column, check_same_length
 
 
 def read_predictions(path: Path, columns: Sequence[str], user: str, score: str) -> pd.DataFrame:
-    """Reads columns of a parquet or csv(.gz) file.
+    """Reads columns of a parquet or csv(.gz) file, or of several parquet files.
 
     Args:
-        path: the file; .parquet, .csv or .csv.gz.
+        path: the file; .parquet, .csv or .csv.gz; or a folder or a glob of parquet files, in order of names.
         columns: the columns to read besides `user` and `score`.
         user: the column of user ids; from csv they are read as strings, so that 007 stays 007 and a long
             integer beside an empty field does not become a float.
@@ -24,15 +25,10 @@ def read_predictions(path: Path, columns: Sequence[str], user: str, score: str) 
     Raises:
         ValueError: no such file, an unknown ending, missing columns, or no rows.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a file, got nothing there. Remedy: check the path")
     wanted = list(dict.fromkeys([user, score, *columns]))
-    is_parquet = path.suffix == ".parquet"
-    if is_parquet:
-        import pyarrow.parquet
-
-        offered = list(pyarrow.parquet.read_schema(path).names)
-    elif path.name.endswith((".csv", ".csv.gz")):
+    if is_parquet(path):
+        return ParquetRows.at(path).read(wanted).to_pandas()
+    if path.name.endswith((".csv", ".csv.gz")):
         try:
             offered = list(pd.read_csv(path, nrows=0).columns)
         except pd.errors.EmptyDataError:
@@ -44,11 +40,8 @@ def read_predictions(path: Path, columns: Sequence[str], user: str, score: str) 
     missing = [column for column in wanted if column not in offered]
     if missing:
         raise ValueError(f"{path}: expected the columns {wanted}, got no {missing}. It holds {offered}")
-    if is_parquet:
-        table = pd.read_parquet(path, columns=wanted)
-    else:
-        table = pd.read_csv(path, usecols=wanted, dtype={user: str, score: str})
-        table[score] = np.array([float(text) for text in table[score]])
+    table = pd.read_csv(path, usecols=wanted, dtype={user: str, score: str})
+    table[score] = np.array([float(text) for text in table[score]])
     if len(table) == 0:
         raise ValueError(f"{path}: expected rows, got none. Remedy: check the job that wrote the file")
     return table
@@ -59,23 +52,6 @@ def check_same_rows(table: pd.DataFrame, baseline: pd.DataFrame, columns: Sequen
 
     Ids are compared as text where one file holds integers and the other strings.
     """
-    remedy = "Remedy: score the same table with both models and keep the order"
-    if len(table) != len(baseline):
-        raise ValueError(
-            f"baseline: expected the candidate's {len(table)} rows, got {len(baseline)}. {remedy}"
-        )
+    check_same_length(len(table), len(baseline), "baseline")
     for column in columns:
-        here, there = table[column], baseline[column]
-        if here.dtype != there.dtype and not (_is_number(here) and _is_number(there)):
-            here, there = here.astype(str), there.astype(str)
-        is_other = here.to_numpy() != there.to_numpy()
-        if is_other.any():
-            row = int(np.flatnonzero(is_other)[0])
-            raise ValueError(
-                f"baseline: expected the candidate's rows, got {column} = {plain(there.iloc[row])!r} "
-                f"instead of {plain(here.iloc[row])!r} in row {row}, {int(is_other.sum()) - 1} more. {remedy}"
-            )
-
-
-def _is_number(column: pd.Series) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(column.dtype))
+        check_same_column(table[column], baseline[column], column, "baseline")

@@ -17,14 +17,17 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
+from benchmarks.uauc_beyond_memory import compare_on_disk, is_beyond_memory
 from benchmarks.uauc_buckets import CountBucket
 from benchmarks.uauc_judgement import Question, compare
 from benchmarks.uauc_provenance import provenance
 from benchmarks.uauc_tables import delta_table, result_table, speed_table, verdict, worse
+from learn_rank.beyond_memory import Room
 from learn_rank.uncertainty import Bootstrap, ClosedForm, Uncertainty
 from learn_recall.files import atomic_path, write_json
 
 IS_WORSE, BAD_INPUT = 1, 2
+OF_SPEED = ("speed", "rows", "users", "peers", "peer_users", "torcheasyrec")
 HELP = """Exact AUC, UAUC and WUAUC of a prediction file, with intervals over users, not rows.
 
 UAUC: AUC of each user that has both labels, then the plain mean. WUAUC: the mean weighted by --wuauc. Ties
@@ -39,7 +42,10 @@ Example: python benchmarks/uauc.py new.parquet --baseline old.parquet --user use
 --score pctr --bucket user_bucket --bucket item_bucket --fail-if-worse
 """
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-FileIn = Annotated[Path | None, typer.Argument(help="Parquet, csv or csv.gz, one row per impression.")]
+FileIn = Annotated[
+    Path | None,
+    typer.Argument(help="Parquet, csv or csv.gz, one row per impression; or a folder or glob of parquet."),
+]
 User = Annotated[str, typer.Option(help="Column with user ids, strings or integers.")]
 Label = Annotated[str, typer.Option(help="Column with 0/1.")]
 Score = Annotated[str, typer.Option(help="Column with scores on any scale; only their order matters.")]
@@ -73,6 +79,14 @@ HtmlOut = Annotated[
 ]
 FailIfWorse = Annotated[
     bool, typer.Option("--fail-if-worse", help="Exit 1 if significantly worse anywhere; needs --baseline.")
+]
+MemoryRows = Annotated[
+    int,
+    typer.Option(help="Parquet files with more rows in all are judged from disk, to the same digits.", min=0),
+]
+Spill = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the temporary files of that; default: the system's temporary folder."),
 ]
 Speed = Annotated[bool, typer.Option("--speed", help="Measure time and memory on generated rows.")]
 NRows = Annotated[int, typer.Option(help="Rows for --speed.", min=1)]
@@ -109,6 +123,8 @@ def main(  # noqa: PLR0917 - typer passes every option by name
     json_out: JsonOut = None,
     html_out: HtmlOut = None,
     fail_if_worse: FailIfWorse = False,
+    memory_rows: MemoryRows = 50_000_000,
+    spill: Spill = None,
     speed: Speed = False,
     rows: NRows = 10_000_000,
     users: NUsers = 1_000_000,
@@ -117,6 +133,7 @@ def main(  # noqa: PLR0917 - typer passes every option by name
     torcheasyrec: TorchEasyRec = None,
 ) -> None:
     """See HELP."""
+    paths = [path for path in (predictions, baseline) if path is not None]
     try:
         check_writable("--json", json_out)
         check_writable("--html", html_out)
@@ -146,13 +163,17 @@ def main(  # noqa: PLR0917 - typer passes every option by name
         )
         how: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
         is_written = json_out is not None or html_out is not None
-        found = compare(predictions, baseline, question, how, has_details=is_written)
+        if is_beyond_memory(paths, memory_rows):
+            room = Room(spill=spill)
+            found = compare_on_disk(predictions, baseline, question, how, has_details=is_written, room=room)
+        else:
+            found = compare(predictions, baseline, question, how, has_details=is_written)
     except ValueError as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(BAD_INPUT) from None
     if is_written:
-        files = [predictions] if baseline is None else [predictions, baseline]
-        found["about"] |= provenance(files, context.params)
+        options = {name: value for name, value in context.params.items() if name not in OF_SPEED}
+        found["about"] |= provenance(paths, options)
         write_files(found, json_out, html_out)
     console = Console()
     for name in dict.fromkeys(row["model"] for row in found["rows"]):

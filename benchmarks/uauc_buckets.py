@@ -61,10 +61,13 @@ class CountBucket:
 
     def rule_for(self, counts: np.ndarray) -> BucketRule:
         """The thresholds for these rows; counts (N,) int64."""
+        return self.rule_of(*np.unique(counts, return_counts=True))
+
+    def rule_of(self, size: np.ndarray, n_rows: np.ndarray) -> BucketRule:
+        """The thresholds where `n_rows` rows have the count `size`; both (V,) int64, sizes ascending."""
         if self.rule is not None:
             return self.rule
-        size, n_rows = np.unique(counts, return_counts=True)
-        is_tail = np.cumsum(n_rows) <= (self.tail_share or 0) * counts.size
+        is_tail = np.cumsum(n_rows) <= (self.tail_share or 0) * n_rows.sum()
         return BucketRule(0, int(size[is_tail][-1]) if is_tail.any() else 0)
 
 
@@ -81,26 +84,35 @@ def partitions_of(
     Raises:
         ValueError: a column named twice, one with more than `MAX_BUCKETS` values, or counts that are none.
     """
-    kinds = [*columns, *(bucket.column for bucket in count_buckets)]
-    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
-    if twice:
-        raise ValueError(f"--bucket, --count-bucket: expected each column once, got {twice} more than once")
+    check_kinds(columns, count_buckets)
     partitions, meaning = [], {}
     for column in columns:
-        n_values = table[column].nunique()
-        if n_values > MAX_BUCKETS:
-            raise ValueError(
-                f"--bucket: expected at most {MAX_BUCKETS} buckets, got {n_values} values in {column!r}. "
-                "Remedy: group them first, or use --count-bucket for a column of counts"
-            )
+        check_few(table[column].nunique(), column)
         partitions.append(Partition(column, table[column]))
         meaning[column] = f"the values of the column {column}"
     for bucket in count_buckets:
-        counts = _counts(table[bucket.column], bucket.column)
+        counts = counts_of(table[bucket.column], bucket.column)
         rule = bucket.rule_for(counts)
         partitions.append(Partition(bucket.column, rule.bucket_of(counts), BUCKETS))
         meaning[bucket.column] = rule_words(rule, bucket)
     return partitions, meaning
+
+
+def check_kinds(columns: Sequence[str], count_buckets: Sequence[CountBucket]) -> None:
+    """Raises ValueError where a column is named twice."""
+    kinds = [*columns, *(bucket.column for bucket in count_buckets)]
+    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if twice:
+        raise ValueError(f"--bucket, --count-bucket: expected each column once, got {twice} more than once")
+
+
+def check_few(n_values: int, column: str) -> None:
+    """Raises ValueError where a column has more values than anybody wants to read about."""
+    if n_values > MAX_BUCKETS:
+        raise ValueError(
+            f"--bucket: expected at most {MAX_BUCKETS} buckets, got {n_values} values in {column!r}. "
+            "Remedy: group them first, or use --count-bucket for a column of counts"
+        )
 
 
 def check_attributed(rows: Rows, partitions: Sequence[Partition]) -> None:
@@ -129,14 +141,21 @@ def rule_words(rule: BucketRule, bucket: CountBucket) -> str:
     return f"{words} (the smallest counts, together at most {bucket.tail_share:.0%} of the judged rows)"
 
 
-def _counts(column: pd.Series, name: str) -> np.ndarray:
+def counts_of(column: pd.Series, name: str, *, has_rows: bool = True) -> np.ndarray:
+    """(N,) int64 of a column of counts, whose positions are rows where `has_rows`.
+
+    Raises:
+        ValueError: anything but whole numbers of at least 0.
+    """
     is_number = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
     values = column.to_numpy(np.float64, na_value=np.nan) if is_number else np.full(len(column), np.nan)
     is_bad = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
     if is_bad.any():
         row = int(np.flatnonzero(is_bad)[0])
+        where = f" in row {row}" if has_rows else ""
         raise ValueError(
-            f"--count-bucket: expected whole numbers of at least 0 in {name!r}, got {column.iloc[row]!r} in "
-            f"row {row} and {int(is_bad.sum()) - 1} more. Remedy: an id that training never saw has count 0"
+            f"--count-bucket: expected whole numbers of at least 0 in {name!r}, got "
+            f"{column.iloc[row]!r}{where} and {int(is_bad.sum()) - 1} more. "
+            "Remedy: an id that training never saw has count 0"
         )
     return values.astype(np.int64)

@@ -167,10 +167,8 @@ class ECE(CalibrationMetric):
         self, label: np.ndarray, prob: np.ndarray, weight: np.ndarray, codes: np.ndarray, n_codes: int
     ) -> np.ndarray:
         """Predicted minus observed in each bin, then the weight."""
-        if self.edges is None:
-            bin_of_row = equal_mass_bins(prob, weight, self.bins)
-        else:
-            bin_of_row = np.searchsorted(self.edges, prob, side="right") - 1
+        edges = mass_edges(self.bins, [(prob, weight)], weight.sum()) if self.edges is None else self.edges
+        bin_of_row = np.searchsorted(edges, prob, side="right") - 1
         gap = np.bincount(
             codes * self.bins + bin_of_row, weight * (prob - label), minlength=n_codes * self.bins
         )
@@ -180,15 +178,6 @@ class ECE(CalibrationMetric):
     def from_sums(self, sums: np.ndarray) -> np.ndarray:
         """Sum of the bins' absolute gaps / weight."""
         return ratio(np.abs(sums[:-1]).sum(axis=0), sums[-1])
-
-
-def equal_mass_bins(prob: np.ndarray, weight: np.ndarray, bins: int) -> np.ndarray:
-    """(N,) bin of each row as `ECE` defines it; prob and weight (N,) float64."""
-    values, value_of_row = np.unique(prob, return_inverse=True)
-    mass = np.bincount(value_of_row, weight, minlength=values.size)
-    below = np.cumsum(mass) - mass
-    bin_of_value = np.minimum(ratio(bins * below, mass.sum()), bins - 1)
-    return np.nan_to_num(bin_of_value).astype(np.int64)[value_of_row]
 
 
 def mass_edges(bins: int, runs: Iterable[tuple[np.ndarray, np.ndarray]], total: float) -> tuple[float, ...]:
@@ -208,8 +197,10 @@ def mass_edges(bins: int, runs: Iterable[tuple[np.ndarray, np.ndarray]], total: 
     edges = np.full(bins, np.inf)
     before = 0.0
     for prob, weight in runs:
-        values, value_of_row = np.unique(prob, return_inverse=True)
-        mass = np.bincount(value_of_row, weight, minlength=values.size)
+        values, n_rows = np.unique(prob, return_counts=True)
+        mass: np.ndarray = n_rows.astype(np.float64)
+        if (weight != 1).any():
+            mass = np.bincount(np.searchsorted(values, prob), weight, minlength=values.size)
         below = before + np.cumsum(mass) - mass
         before += float(mass.sum())
         bin_of_value = np.nan_to_num(np.minimum(ratio(bins * below, total), bins - 1)).astype(np.int64)

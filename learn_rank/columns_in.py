@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+_SAME_ROWS_REMEDY = "Remedy: score the same table with both models and keep the order"
+
 
 def as_column(values: Any, name: str) -> np.ndarray:
     """One dimension, numbers as numbers even in an object column. pandas Series are read by position."""
@@ -37,3 +39,33 @@ def examples(array: np.ndarray, is_bad: np.ndarray, first_row: int = 0) -> str:
 def plain(value: Any) -> Any:
     """A numpy scalar as Python's own, so that a message says 999 and not np.int64(999)."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def check_same_length(expected: int, found: int, name: str) -> None:
+    """Raises ValueError where `name` holds another number of rows than the candidate."""
+    if expected != found:
+        raise ValueError(
+            f"{name}: expected the candidate's {expected} rows, got {found}. {_SAME_ROWS_REMEDY}"
+        )
+
+
+def check_same_column(here: pd.Series, there: pd.Series, column: str, name: str, first_row: int = 0) -> None:
+    """Raises ValueError where a column of `name` does not hold the candidate's values.
+
+    Args:
+        here: (N,) the candidate's values.
+        there: (N,) the other's; compared as text where one side holds integers and the other strings.
+        column: its name.
+        name: how an error message calls the other.
+        first_row: number of the first row in an error message, for rows that come a part at a time.
+    """
+    if here.dtype != there.dtype and not all(map(pd.api.types.is_numeric_dtype, (here.dtype, there.dtype))):
+        here, there = here.astype(str), there.astype(str)
+    is_other = here.to_numpy() != there.to_numpy()
+    if is_other.any():
+        row = int(np.flatnonzero(is_other)[0])
+        found, expected = plain(there.iloc[row]), plain(here.iloc[row])
+        raise ValueError(
+            f"{name}: expected the candidate's rows, got {column} = {found!r} instead of {expected!r} in "
+            f"row {first_row + row}, {int(is_other.sum()) - 1} more. {_SAME_ROWS_REMEDY}"
+        )

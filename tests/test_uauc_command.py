@@ -181,13 +181,15 @@ def test_a_file_that_cannot_be_judged_ends_with_2_and_says_why(tmp_path, change,
 
 def test_other_bad_calls_end_with_2(file, tmp_path):
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "folder").mkdir()
     frame(n_rows=50).to_parquet(tmp_path / "short.parquet")
     frame().iloc[::-1].to_parquet(tmp_path / "turned.parquet")
     for arguments, message in (
         ([], "PREDICTIONS: expected a file"),
         ([tmp_path / "none.parquet"], "got nothing there"),
         ([tmp_path / "empty.csv"], "got an empty file"),
-        ([tmp_path], "expected a file"),
+        ([tmp_path / "folder"], "got nothing there"),
+        ([tmp_path / "*.*"], "expected parquet files only"),
         ([file, "--fail-if-worse"], "expected --baseline as well"),
         ([file, "--baseline", tmp_path / "short.parquet"], "expected the candidate's 1500 rows, got 50"),
         ([file, "--baseline", tmp_path / "turned.parquet"], "expected the candidate's rows"),

@@ -74,7 +74,7 @@ class Room:
     """
 
     chunk_rows: int = 1_000_000
-    partition_rows: int = 4_000_000
+    partition_rows: int = 2_000_000
     max_partitions: int = 200
     spill: Path | None = None
 

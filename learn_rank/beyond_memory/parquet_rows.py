@@ -7,13 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learn_rank.columns_in import plain
-
-_REMEDY = "Remedy: score the same table with both models and keep the order"
 _BUFFER = 1 << 22  # bytes read at a time, so that a row group need not fit into memory
 
 
@@ -70,6 +66,12 @@ class ParquetRows:
                     )
         return first
 
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """All rows, for files that fit into memory."""
+        schema = self.schema(columns)
+        tables = [pq.ParquetFile(file).read(columns=list(columns)) for file in self.files]
+        return pa.concat_tables([table.select(list(columns)).cast(schema) for table in tables])
+
     def chunks(self, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
         """All rows in tables of `chunk_rows` rows, the last one shorter, whatever the files' row groups."""
         schema = self.schema(columns)
@@ -84,6 +86,11 @@ class ParquetRows:
                         pending = pending.slice(chunk_rows)
         if pending.num_rows:
             yield pending
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a path is read as parquet: anything but a single file of another kind."""
+    return path.suffix == ".parquet" or not path.is_file()
 
 
 def parquet_files(path: Path) -> list[Path]:
@@ -108,38 +115,6 @@ def parquet_files(path: Path) -> list[Path]:
             "them; several files, and files larger than memory, are read as parquet only"
         )
     return files
-
-
-def check_same_rows(
-    table: pa.Table, other: pa.Table, columns: Sequence[str], first_row: int = 0, name: str = "baseline"
-) -> None:
-    """Raises ValueError where two tables do not hold the same rows in the same order.
-
-    Args:
-        table: the candidate's.
-        other: the other's; ids are compared as text where one table holds integers and the other strings.
-        columns: what must agree.
-        first_row: number of the first row in an error message, for tables that come a part at a time.
-        name: how an error message calls the other.
-    """
-    if table.num_rows != other.num_rows:
-        raise ValueError(
-            f"{name}: expected the candidate's {table.num_rows} rows, got {other.num_rows}. {_REMEDY}"
-        )
-    for column in columns:
-        if table[column].equals(other[column]):
-            continue
-        here, there = table[column].to_pandas(), other[column].to_pandas()
-        if here.dtype != there.dtype and not {here.dtype.kind, there.dtype.kind} <= set("biuf"):
-            here, there = here.astype(str), there.astype(str)
-        is_other = (here != there).to_numpy(bool)
-        if is_other.any():
-            row = int(np.flatnonzero(is_other)[0])
-            found, expected = plain(there.iloc[row]), plain(here.iloc[row])
-            raise ValueError(
-                f"{name}: expected the candidate's rows, got {column} = {found!r} instead of {expected!r} in "
-                f"row {first_row + row}, {int(is_other.sum()) - 1} more. {_REMEDY}"
-            )
 
 
 def _decoded(kind: pa.DataType) -> pa.DataType:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from learn_rank.beyond_memory.spill import (
     spill_rows,
 )
 from learn_rank.beyond_memory.survey import ScoreColumn, Survey, check_lengths, survey
+from learn_rank.buckets import bucket_of_user
 from learn_rank.calibration import ECE, as_probabilities, mass_edges
 from learn_rank.grouped_auc import PerUserAUC, fold_users, merge
 from learn_rank.judge import ALL, Cell
@@ -110,6 +111,17 @@ class Partitions:
             for at, name in enumerate(self.found.split[bucketing.column][1]):
                 yield Place(self, bucketing.kind, name, bucketing.column, at)
 
+    def check_attributed(self) -> None:
+        """Raises ValueError where a bucket cuts through a user, so that no user belongs to one bucket."""
+        for bucketing in self.layout.bucketings:
+            bucket = bucket_name(bucketing.column)
+            for columns in self.read(BY_USER, [CODE, bucket], f"users in one bucket of {bucketing.kind}"):
+                user = columns[CODE] - columns[CODE].min()
+                try:
+                    bucket_of_user(user, columns[bucket], int(user.max()) + 1)
+                except ValueError as error:
+                    raise ValueError(f"{bucketing.kind}: {error}") from None
+
     def read(self, shelf: str, names: Sequence[str], what: str) -> Iterator[dict[str, np.ndarray]]:
         """Columns of each partition that holds rows."""
         kept = self.shelves[shelf]
@@ -169,15 +181,21 @@ class PartitionedScores(Scored):
     partitions: Partitions
     place: Place
     model: str
+    _kept: dict[tuple[str, ...], PerUserAUC] = field(default_factory=dict)
 
     def per_user(self, metrics: Sequence[Metric]) -> PerUserAUC:
-        """See `Scored.per_user`; `user` holds positions in the sorted ids."""
-        return merge(
-            [
-                fold_users(replace(rows, columns=columns_needed(metrics, rows.columns)), scores)
-                for rows, scores in self.place.rows(self.model, "AUC of each user")
-            ]
-        )
+        """See `Scored.per_user`; `user` holds positions in the sorted ids. The last answer is kept."""
+        offered = dict.fromkeys(self.partitions.layout.columns, np.empty(0))
+        needed = tuple(columns_needed(metrics, offered))
+        if needed not in self._kept:
+            self._kept.clear()
+            self._kept[needed] = merge(
+                [
+                    fold_users(replace(rows, columns=columns_needed(metrics, rows.columns)), scores)
+                    for rows, scores in self.place.rows(self.model, "AUC of each user")
+                ]
+            )
+        return self._kept[needed]
 
     def user_sums(self, metric: AdditiveMetric) -> UserSums:
         """See `Scored.user_sums`."""
@@ -188,10 +206,9 @@ class PartitionedScores(Scored):
 
     def in_score_order(self) -> Iterator[ScoreRun]:
         """One run per partition by score."""
+        code_in_cell = None if self.place.column is None else self.place.code_in_cell
         for columns in self._runs(CODE, LABEL, "pairs across users"):
-            codes = columns[CODE]
-            if self.place.column is not None:
-                codes = self.place.code_in_cell[codes]
+            codes = columns[CODE] if code_in_cell is None else code_in_cell[columns[CODE]]
             yield ScoreRun(codes, columns[LABEL], columns.get(WEIGHT), columns[SCORE])
 
     def _edges(self, metric: ECE) -> tuple[float, ...]:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from learn_rank.beyond_memory.layout import Layout, Room, Track
-from learn_rank.beyond_memory.parquet_rows import ParquetRows, check_same_rows
+from learn_rank.beyond_memory.parquet_rows import ParquetRows
 from learn_rank.beyond_memory.value_counts import ValueCounts
+from learn_rank.columns_in import check_same_column, check_same_length
 from learn_rank.rows import as_labels, as_scores, as_weights
 from learn_rank.user_codes import as_users
 
@@ -37,7 +38,8 @@ class Survey:
         rows_of_user: (U,) int64.
         samples: model -> sorted sample of its scores.
         is_probability: model -> whether all its scores lie in 0..1.
-        values: column of buckets -> its distinct values.
+        values: column of buckets -> (V,) its distinct values, ascending.
+        rows_of_value: column of buckets -> (V,) int64.
         split: column of buckets -> (code of each value, names of the buckets).
     """
 
@@ -46,6 +48,7 @@ class Survey:
     samples: Mapping[str, np.ndarray]
     is_probability: Mapping[str, bool]
     values: Mapping[str, pd.Index]
+    rows_of_value: Mapping[str, np.ndarray]
     split: Mapping[str, tuple[np.ndarray, tuple[str, ...]]]
 
 
@@ -80,7 +83,10 @@ def survey(layout: Layout, models: Mapping[str, ScoreColumn], room: Room, track:
     for tables in track(chunks, "checking rows", -(-n_rows // room.chunk_rows)):
         table = tables[0]
         for model, other in zip(others, tables[1:], strict=True):
-            check_same_rows(table, other, layout.shared, row, model)
+            for column in layout.shared:
+                if not table[column].equals(other[column]):
+                    here, there = table[column].to_pandas(), other[column].to_pandas()
+                    check_same_column(here, there, column, model, row)
         _check_present(table[layout.user], "users", "an id", row)
         users.add(table[layout.user])
         as_labels(table[layout.label].to_pandas(), "labels", row)
@@ -104,6 +110,7 @@ def survey(layout: Layout, models: Mapping[str, ScoreColumn], room: Room, track:
         {model: np.sort(np.concatenate(parts)) for model, parts in samples.items()},
         is_probability,
         {column: values for column, (values, _) in counted.items()},
+        {column: n_rows for column, (_, n_rows) in counted.items()},
         {
             b.column: b.split(counted[b.column][0].to_series(), counted[b.column][1])
             for b in layout.bucketings
@@ -115,12 +122,7 @@ def check_lengths(models: Mapping[str, ScoreColumn]) -> None:
     """Raises ValueError where a model's files hold another number of rows than the first model's."""
     first, *others = models
     for model in others:
-        expected, found = models[first].files.n_rows, models[model].files.n_rows
-        if expected != found:
-            raise ValueError(
-                f"{model}: expected the {first}'s {expected} rows, got {found}. Remedy: score the same table "
-                "with both models and keep the order"
-            )
+        check_same_length(models[first].files.n_rows, models[model].files.n_rows, model)
 
 
 def _check_present(column: pa.ChunkedArray, name: str, what: str, first_row: int) -> None:
