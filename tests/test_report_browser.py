@@ -1,42 +1,17 @@
 """The page in a real browser: no error, no request, no injected element; scripts on and off."""
 
-import json
 import os
 import re
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, FLAGS, browse, inspect, needs_chromium
 from report_fixture import EVIL, example_report
 
 from learn_rank.report import Report, write_report
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium at /usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--disable-features=NetworkTimeServiceQuerying",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-    "--v=0",
-]
-
-
-def browse(page: Path, *flags: str) -> tuple[str, list[str]]:
-    """Opens a page; gives the DOM after its scripts ran, and what the console said."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, "--dump-dom", page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -99,39 +74,26 @@ def test_the_script_adds_the_filter_and_the_sorting_and_the_page_is_whole_withou
 
 def test_the_page_requests_nothing_fits_a_narrow_screen_sorts_and_filters(page, tmp_path):
     """Clicks through the page from inside, in a frame as wide as a telephone, with its policy taken off."""
-    inside = page.read_text(encoding="utf-8")
-    inside = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", inside)
-    (tmp_path / "inside.html").write_text(inside, encoding="utf-8")
-    (tmp_path / "frame.html").write_text(
-        """<!DOCTYPE html><title>frame</title><iframe src="inside.html" width="400" height="800"></iframe>
-        <pre id="result">waiting</pre><script>
-        document.querySelector("iframe").addEventListener("load", (event) => {
-          const page = event.target.contentDocument, root = page.documentElement;
-          const table = page.querySelector("table.sortable"), head = table.tHead.rows[0].cells[2];
-          const entries = page.defaultView.performance.getEntriesByType("resource");
-          const requested = entries.map((entry) => entry.name);
-          const column = () => Array.from(table.tBodies[0].rows, (row) => row.cells[2].dataset.order);
-          const before = column();
-          head.querySelector("button").click();
-          const down = column();
-          head.querySelector("button").click();
-          const up = column();
-          head.querySelector("button").click();
-          const again = column();
-          page.querySelectorAll(".bar button")[2].click();
-          const left = Array.from(table.tBodies[0].rows).filter((row) => !row.hidden);
-          const shown = left.map((row) => row.dataset.metric);
-          document.getElementById("result").textContent = JSON.stringify(
-            {requested, before, down, up, again, shown, wide: root.scrollWidth, screen: root.clientWidth});
-        });
-        </script>""",
-        encoding="utf-8",
-    )
-    dom, said = browse(
-        tmp_path / "frame.html", "--allow-file-access-from-files", "--virtual-time-budget=5000"
-    )
+    script = """
+      const root = page.documentElement;
+      const table = page.querySelector("table.sortable"), head = table.tHead.rows[0].cells[2];
+      const entries = page.defaultView.performance.getEntriesByType("resource");
+      const requested = entries.map((entry) => entry.name);
+      const column = () => Array.from(table.tBodies[0].rows, (row) => row.cells[2].dataset.order);
+      const before = column();
+      head.querySelector("button").click();
+      const down = column();
+      head.querySelector("button").click();
+      const up = column();
+      head.querySelector("button").click();
+      const again = column();
+      page.querySelectorAll(".bar button")[2].click();
+      const left = Array.from(table.tBodies[0].rows).filter((row) => !row.hidden);
+      const shown = left.map((row) => row.dataset.metric);
+      return {requested, before, down, up, again, shown, wide: root.scrollWidth, screen: root.clientWidth};
+    """
+    found, said = inspect(page, script, tmp_path)
     assert said == []
-    found = json.loads(re.search(r'<pre id="result">(.*?)</pre>', dom)[1])
     assert found["requested"] == []
     numbers = [float(text) for text in found["before"]]
     assert [float(text) for text in found["down"]] == sorted(numbers, reverse=True)
