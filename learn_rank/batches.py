@@ -8,33 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from torchrec import KeyedJaggedTensor
 
+from learn_rank.batch import Batch
 from learn_rank.dataset import RankingDataset
 from learn_rank.statistics import ITEM_FEATURES, HostStatistics
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, HISTORY, ITEM_ID, USER_ID
 from learn_recall.store import id_keys
 
 UNKNOWN = 0  # code of a value that training never had; real codes start at 1
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One batch of B rows.
-
-    Attributes:
-        sparse: categorical features (codes) and the plugin's ``learn_user``, ``learn_item`` and
-            ``learn_history`` (ids).
-        dense: (B, n_dense) float32, standardised by training.
-        click: (B,) float32, 0 or 1.
-        conversion: (B,) float32, 0 or 1, NaN where not clicked.
-    """
-
-    sparse: KeyedJaggedTensor
-    dense: Tensor
-    click: Tensor
-    conversion: Tensor
 
 
 @dataclass(frozen=True)
