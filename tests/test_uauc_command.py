@@ -33,6 +33,7 @@ def frame(lift=0.0, n_rows=1500):
             "p": p,
             "who": np.where(users % 2, "new [b]user[/b]", "known"),
             "w": 1 + users % 3,
+            "cut": np.arange(n_rows) % 30,
         }
     )
 
@@ -127,6 +128,70 @@ def test_an_equal_candidate_passes(file):
     assert "Verdict: no significant difference in 3 comparisons." in done.output
 
 
+def test_rows_and_deltas_have_the_promised_keys(file, better, tmp_path):
+    out = tmp_path / "out.json"
+    assert run(better, "--baseline", file, *COLUMNS, "--bucket", "who", "--json", out).exit_code == 0
+    found = json.loads(out.read_text(), parse_constant=pytest.fail)
+    place = {"metric", "task", "bucket_kind", "bucket"}
+    values = {"value", "low", "high", "n_rows", "n_users", "n_skipped_users"}
+    differences = {"baseline", "candidate", "delta", "low", "high", "p", "p_adjusted"}
+    assert all(set(row) == place | values | {"model"} for row in found["rows"])
+    assert all(set(row) == place | differences | {"n_rows", "n_users"} for row in found["deltas"])
+    assert {row["metric"] for row in found["deltas"]} == {"AUC", "UAUC", "WUAUC"}
+
+
+def test_two_score_columns_of_one_file_keep_their_own_tables(file, tmp_path):
+    frame().assign(other=frame(lift=0.8).p).to_parquet(tmp_path / "both.parquet")
+    both, out = tmp_path / "both.parquet", tmp_path / "out.json"
+    done = run(both, "--baseline", both, "--baseline-score", "other", *COLUMNS, "--json", out)
+    found = json.loads(out.read_text())
+    names = [found["about"]["candidate"], found["about"]["baseline"]]
+    assert names == [f"{both} (p)", f"{both} (other)"]
+    for name, table in zip(names, (frame(), frame(lift=0.8)), strict=True):
+        own = [row for row in found["rows"] if row["model"] == name]
+        assert cell(own, "UAUC")["value"] == UAUC()(table.bought, table.p, table.uid).value
+    assert "significantly worse in 3 of 3" in done.output
+
+
+def test_training_counts_become_cold_start_long_tail_and_other(file, tmp_path):
+    out = tmp_path / "out.json"
+    assert run(file, *COLUMNS, "--count-bucket", "cut:0:9", "--json", out).exit_code == 0
+    found, table = json.loads(out.read_text()), frame()
+    chosen = {
+        "cold-start": table.cut == 0,
+        "long-tail": (table.cut > 0) & (table.cut <= 9),
+        "other": table.cut > 9,
+    }
+    for bucket, inside in chosen.items():
+        own = table[inside]
+        assert cell(found["rows"], "AUC", bucket)["value"] == AUC()(own.bought, own.p).value
+    assert run(file, *COLUMNS, "--count-bucket", "cut:share=.2", "--json", out).exit_code == 0
+    found = json.loads(out.read_text())
+    assert found["about"]["buckets"]["cut"].startswith("cut: cold-start 0, long-tail 1 to 5, other above 5")
+    assert cell(found["rows"], "AUC", "other")["n_rows"] == 1200
+    assert run(file, *COLUMNS, "--count-bucket", "w:9:9", "--json", out).exit_code == 0
+    empty = cell(json.loads(out.read_text())["rows"], "UAUC", "other")
+    assert (empty["n_rows"], empty["value"]) == (0, None)
+
+
+def test_attributed_gives_the_digits_of_within_where_no_bucket_cuts_through_a_user(file, tmp_path):
+    digits = []
+    for meaning in ("within", "attributed"):
+        arguments = ["--bucket", "who", "--bucket-meaning", meaning, "--json", tmp_path / "out.json"]
+        assert run(file, *COLUMNS, *arguments).exit_code == 0
+        found = json.loads((tmp_path / "out.json").read_text())
+        assert found["about"]["bucket_meaning"] == meaning
+        digits.append(found["rows"])
+    assert digits[0] == digits[1]
+
+
+def test_the_folders_of_what_is_written_are_made_and_nothing_else_is_left_there(file, tmp_path):
+    place = tmp_path / "new" / "folder"
+    done = run(file, *COLUMNS, "--html", place / "page.html", "--json", place / "out.json")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in place.iterdir()) == ["out.json", "page.html"]
+
+
 def test_the_bootstrap_is_repeatable(file, tmp_path):
     out = tmp_path / "out.json"
     assert run(file, *COLUMNS, "--bootstrap", 100, "--seed", 4, "--json", out).exit_code == 0
@@ -184,9 +249,11 @@ def test_other_bad_calls_end_with_2(file, tmp_path):
     (tmp_path / "folder").mkdir()
     frame(n_rows=50).to_parquet(tmp_path / "short.parquet")
     frame().iloc[::-1].to_parquet(tmp_path / "turned.parquet")
+    frame().assign(p=np.nan).to_parquet(tmp_path / "not_finite.parquet")
     for arguments, message in (
         ([], "PREDICTIONS: expected a file"),
         ([tmp_path / "none.parquet"], "got nothing there"),
+        ([tmp_path / "none.csv"], "got nothing there"),
         ([tmp_path / "empty.csv"], "got an empty file"),
         ([tmp_path / "folder"], "got nothing there"),
         ([tmp_path / "*.*"], "expected parquet files only"),
@@ -195,6 +262,20 @@ def test_other_bad_calls_end_with_2(file, tmp_path):
         ([file, "--baseline", tmp_path / "turned.parquet"], "expected the candidate's rows"),
         ([file, "--level", "95"], "level: expected a number between 0 and 1"),
         ([file, "--bucket", "age"], "got no ['age']"),
+        ([file, "--baseline", tmp_path / "not_finite.parquet"], "baseline: expected finite numbers"),
+        ([file, "--html", file / "page.html"], "--html: expected a file that can be written"),
+        ([file, "--html", tmp_path / "folder"], "--html: expected a file that can be written"),
+        ([file, "--json", file / "out.json"], "--json: expected a file that can be written"),
+        ([file, "--bucket", "who", "--bucket", "who"], "expected each column once, got ['who']"),
+        ([file, "--bucket", "p"], "--bucket: expected at most 500 buckets, got 1500 values in 'p'"),
+        ([file, "--count-bucket", "who"], "--count-bucket: expected whole numbers of at least 0 in 'who'"),
+        ([file, "--count-bucket", "w:5:1"], "expected 0 <= cold_max <= tail_max, got 5 and 1"),
+        ([file, "--count-bucket", "w:share=3"], "--count-bucket: expected a share within 0..1, got 3"),
+        ([file, "--bucket-meaning", "both"], "--bucket-meaning: expected one of"),
+        (
+            [file, "--count-bucket", "cut", "--bucket-meaning", "attributed"],
+            "--bucket cut: buckets: 'attributed' expects all rows of a user in one bucket",
+        ),
     ):
         done = run(*arguments, *COLUMNS)
         assert done.exit_code == 2, arguments
