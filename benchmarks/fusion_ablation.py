@@ -1,0 +1,219 @@
+"""What each choice of the fusion is worth: variants trained alike on the tables and vectors of one run.
+
+python benchmarks/fusion_ablation.py runs/steam --seeds 5
+python benchmarks/fusion_ablation.py runs/ml1m_ctr --only no_auxiliary gate --seeds 3
+
+Every variant is the run's own ranker on the run's own rows with the weight decay that the run tuned for its
+baseline; the run's arms stand beside them. Finished trainings are kept in RUN/ablation, so a stopped command
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
+
+from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
+from learn_rank.auto import choose, combine
+from learn_rank.evaluation import evaluate_arms
+from learn_rank.fusion import FusionConfig
+from learn_rank.judge import DeltaRow
+from learn_rank.predictions import labelled_rows, validation_rows, write_predictions
+from learn_rank.run_config import RunConfig, read_config
+from learn_rank.tables_io import read_dataset
+from learn_recall.files import write_json
+from learn_recall.plain_errors import plain_errors
+from learn_recall.store import EmbeddingStore
+
+BASE = "baseline"
+SCORES = ["pctr", "pcvr", "pctcvr"]
+TOWER_ONLY = Arm("tower_only", ("tower",))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table: which vectors, which fusion, which settings differ from the run's."""
+
+    arm: Arm | None = LEARN
+    kind: str = "learn"
+    settings: dict[str, Any] = field(default_factory=dict)
+    words: str = ""
+
+
+VARIANTS = {
+    "learn": Variant(words="the run's fusion, again"),
+    "no_auxiliary": Variant(settings={"auxiliary_weight": 0.0}, words="no auxiliary head"),
+    "auxiliary_0.05": Variant(settings={"auxiliary_weight": 0.05}),
+    "auxiliary_1": Variant(settings={"auxiliary_weight": 1.0}),
+    "auxiliary_ctr": Variant(settings={"auxiliary_task": "ctr"}),
+    "auxiliary_all_rows": Variant(settings={"auxiliary_space": "all"}),
+    "stop_gradient": Variant(settings={"stops_gradient": True}),
+    "concat": Variant(settings={"passes_vectors": True}, words="the paper's concat"),
+    "no_history": Variant(settings={"history_feature": None}, words="cosines only"),
+    "gate": Variant(kind="gate", words="LARM"),
+    "experts": Variant(kind="experts", words="KAR"),
+    "similarity": Variant(kind="similarity", words="SimTier"),
+    "tower_only": Variant(TOWER_ONLY, words="without the frozen text"),
+    "raw_text": Variant(RAW_TEXT, words="without the tower"),
+    "shuffled": Variant(SHUFFLED, words="control"),
+    "base_ensemble": Variant(None, words="control: mean of two baselines' logits"),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished run, ready to train on."""
+
+    out: Path
+    config: RunConfig
+    train: Callable[[str, Variant, int], pd.DataFrame]
+
+
+def main(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished `learn-rank run`.")],
+    only: Annotated[list[str] | None, typer.Option(help=f"Some of {', '.join(VARIANTS)}.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every variant.")] = 3,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the rows there.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+) -> None:
+    """Train the variants and print their differences to the baseline, in points with 95 % intervals."""
+    with plain_errors():
+        names = list(VARIANTS) if only is None else only
+        unknown = sorted(set(names) - set(VARIANTS))
+        if unknown:
+            raise ValueError(f"--only: expected some of {list(VARIANTS)}, got {unknown}.")
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        found = ablate(open_study(run), names, range(seeds))
+        table(found, names, Console())
+        if json_out is not None:
+            write_json(json_out, found)
+
+
+def open_study(run: Path) -> Study:
+    """Tables, vectors and settings of the run, and a way of training one variant with one seed."""
+    from learn_rank.batches import encode_dataset
+    from learn_rank.ranker import MultiTaskRanker
+    from learn_rank.train import predict, train_ranker
+
+    config, _ = read_config(run)
+    dataset = read_dataset(run / "tables")
+    data = encode_dataset(dataset, history_length=config.fusion.history_length)
+    users, items = EmbeddingStore.open(run / "vectors/users"), EmbeddingStore.open(run / "vectors/items")
+    tuned = json.loads((run / "predictions/tuning.json").read_text(encoding="utf-8"))
+    training = replace(config.training, embedding_weight_decay=tuned["embedding_weight_decay"])
+    ranker, fusion = config.ranker, config.fusion
+    if not dataset.has_conversions:
+        ranker, fusion = replace(ranker, kind="ctr"), replace(fusion, auxiliary_task="ctr")
+    labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
+    host_dim = MultiTaskRanker.host_dim(data.n_codes, ranker)
+
+    def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
+        """Test predictions of one training, its validation scores written beside them."""
+        folder = run / "ablation" / name / f"seed-{seed}"
+        path = folder.with_suffix(".parquet")
+        if not path.is_file():
+            settings: FusionConfig = replace(fusion, **variant.settings)
+
+            def build() -> MultiTaskRanker:
+                plugin = None
+                if variant.arm is not None:
+                    plugin = make_fusion(
+                        variant.arm, users, items, settings, seed=seed, kind=variant.kind, host_dim=host_dim
+                    )
+                return MultiTaskRanker(data.n_codes, data.n_dense, ranker, plugin)
+
+            model, _ = train_ranker(build, data, replace(training, seed=seed), folder)
+            write_predictions(folder.with_suffix(".valid.parquet"), valid_labels, predict(model, data.valid))
+            write_predictions(path, labels, predict(model, data.test))
+        return pd.read_parquet(path)
+
+    return Study(run, config, train)
+
+
+def ablate(study: Study, names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[DeltaRow]]:
+    """{variant: differences to the baseline}; "auto <variant>": those of its fallback to the baseline."""
+    bases = [study.train(BASE, Variant(None), seed) for seed in seeds]
+    tasks = ("CTR", "CVR", "CTCVR") if "conversion" in bases[0] else ("CTR",)
+    found = {}
+    for name in track(names, description="variants"):
+        variant = VARIANTS[name]
+        if name == "base_ensemble":
+            others = [study.train(BASE, variant, seed + len(seeds)) for seed in seeds]
+            tables = [mean_logits(one, other) for one, other in zip(bases, others, strict=True)]
+        else:
+            tables = [study.train(name, variant, seed) for seed in seeds]
+            autos = [auto(study.out, name, seed, bases[at], tables[at]) for at, seed in enumerate(seeds)]
+            found[f"auto {name}"] = evaluate_arms({BASE: bases, name: autos}, BASE, tasks)[1]
+        found[name] = evaluate_arms({BASE: bases, name: tables}, BASE, tasks)[1]
+    return found
+
+
+def auto(out: Path, name: str, seed: int, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
+    """Test predictions of the choice that validation makes between the baseline and this variant."""
+    old, new = (
+        pd.read_parquet(out / "ablation" / arm / f"seed-{seed}.valid.parquet") for arm in (BASE, name)
+    )
+    chosen = combine(choose(old, old, new), base, fused)
+    return pd.concat([base.drop(columns=SCORES), chosen], axis=1)
+
+
+def mean_logits(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """An ensemble of two rankers: the mean of their logits, head by head."""
+    import numpy as np
+
+    def logit(p: pd.Series) -> pd.Series:
+        clipped = p.astype(np.float64).clip(1e-9, 1 - 1e-9)
+        return np.log(clipped / (1 - clipped))
+
+    joined = one.copy()
+    for score in ("pctr", "pcvr"):
+        joined[score] = 1 / (1 + np.exp(-(logit(one[score]) + logit(other[score])) / 2))
+    joined["pctcvr"] = joined["pctr"] * joined["pcvr"]
+    return joined
+
+
+def table(found: dict[str, list[DeltaRow]], names: Sequence[str], console: Console) -> None:
+    """All test rows, AUC and UAUC of every task."""
+    first = next(iter(found.values()))
+    columns = [
+        (row["task"], row["metric"])
+        for row in first
+        if row["bucket_kind"] == "all" and row["metric"] in ("AUC", "UAUC")
+    ]
+    shown = Table(title="Points over the baseline, all test rows, 95 % intervals", box=SIMPLE)
+    shown.add_column("variant", no_wrap=True)
+    for task, metric in columns:
+        shown.add_column(f"{task} {metric}", justify="right")
+    for key in [key for name in names for key in (name, f"auto {name}") if key in found]:
+        rows = {(r["task"], r["metric"]): r for r in found[key] if r["bucket_kind"] == "all"}
+        shown.add_row(key, *(_points(rows[column]) for column in columns))
+    console.print(shown)
+
+
+def _points(row: DeltaRow) -> str:
+    if row["delta"] is None:
+        return "-"
+    text = f"{100 * row['delta']:+.2f}"
+    if row["low"] is not None and row["high"] is not None:
+        text += f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+    return text
+
+
+if __name__ == "__main__":
+    typer.run(main)
