@@ -16,7 +16,7 @@ from benchmarks.uauc_plots import (
     user_plot,
 )
 from benchmarks.uauc_users import FEW_ROWS
-from benchmarks.uauc_verdict import ALL_ROWS, headline, interval_name, percent
+from benchmarks.uauc_verdict import ALL_ROWS, headline, interval_name, percent, short
 from learn_rank import report_words as words
 from learn_rank.report_page import render, value_table
 from learn_rank.report_rules import find, mark
@@ -62,7 +62,7 @@ def page_content(found: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "hidden_buckets": max(len(ordered_buckets(ranking)) - MAX_BUCKETS, 0),
         "deltas": [_delta_line(row, ranking, significant) for row in _in_order(deltas)],
-        "metrics": [_short(metric) for metric in about["metrics"]],
+        "metrics": [short(metric) for metric in about["metrics"]],
         "users": users,
         "user_words": [user_words(role, users[role], len(models)) for role in reversed(models.values())],
         "user_plots": user_plots(users),
@@ -137,7 +137,7 @@ def _table(rows: Sequence[Row], task: str) -> dict[str, Any]:
     table = value_table(rows, task)
     if table["models"] == ["candidate"]:
         table["models"] = ["value"]
-    return {**table, "shown": [_short(metric) for metric in table["metrics"]]}
+    return {**table, "shown": [short(metric) for metric in table["metrics"]]}
 
 
 def _card(metric: str, rows: Sequence[Row], deltas: Sequence[Row], significant: float) -> dict[str, Any]:
@@ -153,13 +153,13 @@ def _card(metric: str, rows: Sequence[Row], deltas: Sequence[Row], significant: 
 
 def _value_plot(metric: str, rows: Sequence[Row], at: int) -> dict[str, Any]:
     own = [row for row in rows if row["metric"] == metric]
-    svg = bucket_plot(own, "value", _short(metric), f"value-{at}", lambda row: True)
+    svg = bucket_plot(own, "value", short(metric), f"value-{at}", lambda row: True)
     return {"metric": metric, "svg": Markup(svg)}
 
 
 def _delta_plot(metric: str, deltas: Sequence[Row], at: int, significant: float) -> dict[str, Any]:
     own = [row for row in deltas if row["metric"] == metric]
-    label = f"difference, points of {_short(metric)}"
+    label = f"difference, points of {short(metric)}"
     svg = bucket_plot(
         own, "delta", label, f"delta-{at}", lambda row: mark(row, significant) in ("better", "worse")
     )
@@ -171,7 +171,7 @@ def _delta_line(row: Row, values: Sequence[Row], significant: float) -> dict[str
     return {
         **row,
         "name": bucket_words(row["bucket_kind"], row["bucket"]),
-        "short": _short(row["metric"]),
+        "short": short(row["metric"]),
         "mark": mark(row, significant),
         "before": find(values, model="baseline", **place),
         "after": find(values, model="candidate", **place),
@@ -181,8 +181,3 @@ def _delta_line(row: Row, values: Sequence[Row], significant: float) -> dict[str
 def _in_order(rows: Sequence[Row]) -> list[Row]:
     places = ordered_buckets(rows)
     return sorted(rows, key=lambda row: places.index((row["bucket_kind"], row["bucket"])))
-
-
-def _short(metric: str) -> str:
-    """`UAUC(min_rows=5)` -> `UAUC`."""
-    return metric.partition("(")[0]

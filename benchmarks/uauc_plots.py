@@ -32,7 +32,7 @@ def bucket_plot(
     prefix: str,
     is_full: Callable[[Row], bool],
 ) -> str:
-    """Values or differences of one metric per bucket, with intervals; "" where there is nothing to draw.
+    """Values or differences of one metric per bucket, with intervals; "" where no bucket has one.
 
     Args:
         rows: of one metric, `model` being "candidate" or "baseline".
@@ -41,7 +41,7 @@ def bucket_plot(
         prefix: made part of every id.
         is_full: which markers are full.
     """
-    if not any(row[key] is not None for row in rows):
+    if not any(row["low"] is not None for row in rows):
         return ""
     rows = largest(rows)
     buckets = ordered_buckets(rows)

@@ -66,15 +66,15 @@ def _compared(found: Found) -> Headline:
         if rows
     ]
     answer, sentence = _answer(whole, gains, losses)
-    if all(row["delta"] == 0 for row in tested):
+    if all(row["delta"] in (0, None) for row in deltas):
         sentence = "The two files rank alike: every difference is exactly 0."
     return Headline(answer, sentence, tuple(findings), limits)
 
 
 def _answer(whole: Sequence[Found], gains: Sequence[Found], losses: Sequence[Found]) -> tuple[str, str]:
     """The answer and its sentence: first all rows, then the buckets that do not follow them."""
-    up, down = ([row["metric"] for row in whole if row in rows] for rows in (gains, losses))
-    level = [row["metric"] for row in whole if row not in gains and row not in losses]
+    up, down = ([short(row["metric"]) for row in whole if row in rows] for rows in (gains, losses))
+    level = [short(row["metric"]) for row in whole if row not in gains and row not in losses]
     unclear = f", with no clear difference in {joined(level)}" if level else ""
     if up and down:
         sentence = f"Mixed: over all rows the candidate gains in {joined(up)} and loses in {joined(down)}."
@@ -130,6 +130,16 @@ def percent(share: float, digits: int = 0) -> str:
         '12.3 %'
     """
     return f"{100 * share:.{digits}f}{NBSP}%"
+
+
+def short(metric: str) -> str:
+    """The name of a metric without its settings.
+
+    Example:
+        >>> short("WUAUC(weight='w', min_rows=5)")
+        'WUAUC'
+    """
+    return metric.partition("(")[0]
 
 
 def _is_whole(row: Found) -> bool:

@@ -1,5 +1,7 @@
 """The page of benchmarks/uauc.py: what it says, that it needs nothing else, whose numbers it shows."""
 
+import doctest
+import importlib
 import json
 import re
 import sys
@@ -190,6 +192,7 @@ def test_without_a_scored_user_the_page_says_so_instead_of_plotting(tmp_path):
     assert "UAUC is not defined: no user has rows with and without click." in page
     assert "None of the 2 users can be scored by UAUC." in page
     assert "no user with both classes in 3 rows" in page
+    assert page.count("<svg") == 1  # an AUC without an interval is a number in the table, not an empty plot
     assert not re.search(r">[^<]*\bnan\b", re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.DOTALL))
 
 
@@ -240,6 +243,12 @@ def test_the_verdict_names_what_is_significant_and_nothing_else(compared, values
     found = headline({**compared[0], "deltas": deltas})
     assert found.answer == answer
     assert sentence in found.headline
+
+
+def test_the_headline_leaves_the_settings_of_metrics_to_the_findings(compared):
+    found = headline({**compared[0], "deltas": [delta("WUAUC(weight='w')", 0.02, 0.01)]})
+    assert found.headline == "Yes: over all rows the candidate ranks better in WUAUC."
+    assert found.findings[0].startswith("WUAUC(weight='w') over all rows: +2.00 points")
 
 
 def test_a_comparison_without_any_interval_is_called_unknown(compared):
@@ -350,3 +359,9 @@ def test_a_large_file_and_a_folder_are_not_hashed_and_the_page_says_so(tmp_path,
         "seed": 0,
         "json": "x",
     }
+
+
+@pytest.mark.parametrize("module", ["uauc_buckets", "uauc_verdict"])
+def test_the_examples_run(module):
+    result = doctest.testmod(importlib.import_module(f"benchmarks.{module}"))
+    assert result.attempted > 0 and result.failed == 0
