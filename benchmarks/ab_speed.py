@@ -93,7 +93,7 @@ def main(  # noqa: PLR0917 - one argument per option
     users: Annotated[int, typer.Option(help="Users.")] = 100_000,
     slots: Annotated[int, typer.Option(help="Slots per request.")] = 1,
     budget: Annotated[str, typer.Option(help="none, shared or split.")] = "none",
-    daily_budget: Annotated[float, typer.Option(help="Of each of the 300 advertisers.")] = 300.0,
+    daily_budget: Annotated[float, typer.Option(help="Of each of the 300 advertisers.")] = 60.0,
     world: Annotated[str, typer.Option(help="ab, a or b.")] = "ab",
     folder: Annotated[Path | None, typer.Option(help="Where the candidates are kept.")] = None,
 ) -> None:

@@ -69,6 +69,7 @@ def scan(dataset: ds.Dataset) -> Scan:
         users.add(ids["user_id"], _fixed(table, users.fixed, day, problems), problems)
         items.add(ids["item_id"], _fixed(table, items.fixed, day, problems), problems)
         advertisers.add(ids["advertiser_id"], _fixed(table, advertisers.fixed, day, problems), problems)
+        del table, ids  # two days at once would double the memory
     requests.joined(problems)
     found = Scan(
         days, users.joined(problems), items.joined(problems), advertisers.joined(problems), dict(counts)

@@ -79,6 +79,7 @@ def simulate(
         builder.add(candidates, impressions, run.counts)
         if on_day is not None:
             on_day(candidates, impressions)
+        del candidates, impressions, run  # two days at once would double the memory
     return builder.totals()
 
 
