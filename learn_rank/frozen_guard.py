@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed._shard.sharded_tensor import ShardedTensor
 from torch.optim import Optimizer
 
 from learn_rank.frozen import FrozenEmbedding
@@ -95,7 +96,10 @@ def _held_problems(model: nn.Module, optimizers: tuple[Optimizer, ...]) -> list[
 
 
 def _parameters_of(optimizer: Optimizer) -> list[Tensor]:
-    return [tensor for group in optimizer.param_groups for tensor in group["params"]]
+    tensors = [tensor for group in optimizer.param_groups for tensor in group["params"]]
+    whole = [tensor for tensor in tensors if not isinstance(tensor, ShardedTensor)]
+    shards = [tensor.local_shards() for tensor in tensors if isinstance(tensor, ShardedTensor)]
+    return whole + [shard.tensor for own in shards for shard in own]
 
 
 def _place(tensor: Tensor) -> int:

@@ -97,6 +97,7 @@ class MultiTaskRanker(nn.Module):
             ]
         )
         self.fusion = fusion
+        self.feature_names = tuple(n_codes)
         self.n_features = len(n_codes)
         above = torch.triu_indices(self.n_features, self.n_features, offset=1)
         self.register_buffer("pair", above, persistent=False)
@@ -114,7 +115,9 @@ class MultiTaskRanker(nn.Module):
 
     def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
         """Score B rows."""
-        embedded_BN = self.embeddings(sparse).values()
+        embedded = self.embeddings(sparse)
+        # by name: a sharded collection gives its features in another order on another number of processes
+        embedded_BN = torch.cat([embedded[name] for name in self.feature_names], dim=1)
         parts = [embedded_BN, self._pairwise_products(embedded_BN), dense]
         fused = None
         if self.fusion is not None:

@@ -1,0 +1,127 @@
+"""`RankerEngine`: a ranker with the plugin, trained by torchrec's pipeline on one process or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torchrec.distributed import DistributedModelParallel, TrainPipelineSparseDist
+from torchrec.optim.keyed import CombinedOptimizer
+
+from learn_rank.batch import Batch
+from learn_rank.engine.global_loss import GlobalLoss
+from learn_rank.engine.processes import Processes
+from learn_rank.engine.sharding import EngineConfig, sharded
+from learn_rank.ranker import MultiTaskRanker, Scores
+
+_DEFAULT = EngineConfig()
+
+
+class RankerTask(nn.Module):
+    """What the pipeline runs: a batch -> (loss of all processes, the same for reading).
+
+    Args:
+        ranker: the ranker, with or without a fusion.
+        here: the processes.
+    """
+
+    def __init__(self, ranker: MultiTaskRanker, here: Processes) -> None:
+        super().__init__()
+        self.ranker = ranker
+        self.global_loss = GlobalLoss(ranker, here.group)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor] | Scores:
+        """In training (loss, loss without gradient), in evaluation the scores of this process's rows."""
+        scores = self.ranker(batch.sparse, batch.dense)
+        if not self.training:
+            return scores
+        loss = self.global_loss(scores, batch)
+        return loss, loss.detach()
+
+
+class RankerEngine:
+    """The ranker under `DistributedModelParallel`, with its optimizers and its pipeline.
+
+    The id tables are sharded as the planner says and trained by a fused optimizer, the dense layers are data
+    parallel, the frozen vectors stay as they were placed. Initial weights are those of ``ranker``.
+
+    Args:
+        ranker: equal in all processes (build it under one seed).
+        here: of `processes`; when its block ends the engine lets go of everything.
+        config: optimizers and sharding.
+
+    Example:
+        >>> import torch
+        >>> from torchrec import KeyedJaggedTensor
+        >>> from learn_rank.engine.processes import processes
+        >>> rows = Batch(
+        ...     KeyedJaggedTensor(["item_id"], torch.tensor([1, 2]), lengths=torch.tensor([1, 1])),
+        ...     torch.zeros(2, 1), torch.tensor([1.0, 0.0]), torch.tensor([1.0, torch.nan]))
+        >>> with processes(device="cpu") as here:
+        ...     engine = RankerEngine(MultiTaskRanker({"item_id": 3}, 1), here)
+        ...     losses = list(engine.train([rows] * 20))
+        >>> losses[-1] < losses[0]
+        True
+    """
+
+    def __init__(self, ranker: MultiTaskRanker, here: Processes, config: EngineConfig = _DEFAULT) -> None:
+        self._held: tuple[DistributedModelParallel, CombinedOptimizer] | None = sharded(
+            RankerTask(ranker, here), here, config
+        )
+        self._device = here.device
+        here.on_exit(self.close)
+
+    @property
+    def model(self) -> DistributedModelParallel:
+        """The sharded model; do not keep it beyond the block of `processes`."""
+        return self._open[0]
+
+    @property
+    def optimizer(self) -> CombinedOptimizer:
+        """Of the tables ("tables") and of the dense layers ("dense")."""
+        return self._open[1]
+
+    @property
+    def _open(self) -> tuple[DistributedModelParallel, CombinedOptimizer]:
+        if self._held is None:
+            raise RuntimeError(
+                "engine: expected an open `with processes():` block, got one that has ended. Remedy: train, "
+                "predict and save inside it."
+            )
+        return self._held
+
+    def train(self, batches: Iterable[Batch]) -> Iterator[float]:
+        """Train on this process's part of each global batch.
+
+        Args:
+            batches: as many in every process, with as many rows in every process.
+
+        Yields:
+            The loss of the global batch, equal in all processes, after the step that it caused. Up to two
+            batches more have been taken from ``batches`` by then.
+        """
+        model, optimizer = self._open
+        model.train()
+        pipeline = TrainPipelineSparseDist(model, optimizer, self._device)
+        source = iter(batches)
+        try:
+            while True:
+                try:
+                    loss = pipeline.progress(source)
+                except StopIteration:
+                    return
+                yield float(loss)
+        finally:
+            pipeline.detach()  # the model's own forward is back in place
+
+    @torch.no_grad()
+    def predict(self, batches: Iterable[Batch]) -> Iterator[Scores]:
+        """Score this process's batches, as many in every process; a batch may have any number of rows."""
+        model = self.model.eval()
+        for batch in batches:
+            yield model(batch.to(self._device))
+
+    def close(self) -> None:
+        """Let go of model, optimizers and pipeline; called when the block of `processes` ends."""
+        self._held = None
