@@ -127,9 +127,10 @@ def _with_pair(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _events(rows: pd.DataFrame) -> np.ndarray:
-    """Impression, click and conversion of each row, shape (rows, 3)."""
+    """Impression, click and conversion of each row, shape (rows, 3); without a label it was never shown."""
     conversion = rows[CONVERSION].fillna(0.0) if CONVERSION in rows else np.zeros(len(rows))
-    return np.column_stack([np.ones(len(rows)), rows[CLICK], conversion]).astype(np.float64)
+    events = np.column_stack([rows[CLICK].notna(), rows[CLICK].fillna(0.0), conversion])
+    return events.astype(np.float64)
 
 
 def _totals(train: pd.DataFrame, key: str, ids: pd.Series) -> np.ndarray:

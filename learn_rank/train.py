@@ -97,7 +97,7 @@ def train_ranker(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         ranker = make_ranker()
-    optimizer = torch.optim.AdamW(_parameter_groups(ranker, config))
+    optimizer = torch.optim.AdamW(parameter_groups(ranker, config))
     per_epoch = -(-len(data.train) // config.batch_size)
     n_steps = per_epoch * config.n_epochs
     base_rates = [group["lr"] for group in optimizer.param_groups]
@@ -131,8 +131,13 @@ def train_ranker(
         if history[-1].score >= max(result.score for result in history):
             _save(out / "model.safetensors", _trainable(ranker), {"epoch": epoch})
         _save(out / "last.safetensors", _resumable(ranker, optimizer), _header(config, history))
-    _load(ranker, _read(out / "model.safetensors")[0])
-    return ranker.eval(), history
+    return load_ranker(ranker, out), history
+
+
+def load_ranker(ranker: MultiTaskRanker, folder: Path) -> MultiTaskRanker:
+    """Give a ranker the weights of the best epoch that `train_ranker` left in a folder."""
+    _load(ranker, _read(folder / "model.safetensors")[0])
+    return ranker.eval()
 
 
 def predict(ranker: MultiTaskRanker, rows: Rows, *, batch_size: int = 8192) -> pd.DataFrame:
@@ -168,7 +173,8 @@ def _epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
-def _parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[dict[str, object]]:
+def parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[dict[str, object]]:
+    """What an optimizer of this training is given: tables and dense layers, each at its own rate."""
     tables = list(ranker.embeddings.parameters())
     dense = [p for name, p in ranker.named_parameters() if not name.startswith("embeddings.")]
     return [

@@ -81,7 +81,7 @@ def fit_journey(folder: str | Path) -> Journey:
 
 
 def _prices(lines: pd.DataFrame) -> tuple[DepartmentPrices, ...]:
-    log_price = np.log(lines["sales_value"] / lines["quantity"])
+    log_price = pd.Series(np.log(lines["sales_value"] / lines["quantity"]))
     found = log_price.groupby(lines["department"]).agg(["size", "mean", "std"])
     largest = found.nlargest(N_DEPARTMENTS, "size").sort_values("mean")
     return tuple(
@@ -98,8 +98,8 @@ def _activity_shape(baskets: pd.DataFrame) -> float:
 
 def _gap_shape(baskets: pd.DataFrame) -> float:
     ordered = baskets.sort_values(["household_id", "transaction_timestamp"])
-    gaps = ordered.groupby("household_id")["transaction_timestamp"].diff()
-    gaps = gaps[gaps > 0]
+    gaps: Any = ordered.groupby("household_id")["transaction_timestamp"].diff()
+    gaps = gaps.loc[gaps > 0]
     by_household = gaps.groupby(ordered["household_id"])
     relative = (gaps / by_household.transform("mean"))[by_household.transform("size") >= _MIN_GAPS]
     return round(float(weibull_min.fit(relative, floc=0)[0]), 3)
