@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from learn_rank.ab.cli import ab, fit_environment
+from learn_rank.ab.cli import ab
 from learn_recall.plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.command()(ab)
-app.command()(fit_environment)
 DATASETS = ("marketplace", "steam", "ml1m_ctr")
 
 
@@ -185,6 +183,9 @@ def doctor() -> None:
     from learn_rank.doctor import diagnose, print_diagnosis
 
     raise typer.Exit(print_diagnosis(diagnose(), Console()))
+
+
+app.command()(ab)
 
 
 def main() -> None:

@@ -1,14 +1,10 @@
 """Judging parquet files a partition at a time gives the digits of judging them in memory."""
 
-import os
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from learn_rank.beyond_memory import Bucketing, Layout, ParquetRows, Room, ScoreColumn, partitioned
 from learn_rank.judge import Partition, judge, judge_cells
@@ -57,7 +53,7 @@ def in_memory(frame, metrics, how, weight=None, old="old"):
     return judge(rows, scores, partitions, task="t", metrics=metrics, baseline="old", uncertainty=how)
 
 
-def on_disk(files, metrics, how, weight=None, room=None, old=None):
+def on_disk(files, metrics, how, weight=None, room=None, old=None):  # noqa: PLR0917
     models = {"new": ScoreColumn(files, "p"), "old": ScoreColumn(files if old is None else old, "old")}
     with partitioned(layout(weight), models, room=Room(**SMALL) if room is None else room) as parts:
         return judge_cells(parts.cells(), task="t", metrics=metrics, baseline="old", uncertainty=how)

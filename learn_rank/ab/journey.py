@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from pprint import pprint
+from typing import Any
 
 import numpy as np
 import pandas as pd

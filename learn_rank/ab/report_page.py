@@ -64,7 +64,7 @@ def page_content(result: ABResult) -> dict[str, Any]:
         "dailies": plots(metrics, lambda name, at: daily_plot(result.daily, name, f"daily-{at}")),
         "calibration": result.calibration,
         "spend": about.get("spend") or [],
-        "estimates": [dict(row) for row in result.estimates],
+        "estimates": estimates(result.estimates),
         "values": [(row, words.mark(row, level)) for row in in_order(result.rows, metrics)],
         "counts": facts(about.get("counts")),
         "excluded": facts(about.get("excluded")),
@@ -99,6 +99,12 @@ def in_order(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
     places = [(kind, bucket, metric) for kind, bucket in ordered_buckets(rows) for metric in metrics]
     found = (find(rows, bucket_kind=kind, bucket=bucket, metric=metric) for kind, bucket, metric in places)
     return [row for row in found if row is not None]
+
+
+def estimates(rows: Sequence[Row]) -> list[Row]:
+    """The estimators' rows, the headline first, the policies of an estimator together."""
+    names = ordered((row["estimator"] for row in rows), ("SNIPS", "IPS", "clipped IPS", "DR"))
+    return sorted(rows, key=lambda row: names.index(row["estimator"]))
 
 
 def plots(metrics: Sequence[str], draw: Any) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BETTER, WORSE, LEVEL = "better", "worse", "no detectable difference"
 INVALID, DESCRIPTIVE = "invalid", "descriptive only"
 STATUSES = (BETTER, WORSE, LEVEL, INVALID, DESCRIPTIVE)
+HEADLINE, CONTRAST = "SNIPS", "treatment - control"
 Row = Mapping[str, Any]
 
 
@@ -87,6 +88,37 @@ def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) 
         answer = f"No detectable difference in {name}: {words.lift_words(row)}."
     status = key if key in (BETTER, WORSE) else LEVEL
     return Verdict(status, (answer, *_grounds(rows, row, status, level)))
+
+
+def judge_log(
+    estimates: Sequence[Row], guards: Iterable[Guard], *, reward: str = "reward", level: float = 0.95
+) -> Verdict:
+    """The verdict of a randomised log (mode R).
+
+    Definition: invalid if any guard failed, as too few effective rows. Else the SNIPS difference of
+    treatment and control on the same rows decides, at ``1 - level``; one comparison, so nothing is adjusted.
+
+    Args:
+        estimates: the rows of `off_policy.estimate` for the policies control and treatment.
+        guards: the overlap guards.
+        reward: what was averaged, for the words.
+        level: of the intervals.
+    """
+    failed = [guard for guard in guards if guard.has_passed is False]
+    if failed:
+        return invalid(failed)
+    row = find(estimates, estimator=HEADLINE, policy=CONTRAST)
+    if row is None or row["p"] is None:
+        return Verdict(LEVEL, ("The log gives no interval for the difference of the two rankers.",))
+    found = f"{words.amount_words(row['value'])} {words.amount_interval(row['low'], row['high'])}"
+    found = f"treatment minus control {found}, p {words.p_words(row['p'])} ({HEADLINE})"
+    if row["p"] >= 1 - level:
+        return Verdict(LEVEL, (f"No detectable difference in {reward} per decision: {found}.",))
+    status, direction = (BETTER, "higher") if row["value"] > 0 else (WORSE, "lower")
+    answer = f"On the logged traffic {reward} per decision would have been {direction}: {found}."
+    others = [each for each in estimates if each["policy"] == CONTRAST and each["estimator"] != HEADLINE]
+    listed = joined(f"{each['estimator']} {words.amount_words(each['value'])}" for each in others)
+    return Verdict(status, (answer, f"The other estimators read {listed}."))
 
 
 def invalid(failed: Sequence[Guard]) -> Verdict:

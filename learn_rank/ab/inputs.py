@@ -1,0 +1,135 @@
+"""What `learn-rank ab` can be given, each made into a judged result: candidates, a marketplace run, a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from learn_rank.ab.analysis import AnalysisConfig
+from learn_rank.ab.candidate_files import CandidateFiles
+from learn_rank.ab.config import ABConfig
+from learn_rank.ab.environment import Environment, KnownEnvironment
+from learn_rank.ab.guards import Guard
+from learn_rank.ab.log_run import run_log
+from learn_rank.ab.off_policy import OffPolicyConfig
+from learn_rank.ab.result import ABResult
+from learn_rank.ab.run import n_simulated_days, run_ab
+
+KNOWN = "known"
+WORLD_WORDS = {
+    "ab": "users split",
+    "a": "all control",
+    "b": "all treatment",
+    "pre": "before the test",
+    "replica": "another fit",
+}
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is simulated and what is compared; see `run_ab`."""
+
+    config: ABConfig
+    analysis: AnalysisConfig
+    n_pre_days: int = 0
+    n_replicas: int = 0
+    n_resplits: int = 500
+
+
+def from_candidates(path: Path, environment: str | None, design: Design, *, command: str) -> ABResult:
+    """A test of the two rankers whose scores a parquet file holds.
+
+    Args:
+        path: see `CandidateFiles`.
+        environment: "known".
+        design: what is simulated.
+        command: for the report.
+    """
+    truth, guards = open_environment(environment, design.config)
+    about = {"title": path.name, "command": command, "source": {"candidates": str(path)}}
+    return _run(CandidateFiles(path), truth, design, guards, about)
+
+
+def from_marketplace(run: Path, arms: tuple[str, str], design: Design, *, command: str) -> ABResult:
+    """A test of two arms that a marketplace run trained, in the marketplace whose truth is known.
+
+    The candidates are written to the run's folder ``ab``; their warm-up days stand before the test.
+
+    Args:
+        run: folder of ``learn-rank run --dataset marketplace``.
+        arms: names of control and treatment.
+        design: what is simulated.
+        command: for the report.
+    """
+    from learn_rank.ab.marketplace import (  # noqa: PLC0415 - the generator and the rankers are heavy
+        MarketplaceTest,
+        marketplace_candidates,
+        marketplace_environment,
+    )
+
+    control, treatment = arms
+    test = MarketplaceTest(n_days=design.config.n_days, seed=design.config.seed)
+    paths = marketplace_candidates(run, run / "ab", control=control, treatments=(treatment,), test=test)
+    about = {
+        "title": f"{control} against {treatment} on the generated marketplace",
+        "command": command,
+        "source": {"run": str(run), "control": control, "treatment": treatment},
+    }
+    return _run(CandidateFiles(paths[treatment]), marketplace_environment(run), design, [], about)
+
+
+def from_log(path: Path, reward: str, level: float, *, command: str) -> ABResult:
+    """Mode R or D, from a log of decisions; see `run_log`."""
+    return run_log(path, reward, OffPolicyConfig(level), about={"title": path.name, "command": command})
+
+
+def open_environment(name: str | None, config: ABConfig) -> tuple[Environment, list[Guard]]:
+    """The environment of that name, and the guards of its own gate.
+
+    Raises:
+        ValueError: none was named.
+        FileNotFoundError: another name.
+    """
+    if name is None:
+        raise ValueError(
+            "--environment: expected known, got none. Remedy: --environment known, with the columns p_click "
+            "and p_conversion in the candidates."
+        )
+    if name == KNOWN:
+        return KnownEnvironment(config.slot_effect), []
+    raise FileNotFoundError(f"--environment: expected known, got {name!r}.")
+
+
+def _run(
+    source: CandidateFiles, truth: Environment, design: Design, guards: list[Guard], about: dict[str, Any]
+) -> ABResult:
+    n_replicas = design.n_replicas if hasattr(truth, "replicas") else 0
+    with _progress(n_simulated_days(design.config, design.n_pre_days, n_replicas)) as on_day:
+        return run_ab(
+            source,
+            truth,
+            design.config,
+            design.analysis,
+            n_pre_days=design.n_pre_days,
+            n_replicas=n_replicas,
+            n_resplits=design.n_resplits,
+            guards=guards,
+            about=about,
+            on_day=on_day,
+        )
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar over the simulated days, on standard error and only for people."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("simulated days", total=total)
+        yield lambda world: bar.update(task, advance=1, description=f"simulated days ({WORLD_WORDS[world]})")

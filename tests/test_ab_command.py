@@ -1,0 +1,253 @@
+"""`learn-rank ab` as people run it: files in, tables, JSON, page and exit codes out."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from ab_worlds import small_world
+from typer.testing import CliRunner
+
+from learn_rank.ab.result import read_result
+from learn_rank.cli import app
+
+N_DAYS = 3
+WIDE = {"COLUMNS": "100", "TERM": "dumb"}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["ab", *map(str, arguments)], env=WIDE)
+
+
+def flat(text):
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Candidates of 4 days: an oracle against itself, against the wrong items, against inflated scores."""
+    place = tmp_path_factory.mktemp("ab")
+    world = small_world(n_users=900, n_days=4, n_requests_per_day=2500, n_candidates=5, noise=(0.0, 0.0))
+    world.to_parquet(place / "same.parquet")
+    bad = world.assign(pctr_b=0.5 / (1 + 99 * world["pctr_b"]))  # the worse, the higher
+    bad.to_parquet(place / "bad.parquet")
+    world.assign(pcvr_b=np.minimum(1.3 * world["pcvr_b"], 1)).to_parquet(place / "inflated.parquet")
+    return place
+
+
+@pytest.fixture(scope="module")
+def same(folder):
+    """The run of two identical rankers, with its files."""
+    found = run(
+        *(folder / "same.parquet", "--environment", "known", "--days", N_DAYS, "--pre-days", 1),
+        *("--treatment-share", 0.3, "--delay-days", 0.05, "--json", folder / "same.json"),
+        *("--html", folder / "same.html", "--fail-if-worse"),
+    )
+    return found, read_result(folder / "same.json")
+
+
+def log_frame(n_rows=6000, lift=0.0, seed=0):
+    """Three actions, drawn with known chances; control acts uniformly, treatment prefers the first."""
+    generator = np.random.default_rng(seed)
+    chances = np.array([0.5, 0.3, 0.2])
+    action = generator.choice(3, n_rows, p=chances)
+    click = generator.random(n_rows) < 0.1 + lift * (action == 0)
+    return pd.DataFrame(
+        {
+            "user_id": generator.integers(0, 700, n_rows),
+            "propensity": chances[action],
+            "p_a": np.full(n_rows, 1 / 3),
+            "p_b": np.array([0.8, 0.1, 0.1])[action],
+            "click": click.astype(float),
+        }
+    )
+
+
+# --- simulation
+
+
+def test_two_identical_rankers_give_no_detectable_difference_and_no_launch_effect(same):
+    found, result = same
+    assert found.exit_code == 0, found.output
+    assert result.verdict.status == "no detectable difference"
+    assert result.mode == "E"
+    assert {row["launch"] for row in result.rows if row["bucket_kind"] == "all"} == {0.0}
+
+
+def test_the_files_hold_what_the_terminal_says(same, folder):
+    found, result = same
+    shown = flat(found.output)
+    assert f"Verdict: {result.verdict.status}" in shown
+    assert "A simulated lift is not evidence of online lift." in shown
+    assert flat(result.verdict.words[0]) in shown
+    page = (folder / "same.html").read_text(encoding="utf-8")
+    assert result.verdict.words[0].split(":")[0] in page
+    assert max(map(len, found.output.splitlines())) <= 100
+
+
+def test_everything_that_a_reader_needs_stands_beside_the_numbers(same):
+    _, result = same
+    about = result.about
+    assert about["command"].startswith("learn-rank ")
+    assert about["config"]["treatment_share"] == 0.3
+    assert {"commit", "machine", "versions", "seconds", "excluded", "counts", "spend"} <= set(about)
+    assert [row["arm"] for row in about["spend"]] == ["a", "b"]
+    assert len(result.daily) == N_DAYS * 4
+    assert any("CUPED" in notice for notice in about["notices"])
+    assert {guard.name.split(",")[0] for guard in result.guards} >= {
+        "sample ratio",
+        "A/A rejections",
+        "interference",
+        "skewness",
+    }
+
+
+def test_spend_is_the_sum_of_both_arms_bills(same):
+    _, result = same
+    revenue = next(row for row in result.rows if (row["metric"], row["bucket"]) == ("conversions", "all"))
+    for arm, row in zip(("control", "treatment"), result.about["spend"], strict=True):
+        assert row["n_users"] == revenue[f"n_users_{arm}"]
+        assert row["conversions"] == revenue[f"conversions_{arm}"]
+        assert row["price_per_click"] == pytest.approx(row["revenue"] / row["clicks"])
+
+
+def test_a_treatment_that_shows_the_wrong_items_never_passes(folder):
+    found = run(folder / "bad.parquet", "--environment", "known", "--days", 3, "--fail-if-worse", "--no-aa")
+    assert found.exit_code in (1, 3), found.output
+    assert "Verdict: better" not in found.output
+
+
+def test_worse_is_exit_code_1_only_when_asked_for(folder):
+    """Judged on CTR alone, with scores that promise what the environment keeps."""
+    world = pd.read_parquet(folder / "same.parquet")
+    best = world.groupby("request_id")["p_click"].transform("max")
+    world["bid"] = 20.0
+    world["pctr_a"] = world["p_click"]
+    world["pcvr_a"] = world["pcvr_b"] = world["p_conversion"] = 0.2
+    world["pctr_b"] = np.where(world["p_click"] == best, 0.0, world["p_click"])  # never shows the best
+    world.to_parquet(folder / "second.parquet")
+    asked = [folder / "second.parquet", "--environment", "known", "--days", 4, "--treatment-share", 0.5]
+    asked += ["--delay-days", 0, "--no-aa"]
+    assert run(*asked, "--metrics", "CTR", "--fail-if-worse").exit_code == 1
+    assert run(*asked, "--metrics", "CTR").exit_code == 0
+
+
+def test_an_arm_that_inflates_its_conversion_scores_is_invalid(folder):
+    found = run(folder / "inflated.parquet", "--environment", "known", "--days", 4, "--treatment-share", 0.5)
+    assert found.exit_code == 3, found.output
+    assert "calibration of conversions, treatment over control" in flat(found.output)
+
+
+def test_the_same_command_gives_the_same_numbers_and_another_salt_another_split(folder):
+    asked = [folder / "same.parquet", "--environment", "known", "--days", 2, "--no-aa"]
+    made = []
+    for name, more in (("one", []), ("two", []), ("three", ["--salt", "other"])):
+        run(*asked, *more, "--json", folder / f"{name}.json")
+        made.append(json.loads((folder / f"{name}.json").read_text())["rows"])
+    assert made[0] == made[1] != made[2]
+
+
+# --- logs
+
+
+def test_a_log_with_propensities_is_mode_r(tmp_path):
+    log_frame(lift=0.2).to_parquet(tmp_path / "log.parquet")
+    found = run("--log", tmp_path / "log.parquet", "--json", tmp_path / "log.json", "--html", tmp_path / "x")
+    assert found.exit_code == 0, found.output
+    result = read_result(tmp_path / "log.json")
+    assert (result.mode, result.verdict.status) == ("R", "better")
+    contrast = next(
+        row
+        for row in result.estimates
+        if (row["estimator"], row["policy"]) == ("SNIPS", "treatment - control")
+    )
+    truth = 0.2 * (0.8 - 1 / 3)  # the first action adds .2, treatment takes it in .8 of cases, control in 1/3
+    assert contrast["low"] <= truth <= contrast["high"]
+    assert "Mode R: randomised log." in flat(found.output)
+
+
+def test_a_log_where_the_treatment_loses_exits_1_when_asked(tmp_path):
+    log_frame(lift=-0.1).to_parquet(tmp_path / "log.parquet")
+    assert run("--log", tmp_path / "log.parquet", "--fail-if-worse").exit_code == 1
+
+
+def test_a_log_with_few_effective_rows_is_invalid(tmp_path):
+    log_frame(n_rows=900).to_parquet(tmp_path / "log.parquet")
+    found = run("--log", tmp_path / "log.parquet")
+    assert found.exit_code == 3
+    assert "effective rows, treatment" in flat(found.output)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda log: log.drop(columns="propensity"), "The log holds no propensities."),
+        (lambda log: log.assign(propensity=1.0), "Every propensity is 1"),
+        (
+            lambda log: log.assign(propensity=log["propensity"].where(log.index > 9)),
+            "10 of 6,000 rows have no",
+        ),
+    ],
+)
+def test_a_log_without_propensities_is_described_and_never_tested(tmp_path, change, why):
+    change(log_frame()).to_parquet(tmp_path / "log.parquet")
+    found = run("--log", tmp_path / "log.parquet", "--json", tmp_path / "log.json")
+    assert found.exit_code == 0, found.output
+    assert why in flat(found.output)
+    content = json.loads((tmp_path / "log.json").read_text())
+    assert (content["mode"], content["estimates"], content["rows"]) == ("D", [], [])
+    assert content["verdict"]["status"] == "descriptive only"
+    assert run("--log", tmp_path / "log.parquet", "--fail-if-worse").exit_code == 3
+
+
+# --- bad input
+
+
+def test_bad_input_is_exit_code_2_with_a_sentence_and_no_traceback(folder, tmp_path):
+    frame = pd.read_parquet(folder / "same.parquet")
+    frame.drop(columns="p_click").to_parquet(tmp_path / "blind.parquet")
+    frame.assign(bid=-frame["bid"]).to_parquet(tmp_path / "negative.parquet")
+    log_frame().assign(propensity=0.0).to_parquet(tmp_path / "zero.parquet")
+    log_frame().drop(columns="p_b").to_parquet(tmp_path / "half.parquet")
+    same = folder / "same.parquet"
+    known = ("--environment", "known")
+    (tmp_path / "text.parquet").write_text("no parquet")
+    for arguments, message in (
+        ((), "expected one of CANDIDATES, --marketplace, --log, got none"),
+        ((same, "--log", same), "got CANDIDATES, --log"),
+        ((tmp_path / "gone.parquet", *known), "found nothing at"),
+        ((same,), "--environment: expected known, got none"),
+        ((same, "--environment", tmp_path / "nowhere"), "expected"),
+        ((same, *known, "--days", 9), "expected candidates of at least 9 days"),
+        ((same, *known, "--pre-days", 2, "--days", 3), "(2 before the test and 3 of it), got 4"),
+        ((same, *known, "--days", 3, "--metrics", "GMV"), "metrics: expected some of revenue, CTR"),
+        ((same, *known, "--days", 3, "--treatment-share", 1.2), "treatment_share: expected"),
+        ((same, *known, "--days", 3, "--budget", "split"), "column budget"),
+        ((same, *known, "--days", 3, "--auction", "first"), "auction: expected one of gsp"),
+        ((tmp_path / "blind.parquet", *known, "--days", 3), "p_click"),
+        ((tmp_path / "negative.parquet", *known, "--days", 3), "bid"),
+        (("--log", tmp_path / "zero.parquet"), "propensity: expected chances in (0, 1]"),
+        (("--log", tmp_path / "half.parquet"), "expected the columns p_b"),
+        (("--log", same, "--reward", "click"), "expected the columns click"),
+        (("--log", tmp_path / "text.parquet"), "expected a parquet file"),
+    ):
+        found = run(*arguments)
+        assert found.exit_code == 2, (arguments, found.output)
+        assert message in flat(found.output), (arguments, found.output)
+        assert "Traceback" not in found.output
+
+
+def test_the_help_names_every_option_the_modes_and_the_exit_codes():
+    shown = CliRunner().invoke(app, ["ab", "--help"], env={"COLUMNS": "160", "TERM": "dumb"}).output
+    for text in (
+        "--environment",
+        "--marketplace",
+        "--log",
+        "--treatment-share",
+        "--pre-days",
+        "--fail-if-worse",
+    ):
+        assert text in shown
+    for text in ("Exit codes", "a simulated lift is not evidence of online lift", "--environment known"):
+        assert text in flat(shown).replace("simulated lift", "simulated lift")
