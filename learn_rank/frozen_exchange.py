@@ -93,6 +93,10 @@ def _packed(row: Tensor, vectors: Tensor, scales: Tensor | None, has_vector: Ten
 
 def _unpacked(packed: Tensor, vectors: Tensor, *, has_scales: bool) -> tuple[Tensor, Tensor]:
     width = vectors.shape[1] * vectors.element_size()
-    stored = packed[:, :width].contiguous().view(vectors.dtype)
-    scales = packed[:, width + 1 :].contiguous().view(torch.bfloat16)[:, 0] if has_scales else None
-    return dequantised(stored, scales), packed[:, width].bool()
+    scales = _as_numbers(packed[:, width + 1 :], torch.bfloat16)[:, 0] if has_scales else None
+    return dequantised(_as_numbers(packed[:, :width], vectors.dtype), scales), packed[:, width].bool()
+
+
+def _as_numbers(packed: Tensor, dtype: torch.dtype) -> Tensor:
+    # a copy in any case: `contiguous` keeps the stride and offset of a single row, and then a view is refused
+    return packed.clone(memory_format=torch.contiguous_format).view(dtype)

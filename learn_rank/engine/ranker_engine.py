@@ -69,6 +69,7 @@ class RankerEngine:
         self._held: tuple[DistributedModelParallel, CombinedOptimizer] | None = sharded(
             RankerTask(ranker, here), here, config
         )
+        self._pipeline: TrainPipelineSparseDist | None = None
         self._device = here.device
         here.on_exit(self.close)
 
@@ -101,19 +102,19 @@ class RankerEngine:
             The loss of the global batch, equal in all processes, after the step that it caused. Up to two
             batches more have been taken from ``batches`` by then.
         """
-        model, optimizer = self._open
-        model.train()
-        pipeline = TrainPipelineSparseDist(model, optimizer, self._device)
+        self.model.train()
+        # kept by the engine alone, so that a loop that was left half-way keeps nothing alive
+        self._pipeline = TrainPipelineSparseDist(self.model, self.optimizer, self._device)
         source = iter(batches)
         try:
-            while True:
-                try:
-                    loss = pipeline.progress(source)
-                except StopIteration:
-                    return
-                yield float(loss)
+            while self._pipeline is not None:
+                yield float(self._pipeline.progress(source))
+        except StopIteration:
+            return
         finally:
-            pipeline.detach()  # the model's own forward is back in place
+            if self._pipeline is not None:
+                self._pipeline.detach()  # the model's own forward is back in place
+                self._pipeline = None
 
     @torch.no_grad()
     def predict(self, batches: Iterable[Batch]) -> Iterator[Scores]:
@@ -124,4 +125,4 @@ class RankerEngine:
 
     def close(self) -> None:
         """Let go of model, optimizers and pipeline; called when the block of `processes` ends."""
-        self._held = None
+        self._held = self._pipeline = None

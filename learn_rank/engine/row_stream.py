@@ -54,6 +54,11 @@ class RowStream:
                 f"batch_size: expected a multiple of n_lanes, {self.n_lanes}, got {self.batch_size}. Remedy: "
                 "choose n_lanes as a multiple of the processes and workers, and batch_size as one of n_lanes."
             )
+        missing = [
+            name for file in self.files for name in self.columns if name not in pq.read_schema(file).names
+        ]
+        if missing:
+            raise ValueError(f"files: expected the columns {list(self.columns)}, got none of {set(missing)}.")
         if self.n_rows < self.n_lanes:
             raise ValueError(f"files: expected at least n_lanes = {self.n_lanes} rows, got {self.n_rows}.")
 
