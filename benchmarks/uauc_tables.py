@@ -62,13 +62,20 @@ def delta_table(rows: Sequence[Row], level: float) -> Table:
 def speed_table(found: Row) -> Table:
     """Time and memory."""
     table = Table(title=f"UAUC of {found['rows']:,} rows, {found['users']:,} users (Zipf), float32 scores")
-    for name in ("seconds", "one np.sort of as many uint64", "ratio", "peak bytes per row"):
+    for name in (
+        "seconds",
+        "one np.sort of as many uint64",
+        "ratio",
+        "peak bytes per row",
+        "1,000 resamples / metric",
+    ):
         table.add_column(name, justify="right")
     table.add_row(
         f"{found['seconds']:.3f}",
         f"{found['sort_seconds']:.3f}",
         f"{found['ratio_to_sort']:.2f}",
         f"{found['peak_bytes_per_row']:.1f}",
+        f"{found['bootstrap_ratio']:.2f}",
     )
     return table
 
