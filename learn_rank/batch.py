@@ -61,11 +61,11 @@ def joined(batches: Sequence[Batch]) -> Batch:
             "Remedy: make all of them with one encoding."
         )
     keys = batches[0].sparse.keys()
-    parts = [batch.sparse.to_dict() for batch in batches]
+    parts = [batch.sparse[key] for key in keys for batch in batches]  # `to_dict` fails without rows
     sparse = KeyedJaggedTensor(
         keys=keys,
-        values=torch.cat([part[key].values() for key in keys for part in parts]),
-        lengths=torch.cat([part[key].lengths() for key in keys for part in parts]),
+        values=torch.cat([part.values() for part in parts]),
+        lengths=torch.cat([part.lengths() for part in parts]),
     )
     dense, click, conversion = (
         torch.cat(tensors) for tensors in zip(*(batch._plain() for batch in batches), strict=True)

@@ -210,3 +210,14 @@ def test_positions_count_on_over_epochs():
     assert StreamPosition(2, 9).after(1, per_epoch=10) == StreamPosition(3, 0)
     with pytest.raises(ValueError, match="at least 0"):
         StreamPosition(-1, 0)
+
+
+def test_a_checkpoint_of_a_ranker_of_another_shape_is_refused(folder, one):
+    from torch.distributed.checkpoint import CheckpointException
+
+    with processes(device="cpu") as here:
+        ranker = ranker_of(folder)
+        ranker.ctr_tower = torch.nn.Sequential(torch.nn.Linear(16, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+        engine = RankerEngine(ranker, here)
+        with pytest.raises((ValueError, CheckpointException), match="ctr_tower"):
+            load_checkpoint(folder / "half-1", engine)
