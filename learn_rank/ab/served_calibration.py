@@ -52,7 +52,7 @@ def fit_platt(scores: np.ndarray, labels: np.ndarray) -> Platt:
     log_odds = logit(np.clip(scores, _EDGE, 1 - _EDGE))
     if n_rare < MIN_EVENTS:
         return Platt(_intercept(log_odds, float(labels.mean())))
-    model = LogisticRegression(C=np.inf, max_iter=200).fit(log_odds[:, None], labels)
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=200).fit(log_odds[:, None], labels)
     return Platt(float(model.intercept_[0]), float(model.coef_[0, 0]))
 
 
