@@ -14,10 +14,9 @@ from learn_rank.ab.candidate_files import CandidateFiles
 from learn_rank.ab.config import ABConfig
 from learn_rank.ab.environment import KnownEnvironment, MarketplaceEnvironment
 from learn_rank.ab.environment_features import FeatureCodes
-from learn_rank.ab.environment_fit import fit_environment
 from learn_rank.ab.environment_gate import GateRow, gate_guard, gate_rows, has_passed_gate
 from learn_rank.ab.environment_log import check_no_overlap, read_log, row_hashes, split_log
-from learn_rank.ab.environment_store import open_fitted_environment
+from learn_rank.ab.fitted_environment import fit_environment, open_fitted_environment
 from learn_rank.ab.journey import JOURNEY, fit_journey, shop_prices
 from learn_rank.ab.served_calibration import Platt, fit_platt
 from learn_rank.ab.simulate import simulate

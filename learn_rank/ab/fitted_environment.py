@@ -1,113 +1,124 @@
-"""An environment fitted on a team's own log: boosted trees for clicks and conversions, behind a gate."""
+"""From a log to a fitted environment: cut by days, grown, put right, judged, saved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import sklearn
 
 from learn_rank.ab.environment_features import FeatureCodes
-from learn_rank.ab.environment_gate import GateRow, gate_guard
-from learn_rank.ab.environment_log import check_no_overlap
+from learn_rank.ab.environment_gate import GateRow, gate_rows
+from learn_rank.ab.environment_log import (
+    DELAY,
+    ITEM_BUCKET,
+    SLOT,
+    USER_BUCKET,
+    check_no_overlap,
+    read_log,
+    row_hashes,
+    split_log,
+)
+from learn_rank.ab.environment_store import open_fitted_environment, save_environment
 from learn_rank.ab.environment_trees import TreeData, Trees, fit_trees
-from learn_rank.ab.guards import Guard
+from learn_rank.ab.tree_environment import FAMILY, FittedEnvironment, check_families
+from learn_recall.columns import CLICK, CONVERSION, USER_ID
 
-if TYPE_CHECKING:
-    from learn_rank.ab.candidates import CandidateDay
-
-__all__ = ["FAMILY", "FittedEnvironment", "check_families"]
-
-FAMILY = "trees"
+__all__ = ["FittedEnvironment", "fit_environment", "open_fitted_environment"]
 
 
-@dataclass(frozen=True, eq=False)
-class FittedEnvironment:
-    """Clicks and conversions as a log's users would have given them; made by `fit_environment`.
+def fit_environment(
+    log: str | Path | pd.DataFrame,
+    out: str | Path,
+    *,
+    features: Sequence[str],
+    training: Sequence[str | Path | pd.DataFrame] = (),
+    families: Sequence[str] = (),
+    held_out_share: float = 0.25,
+) -> FittedEnvironment:
+    """Fit clicks and conversions on a log that neither arm was trained on, judge the fit, and save it.
 
-    Attributes:
-        codes: how the candidates' columns become numbers.
-        trees: the fitted models.
-        data: what they were fitted on, for refits.
-        gate: observed over expected on held-out days.
-        card: everything else that is known of it.
-        hashes: of the log's rows.
-    """
+    The last days are held out. On half of their users the probabilities are put right (Platt), on the other
+    half observed over expected is taken, over all rows and by user bucket, item bucket and position. A folder
+    whose gate failed is written, to be looked at, and cannot be opened for use.
 
-    codes: FeatureCodes
-    trees: Trees
-    data: TreeData = field(repr=False)
-    gate: tuple[GateRow, ...] = ()
-    card: Mapping[str, Any] = field(default_factory=dict)
-    hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64), repr=False)
-
-    @property
-    def name(self) -> str:
-        """As printed in the report."""
-        return f"boosted trees fitted on {self.card.get('n_rows', 0):,} impressions"
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The features that it was fitted on."""
-        return self.codes.names
-
-    @property
-    def guard(self) -> Guard:
-        """The gate as one line of a report."""
-        return gate_guard(self.gate)
-
-    def click_probability(self, day: CandidateDay, rows: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """p(click | features, slot); never higher further down the page."""
-        return self.trees.click(self.codes.matrix(self._taken(day, rows), slots))
-
-    def conversion_probability(self, day: CandidateDay, rows: np.ndarray) -> np.ndarray:
-        """p(conversion | click, features), alike in every slot."""
-        return self.trees.conversion(self.codes.matrix(self._taken(day, rows), np.zeros(len(rows))))
-
-    def replicas(self, n: int) -> list[FittedEnvironment]:
-        """The environments that other users of the same kind would have given: refits on resampled users.
-
-        Args:
-            n: how many, >= 0.
-        """
-        return [
-            FittedEnvironment(
-                self.codes, fit_trees(self.data, seed), self.data, self.gate, self.card, self.hashes
-            )
-            for seed in range(1, n + 1)
-        ]
-
-    def check_arms(
-        self, *, families: Sequence[str] = (), training: Sequence[str | Path | pd.DataFrame] = ()
-    ) -> None:
-        """Refuse arms that would be judged by themselves.
-
-        Args:
-            families: model families of the arms, e.g. "nets".
-            training: tables that they were trained on, with user_id, item_id and timestamp.
-
-        Raises:
-            ValueError: an arm is of trees too, or learned from rows of the log.
-        """
-        check_families(families)
-        check_no_overlap(self.hashes, training)
-
-    def _taken(self, day: CandidateDay, rows: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: day.columns[name][rows] for name in self.needs}
-
-
-def check_families(families: Sequence[str]) -> None:
-    """Refuse arms of the environment's own kind.
+    Args:
+        log: see `environment_log.read_log`.
+        out: folder to write.
+        features: columns of the log that the candidates will have too. A feature that only a shown item has
+            (its place, what was beside it) does not belong here; the position is taken anyway.
+        training: tables that the arms were trained on; a row in common refuses the log.
+        families: model families of the arms; "trees" refuses them.
+        held_out_share: share of the log's days.
 
     Raises:
-        ValueError: one of the arms is of trees.
+        ValueError: columns, labels, overlap, or too few days or events.
+
+    Source: the gate is the observed/expected ratio of calibration-in-the-large (Van Calster et al., 2019).
     """
-    if FAMILY in families:
+    check_families(families)
+    rows = read_log(log)
+    leaky = sorted({CLICK, CONVERSION, SLOT, DELAY} & set(features))
+    if leaky:
         raise ValueError(
-            f"families: expected arms of another model family than the environment's {FAMILY!r}, got "
-            f"{list(families)}. Remedy: such an arm shares the environment's mistakes and would be "
-            "rewarded for them; use a log with propensities (mode R) instead."
+            f"features: expected what is known before anything is shown, got {leaky}. Remedy: leave "
+            "them out; the position is taken anyway."
         )
+    hashes = row_hashes(rows)
+    n_compared = check_no_overlap(hashes, training)
+    parts = split_log(rows, held_out_share)
+    codes = FeatureCodes.fit(parts.fit, features)
+    data = TreeData.of(parts, codes)
+    trees = fit_trees(data, 0)
+    gate = tuple(_judged(trees, codes, parts.judge))
+    card = {
+        "format": 1,
+        "family": FAMILY,
+        "scikit_learn": sklearn.__version__,
+        "n_rows": len(rows),
+        "n_fitted": len(parts.fit),
+        "n_calibrating": len(parts.calibrate),
+        "n_judging": len(parts.judge),
+        "n_users": int(rows[USER_ID].nunique()),
+        "click_rate": float(rows[CLICK].mean()),
+        "conversion_delay_days": _mean_delay(rows),
+        "n_training_rows_compared": n_compared,
+        "arm_families": list(families),
+    }
+    environment = FittedEnvironment(codes, trees, data, gate, card, hashes)
+    save_environment(environment, out)
+    return environment
+
+
+def _judged(trees: Trees, codes: FeatureCodes, rows: pd.DataFrame) -> list[GateRow]:
+    slots = rows[SLOT].to_numpy()
+    matrix = codes.matrix({name: rows[name].to_numpy() for name in codes.names}, slots)
+    top = matrix.copy()
+    top[:, -1] = 0.0
+    buckets = {
+        "user": rows[USER_BUCKET].astype(str).to_numpy(),
+        "item": rows[ITEM_BUCKET].astype(str).to_numpy(),
+        "position": rows[SLOT].astype(np.int64).astype(str).to_numpy(),
+    }
+    users, click = rows[USER_ID].to_numpy(), rows[CLICK].to_numpy(np.float64)
+    is_clicked = click == 1
+    return [
+        *gate_rows("click", click, trees.click(matrix), users, buckets),
+        *gate_rows(
+            "conversion",
+            rows[CONVERSION].to_numpy(np.float64)[is_clicked],
+            trees.conversion(top[is_clicked]),
+            users[is_clicked],
+            {kind: names[is_clicked] for kind, names in buckets.items()},
+        ),
+    ]
+
+
+def _mean_delay(rows: pd.DataFrame) -> float | None:
+    """The exponential's mean, None where the log records no delay."""
+    if DELAY not in rows:
+        return None
+    delays = rows.loc[(rows[CLICK] == 1) & (rows[CONVERSION] == 1), DELAY].dropna()
+    return float(delays.mean()) if len(delays) else None
