@@ -24,6 +24,7 @@ from learn_rank.kept_rows import (
     n_kept,
 )
 from learn_rank.metrics import AUC, UAUC, WUAUC, GroupedMetric, Metric, MetricResult
+from learn_rank.task_rows import last_rows, task_rows
 
 WINDOW_ROWS = 10_000_000  # torchrec's own default of a RecMetricDef
 
@@ -90,7 +91,7 @@ class UserAUCMetricComputation(RecMetricComputation):
     def _compute(self) -> list[MetricComputationReport]:
         rows = joined(self._kept())
         shards = [n_kept(self._kept())] if self._shard_rows is None else self._shard_rows
-        spans = {MetricPrefix.WINDOW: _last_rows(shards, self._window_size)}
+        spans = {MetricPrefix.WINDOW: last_rows(shards, self._window_size)}
         if self._has_lifetime:
             spans[MetricPrefix.LIFETIME] = torch.arange(sum(shards))
         reports = []
@@ -157,6 +158,18 @@ class UserAUCMetric(RecMetric):
     Raises:
         ValueError: naming the argument.
 
+    Example:
+        >>> ctr = RecTaskInfo("ctr", label_name="click", prediction_name="pctr", weight_name="one")
+        >>> metric = UserAUCMetric(world_size=1, my_rank=0, batch_size=4, tasks=[ctr])
+        >>> metric.update(
+        ...     predictions={"ctr": torch.tensor([0.9, 0.1, 0.3, 0.3])},
+        ...     labels={"ctr": torch.tensor([1.0, 0.0, 1.0, 0.0])},
+        ...     weights=None,
+        ...     required_inputs={"user_id": torch.tensor([7, 7, 8, 8])},
+        ... )
+        >>> metric.compute()["user_auc-ctr|window_uauc"].item()  # (1 + 1/2) / 2
+        0.75
+
     Source: as `learn_rank.metrics.UAUC`; the interface is that of torchrec 1.8.
     """
 
@@ -199,29 +212,6 @@ class UserAUCMetric(RecMetric):
             **kwargs,
         )
         self._required_inputs.add(user_key)
-
-
-def task_rows(
-    rows: dict[str, Tensor | None], task: int, chosen: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Scores, labels, users and weights of one task's rows: the chosen ones whose weight is not 0."""
-    scores, labels, users, weights = (rows[name] for name in COLUMNS)
-    if scores is None or labels is None or users is None:
-        return torch.empty(0), torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64), None
-    chosen = chosen.to(scores.device)
-    weight = None if weights is None else weights[task, chosen]
-    if weight is not None:
-        chosen, weight = chosen[weight != 0], weight[weight != 0]
-        weight = None if bool((weight == 1).all()) else weight
-    return scores[task, chosen], labels[task, chosen], users[chosen], weight
-
-
-def _last_rows(shards: Sequence[int], window: int) -> Tensor:
-    """Positions of each shard's last `window` rows, where shards lie one after the other."""
-    ends = torch.tensor(shards).cumsum(0).tolist()
-    return torch.cat(
-        [torch.arange(end - min(size, window), end) for size, end in zip(shards, ends, strict=True)]
-    )
 
 
 def _report_values(

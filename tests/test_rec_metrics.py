@@ -156,6 +156,15 @@ def test_a_batch_of_one_row_and_a_reset():
     assert values["user_auc-ctr|window_n_rows"] == 0
 
 
+@pytest.mark.parametrize("has_lifetime", [False, True])
+def test_no_more_rows_are_kept_than_the_window_asks_for(has_lifetime):
+    metric = metric_of(window_size=6, has_lifetime=has_lifetime)
+    for _ in range(5):
+        direct(metric, [1, 0, 1, 0], [2.0, 1.0, 1.0, 2.0], [1, 1, 2, 2])
+    (computation,) = metric._metrics_computations
+    assert sum(users.numel() for users in computation.users) == (20 if has_lifetime else 6)
+
+
 def test_validation_of_updates_does_not_turn_an_undefined_value_into_0():
     metric = metric_of(should_validate_update=True)
     assert math.isnan(direct(metric, [1.0, 0.0], [0.2, 0.1], [1, 1], [0.0, 0.0]))
@@ -304,4 +313,6 @@ def test_no_name_of_torchrecs_own_metrics_is_taken():
 
 
 def test_examples_in_docstrings_are_true():
-    assert doctest.testmod(rec_metrics).failed == 0
+    result = doctest.testmod(rec_metrics)
+    assert result.attempted > 2
+    assert result.failed == 0
