@@ -89,7 +89,7 @@ def test_the_files_hold_what_the_terminal_says(same, folder):
 def test_everything_that_a_reader_needs_stands_beside_the_numbers(same):
     _, result = same
     about = result.about
-    assert about["command"].startswith("learn-rank ")
+    assert about["command"].startswith("learn-rank")  # what follows is what pytest was called with
     assert about["config"]["treatment_share"] == 0.3
     assert {"commit", "machine", "versions", "seconds", "excluded", "counts", "spend"} <= set(about)
     assert [row["arm"] for row in about["spend"]] == ["a", "b"]
