@@ -26,6 +26,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
+
 from learn_recall.files import write_json
 
 _CHUNK = 1_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,10 @@ class Room:
         for name in ("chunk_rows", "partition_rows", "max_partitions"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)!r}")
+        if self.spill is not None and not (self.spill.is_dir() and os.access(self.spill, os.W_OK)):
+            raise ValueError(
+                f"--spill: expected a folder that can be written to, got {self.spill}. Remedy: make it first"
+            )
 
     def n_partitions(self, n_rows: int) -> int:
         """Into how many partitions so many rows are cut."""

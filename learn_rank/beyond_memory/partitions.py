@@ -9,7 +9,7 @@ may differ, since there too sums of products are rounded in the order in which r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -162,16 +162,24 @@ class Place:
                 yield {name: columns[name][chosen] for name in names}
 
     def rows(self, model: str, what: str) -> Iterator[tuple[Rows, np.ndarray]]:
-        """Rows of whole users with a model's scores, in the order of the user ids."""
+        """Rows of whole users with a model's scores, in the order of the user ids, or no rows at all."""
         layout = self.partitions.layout
         weight = [] if layout.weight is None else [WEIGHT]
         names = [CODE, LABEL, score_name(model), *weight, *map(column_name, layout.columns)]
+        is_empty = True
         for columns in self.read(BY_USER, names, what):
-            first = int(columns[CODE].min())
-            codes = columns[CODE] - np.uint32(first)
-            users = UserCodes(codes, int(codes.max()) + 1, first, None)
-            further = {name: columns[column_name(name)] for name in layout.columns}
-            yield Rows(columns[LABEL], users, columns.get(WEIGHT), further), columns[score_name(model)]
+            is_empty = False
+            yield self._rows(columns), columns[score_name(model)]
+        if is_empty:
+            nothing = {name: np.empty(0, np.uint8) for name in names}
+            yield self._rows(nothing), nothing[score_name(model)]
+
+    def _rows(self, columns: Mapping[str, np.ndarray]) -> Rows:
+        codes = columns[CODE]
+        first, last = (int(codes.min()), int(codes.max())) if codes.size else (0, 0)
+        users = UserCodes(codes - codes.dtype.type(first), last - first + 1, first, None)
+        further = {name: columns[column_name(name)] for name in self.partitions.layout.columns}
+        return Rows(columns[LABEL], users, columns.get(WEIGHT), further)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,9 +208,8 @@ class PartitionedScores(Scored):
     def user_sums(self, metric: AdditiveMetric) -> UserSums:
         """See `Scored.user_sums`."""
         own = replace(metric, edges=self._edges(metric)) if isinstance(metric, ECE) else metric
-        return _join(
-            [own.user_sums(rows, scores) for rows, scores in self.place.rows(self.model, str(metric))]
-        )
+        parts = (own.user_sums(rows, scores) for rows, scores in self.place.rows(self.model, str(metric)))
+        return _join(parts, int(self.place.code_in_cell[-1]) + 1)
 
     def in_score_order(self) -> Iterator[ScoreRun]:
         """One run per partition by score."""
@@ -230,8 +237,18 @@ def _masses(columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return prob, columns[WEIGHT] if WEIGHT in columns else np.ones(prob.size)
 
 
-def _join(parts: Sequence[UserSums]) -> UserSums:
-    sums = np.empty((parts[0].sums.shape[0], sum(part.is_scored.size for part in parts)))
-    np.concatenate([part.sums for part in parts], axis=1, out=sums)
-    others = ("weight", "is_scored", "n_rows", "n_positives")
-    return UserSums(sums, *(np.concatenate([getattr(part, name) for part in parts]) for name in others))
+def _join(parts: Iterable[UserSums], n_users: int) -> UserSums:
+    """The users of all parts, in order; a part is dropped before the next one is made."""
+    sums: np.ndarray | None = None
+    others: list[tuple[np.ndarray, ...]] = []
+    start = 0
+    for part in parts:
+        if sums is None:
+            sums = np.empty((part.sums.shape[0], n_users))
+        stop = start + part.is_scored.size
+        sums[:, start:stop] = part.sums
+        others.append((part.weight, part.is_scored, part.n_rows, part.n_positives))
+        start = stop
+    if sums is None or start != n_users:
+        raise RuntimeError(f"expected {n_users} users in the partitions, got {start}; they were changed")
+    return UserSums(sums, *(np.concatenate(arrays) for arrays in zip(*others, strict=True)))
