@@ -54,14 +54,15 @@ def check_same_column(here: pd.Series, there: pd.Series, column: str, name: str,
 
     Args:
         here: (N,) the candidate's values.
-        there: (N,) the other's; compared as text where one side holds integers and the other strings.
+        there: (N,) the other's; compared as text where one side holds integers and the other strings. Two
+            missing values agree.
         column: its name.
         name: how an error message calls the other.
         first_row: number of the first row in an error message, for rows that come a part at a time.
     """
     if here.dtype != there.dtype and not all(map(pd.api.types.is_numeric_dtype, (here.dtype, there.dtype))):
         here, there = here.astype(str), there.astype(str)
-    is_other = here.to_numpy() != there.to_numpy()
+    is_other = (here.to_numpy() != there.to_numpy()) & ~(here.isna().to_numpy() & there.isna().to_numpy())
     if is_other.any():
         row = int(np.flatnonzero(is_other)[0])
         found, expected = plain(there.iloc[row]), plain(here.iloc[row])

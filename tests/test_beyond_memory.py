@@ -230,6 +230,16 @@ def test_ids_that_are_floats_and_columns_that_are_missing_are_refused(tmp_path):
         on_disk(write(frame.drop(columns="shelf"), tmp_path / "g.parquet"), METRICS, ClosedForm())
 
 
+def test_a_bucket_that_is_not_a_number_is_missing(tmp_path):
+    columns = {name: pa.array(values) for name, values in table().items() if name != "shelf"}
+    shelf = np.where(np.arange(3000) == 2345, np.nan, 1.0)
+    pq.write_table(pa.table({**columns, "shelf": shelf}), tmp_path / "f.parquet")
+    with pytest.raises(
+        ValueError, match=r"a bucket \(shelf\) in every row, got 1 missing, first at row 2345"
+    ):
+        on_disk(ParquetRows.at(tmp_path / "f.parquet"), METRICS, ClosedForm())
+
+
 def test_files_of_different_types_are_refused(tmp_path):
     write(table(50), tmp_path / "a.parquet")
     write(table(50).astype({"p": np.float32}), tmp_path / "b.parquet")
