@@ -150,6 +150,14 @@ def test_the_ranker_with_the_fusion_is_traced_by_torch_fx(folder):
     assert symbolic_trace(ranker.fusion) is not None
 
 
+def test_a_loss_that_is_not_finite_stops_training_in_words(folder):
+    with processes(device="cpu") as here:
+        ranker = ranker_of(folder)
+        torch.nn.init.constant_(ranker.ctr_tower[2].bias, torch.nan)
+        with pytest.raises(FloatingPointError, match="expected a finite number"):
+            next(RankerEngine(ranker, here).train(stream_of(folder).batches()))
+
+
 def test_nothing_that_uses_the_group_is_alive_when_it_is_destroyed(folder, monkeypatch):
     alive = []
     destroy = dist.destroy_process_group
@@ -221,3 +229,13 @@ def test_a_checkpoint_of_a_ranker_of_another_shape_is_refused(folder, one):
         engine = RankerEngine(ranker, here)
         with pytest.raises((ValueError, CheckpointException), match="ctr_tower"):
             load_checkpoint(folder / "half-1", engine)
+
+
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    from test_examples import blocks_of
+
+    monkeypatch.chdir(tmp_path)
+    for block in blocks_of("docs/engine.md"):
+        exec(compile(block, "docs/engine.md", "exec"), {})
+    losses = json.loads(capsys.readouterr().out)
+    assert len(losses) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -99,8 +100,11 @@ class RankerEngine:
             batches: as many in every process, with as many rows in every process.
 
         Yields:
-            The loss of the global batch, equal in all processes, after the step that it caused. Up to two
-            batches more have been taken from ``batches`` by then.
+            The loss of each global batch, equal in all processes, when its step is done. Up to two more
+            batches have been taken from ``batches`` by then.
+
+        Raises:
+            FloatingPointError: a loss is not finite.
         """
         self.model.train()
         # kept by the engine alone, so that a loop that was left half-way keeps nothing alive
@@ -108,7 +112,13 @@ class RankerEngine:
         source = iter(batches)
         try:
             while self._pipeline is not None:
-                yield float(self._pipeline.progress(source))
+                loss = float(self._pipeline.progress(source))
+                if not math.isfinite(loss):
+                    raise FloatingPointError(
+                        f"loss: expected a finite number, got {loss}. Remedy: look for huge dense features, "
+                        'lower the learning rates, or use kind="ctr" where conversions are not recorded.'
+                    )
+                yield loss
         except StopIteration:
             return
         finally:
