@@ -26,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 DATASETS = ("marketplace", "steam", "ml1m_ctr")
+AB_DAYS = 9  # of the generated marketplace, on which the trained arms are played against each other
 
 
 @app.command()
@@ -250,8 +251,10 @@ def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, 
     source: dict[str, object] = {"dataset": dataset, "protocol": 2}
     if dataset == "marketplace":
         from learn_rank.datasets.generated import read_marketplace
+        from learn_rank.datasets.marketplace import MarketplaceConfig
 
-        return read_marketplace, source
+        market = MarketplaceConfig(ab_days=AB_DAYS)
+        return lambda: read_marketplace(market), {**source, "ab_days": AB_DAYS}
     if data is None or not data.is_dir():
         raise ValueError(f"--data: expected the folder with the files of {dataset!r}, got {data}.")
     if dataset == "steam":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -38,6 +39,7 @@ from learn_recall.files import write_json
 from learn_recall.store import EmbeddingStore, check_as_of
 
 TABLES, CONTENT, TOWERS, RECALL = "tables", "content", "towers", "recall.json"
+AB_DAYS = "ab_days"
 USERS, ITEMS, PREDICTIONS = "vectors/users", "vectors/items", "predictions"
 
 
@@ -54,7 +56,8 @@ def run_pipeline(
 
     Args:
         make_dataset: reads or generates the tables; called only when they are not in ``out`` yet.
-        source: says where the tables come from, so that another source starts anew.
+        source: says where the tables come from, so that another source starts anew; of a marketplace that
+            goes on after its recorded days also how long (``ab_days``), and the arms are then played there.
         out: folder of the run.
         config: settings.
         command: shown in the report.
@@ -66,7 +69,8 @@ def run_pipeline(
     console = console or Console()
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / RUN, {"source": source, "config": asdict(config), "command": command})
-    stages = Stages(out, console, n_stages=7)
+    goes_on = bool(source.get(AB_DAYS)) and {"baseline", "learn"} <= set(config.arms)
+    stages = Stages(out, console, n_stages=8 if goes_on else 7)
     stages.run("tables", source, (TABLES,), lambda: write_dataset(make_dataset(), out / TABLES))
     tables = dataset_fingerprint(out / TABLES)
     stages.run(
@@ -108,6 +112,13 @@ def run_pipeline(
         lambda: judge(out, config, command, sum(stages.seconds.values()), console),
         always=True,
     )
+    if goes_on:
+        stages.run(
+            "ab",
+            {"seed": config.seeds[0], AB_DAYS: source[AB_DAYS]},
+            ("ab.json", "ab.html"),
+            lambda: play(out, config, cast(int, source[AB_DAYS]), command, console),
+        )
     return out / "report.html"
 
 
@@ -270,6 +281,14 @@ def judge(out: Path, config: RunConfig, command: str, seconds: float | None, con
     """Prediction files -> report.json, report.html and the tables in the terminal."""
     make_report(out, config.arms, config.seeds, command=command, seconds=seconds, console=console)
     console.print(f"\nreport: {out / 'report.html'}")
+
+
+def play(out: Path, config: RunConfig, n_days: int, command: str, console: Console) -> None:
+    """Trained arms and the marketplace's truth -> ab.json, ab.html and the table of a simulated A/B test."""
+    from learn_rank.ab.stage import STAGE_TEST, run_stage
+
+    test = replace(STAGE_TEST, n_days=n_days, training_seed=config.seeds[0])
+    run_stage(out, config.arms, test=test, command=command, console=console)
 
 
 def _progress(console: Console) -> Progress:

@@ -15,12 +15,14 @@ from learn_rank.arms import ARMS, Arm, frozen_table
 from learn_rank.batches import EncodedDataset, Rows, encode_dataset
 from learn_rank.dataset import RankingDataset
 from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.fusions import fusion_of_kind
 from learn_rank.predictions import model_folder
 from learn_rank.ranker import MultiTaskRanker
 from learn_rank.run_config import RunConfig
 from learn_rank.train import PCTR, PCVR, RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_recall.columns import CONTEXT_ID
 from learn_recall.export import export_embeddings
+from learn_recall.files import read_json
 from learn_recall.store import EmbeddingStore
 
 __all__ = ["score_arms"]
@@ -73,10 +75,10 @@ def score_arms(
     vectors = _vectors_of_contexts(run, config, traffic.contexts, work)
     scores = {}
     for name in arms:
-        fusion = _fusion(run, known[name], vectors, config, seed)
+        fusion = _fusion(run, known[name], vectors, config, rows=rows, seed=seed)
         ranker = MultiTaskRanker(rows.n_codes, rows.n_dense, config.ranker, fusion)
         load_ranker(ranker, model_folder(run, name, seed))
-        training = replace(config.training, seed=seed) if retrains else None
+        training = _training(run, config, seed) if retrains else None
         found = _day_by_day(ranker, rows, traffic, training)
         scores[name] = found[[PCTR, PCVR]].to_numpy(np.float64).T
     return scores
@@ -104,7 +106,7 @@ def _vectors_of_contexts(run: Path, config: RunConfig, contexts: pd.DataFrame, w
 
 
 def _fusion(
-    run: Path, arm: Arm, contexts: EmbeddingStore, config: RunConfig, seed: int
+    run: Path, arm: Arm, contexts: EmbeddingStore, config: RunConfig, *, rows: EncodedDataset, seed: int
 ) -> LearnFeatureFusion | None:
     """The plugin as trained, over the new contexts; a shuffled arm keeps the items' vectors as dealt."""
     if arm.blocks is None:
@@ -112,7 +114,19 @@ def _fusion(
     generator = np.random.default_rng(seed)
     frozen_table(EmbeddingStore.open(run / "vectors/users"), arm, generator)  # draws what the training drew
     items = frozen_table(EmbeddingStore.open(run / "vectors/items"), arm, generator)
-    return LearnFeatureFusion(frozen_table(contexts, arm, generator), items, config.fusion)
+    return fusion_of_kind(
+        config.fusion_kind,
+        frozen_table(contexts, arm, generator),
+        items,
+        config.fusion,
+        host_dim=MultiTaskRanker.host_dim(rows.n_codes, config.ranker),
+    )
+
+
+def _training(run: Path, config: RunConfig, seed: int) -> RankTrainConfig:
+    """As the arms were trained, with the weight decay that was tuned for the baseline."""
+    decay = read_json(run / "predictions/tuning.json")["embedding_weight_decay"]
+    return replace(config.training, seed=seed, embedding_weight_decay=decay)
 
 
 def _day_by_day(

@@ -1,0 +1,199 @@
+"""Two trained rankers of a marketplace run in traffic: what they may know, and what is written."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from run_victim import config
+from tiny_models import save_tiny_model
+
+from learn_rank import pipeline
+from learn_rank.ab import stage
+from learn_rank.ab.candidate_files import CandidateFiles
+from learn_rank.ab.marketplace import MarketplaceTest, marketplace_candidates, marketplace_environment
+from learn_rank.ab.marketplace_scores import score_arms
+from learn_rank.ab.marketplace_traffic import Traffic, draw_traffic
+from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
+from learn_rank.datasets.generated import read_marketplace
+from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.predictions import prediction_path
+from learn_rank.run_config import read_config
+from learn_rank.tables_io import read_dataset, write_dataset
+from learn_rank.train import RankTrainConfig
+
+MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000, ab_days=3)
+TEST = MarketplaceTest(n_days=3, n_requests_per_day=60, n_candidates=6)
+ARMS = ("baseline", "learn", "shuffled")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A marketplace run with its last stage, small in every respect."""
+    encoder = save_tiny_model(tmp_path_factory.mktemp("encoder"))
+    settings = replace(
+        config(str(encoder)),
+        seeds=(0,),
+        arms=ARMS,
+        embedding_decays=(1.0,),
+        training=RankTrainConfig(n_epochs=1, batch_size=512),
+    )
+    out = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "STAGE_TEST", TEST)
+        source = {"market": "small", "ab_days": MARKET.ab_days}
+        pipeline.run_pipeline(
+            lambda: read_marketplace(MARKET), source, out, settings, console=Console(quiet=True)
+        )
+    return out
+
+
+@pytest.fixture(scope="module")
+def traffic(run):
+    return draw(run)
+
+
+def draw(run, **changes):
+    asked = {"start_day": 28, "n_days": 5, "n_requests_per_day": 60, "n_candidates": 6, "seed": 0, **changes}
+    return draw_traffic(read_dataset(run / "tables"), generate_marketplace(MARKET).world, MARKET, **asked)
+
+
+def scored(run, traffic, folder, arms=("baseline", "learn"), **options):
+    dataset, (settings, _) = read_dataset(run / "tables"), read_config(run)
+    return score_arms(run, dataset, settings, traffic, arms=arms, work=folder, **options)
+
+
+def test_scores_of_the_test_rows_are_the_predictions_of_the_run(run, tmp_path):
+    dataset = read_dataset(run / "tables")
+    asked = dataset.test.assign(click=np.nan, conversion=np.nan, day=28)
+    nothing = dataset.test.head(0).assign(day=0)
+    again = Traffic(asked, nothing, dataset.contexts)
+    for arm, found in scored(run, again, tmp_path).items():
+        expected = pd.read_parquet(prediction_path(run, arm, 0))[["pctr", "pcvr"]].to_numpy().T
+        np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+def test_a_day_is_scored_alike_whatever_happens_later(run, traffic, tmp_path):
+    shorter = replace(traffic, feed=traffic.feed[traffic.feed["day"] < 32])
+    is_earlier = (traffic.asked["day"] < 32).to_numpy()
+    whole, cut = scored(run, traffic, tmp_path / "whole"), scored(run, shorter, tmp_path / "cut")
+    for arm, scores in whole.items():
+        np.testing.assert_array_equal(scores[:, is_earlier], cut[arm][:, is_earlier])
+        assert not np.array_equal(scores, cut[arm])
+
+
+def test_histories_hold_clicks_before_the_request_only(traffic):
+    contexts = traffic.contexts.set_index("context_id")
+    for rows in (traffic.asked, traffic.feed):
+        newest = contexts["timestamp"].reindex(rows["context_id"]).to_numpy()
+        assert not (newest >= rows["timestamp"].to_numpy()).any()
+    assert not contexts["is_learned"].any()
+
+
+def test_items_and_users_of_the_new_days_come_when_they_arrive_and_not_before(run, traffic):
+    world = generate_marketplace(MARKET).world
+    for column, ids, first_day in (
+        ("item_id", world.item_ids, world.catalogue.first_day),
+        ("user_id", world.user_ids, world.users.first_day),
+    ):
+        arrival = pd.Series(first_day, index=ids)
+        for rows in (traffic.asked, traffic.feed):
+            assert (arrival.reindex(rows[column]).to_numpy() <= rows["day"].to_numpy()).all()
+        assert (arrival.reindex(traffic.asked[column]).to_numpy() >= MARKET.n_days).any()
+
+
+def test_the_same_seed_gives_the_same_traffic_and_another_seed_another(run, traffic):
+    again, other = draw(run), draw(run, seed=1)
+    for name in ("asked", "feed"):
+        pd.testing.assert_frame_equal(getattr(traffic, name), getattr(again, name))
+        assert not getattr(traffic, name).equals(getattr(other, name))
+
+
+def test_nightly_training_moves_the_days_behind_a_night_only(run, traffic, tmp_path):
+    asked = traffic.asked["day"].to_numpy()
+    plain = scored(run, traffic, tmp_path)
+    trained = scored(run, traffic, tmp_path, retrains=True)
+    again = scored(run, traffic, tmp_path, retrains=True)
+    for arm in plain:
+        until_first_night = asked <= MARKET.n_days
+        np.testing.assert_allclose(
+            trained[arm][:, until_first_night], plain[arm][:, until_first_night], rtol=1e-6
+        )
+        later = np.abs(trained[arm] - plain[arm])[:, ~until_first_night]
+        assert (later > 1e-5).mean() > 0.9
+        np.testing.assert_array_equal(trained[arm], again[arm])
+
+
+def test_the_files_of_two_treatments_differ_in_the_treatments_scores_alone(run, tmp_path):
+    paths = marketplace_candidates(run, tmp_path, treatments=("learn", "shuffled"), test=TEST)
+    learn, shuffled = (pd.read_parquet(paths[name]) for name in ("learn", "shuffled"))
+    own = ["pctr_b", "pcvr_b"]
+    pd.testing.assert_frame_equal(learn.drop(columns=own), shuffled.drop(columns=own))
+    assert not learn[own].equals(shuffled[own])
+    assert not [name for name in learn if name.startswith("p_")]
+    source = CandidateFiles(paths["learn"])
+    assert list(source.days) == [28, 29, 30, 31, 32]
+    assert source.budgets is not None and (source.budgets > 0).all() and np.isfinite(source.budgets).all()
+    assert (learn.groupby("request_id").size() == TEST.n_candidates).all()
+
+
+def test_buckets_are_those_of_the_training_counts_and_new_ids_are_cold(run):
+    rows = pd.read_parquet(run / "ab/candidates-learn.parquet")
+    dataset = read_dataset(run / "tables")
+    counts = training_counts(dataset.train, dataset.interactions)
+    assert (rows["item_bucket"] == assign_buckets(rows["item_id"], counts.items, ITEM_RULE)).all()
+    assert (rows["user_bucket"] == assign_buckets(rows["user_id"], counts.users, USER_RULE)).all()
+    first_day = dataset.items.set_index("item_id")["first_day"].reindex(rows["item_id"]).to_numpy()
+    assert (rows.loc[first_day >= MARKET.n_days, "item_bucket"] == "cold-start").all()
+
+
+def test_bids_follow_price_and_brand(run):
+    rows = pd.read_parquet(run / "ab/candidates-learn.parquet").drop_duplicates("item_id")
+    items = read_dataset(run / "tables").items.set_index("item_id").loc[rows["item_id"]]
+    assert (rows["advertiser_id"].to_numpy() == items["brand"].to_numpy()).all()
+    assert np.corrcoef(np.log(rows["bid"]), np.log(items["price"]))[0, 1] > 0.3
+
+
+def test_the_stage_leaves_the_comparison_and_what_must_show_nothing_beside_it(run):
+    found = {name: json.loads((run / f"{name}.json").read_text()) for name in ("ab", "ab_aa", "ab_inflated")}
+    assert (run / "ab_shuffled.json").is_file()
+    launches = [row["launch"] for row in found["ab_aa"]["rows"] if row["launch"] is not None]
+    assert launches and not any(launches)
+    assert found["ab"]["mode"] == "E" and len(found["ab"]["about"]["notices"]) >= 3
+    page = (run / "ab.html").read_text(encoding="utf-8")
+    assert "the baseline against itself" in page
+    assert json.loads((run / "stages/ab.json").read_text())["is_finished"]
+
+
+def test_the_environment_of_a_run_is_the_world_of_its_tables(run):
+    truth = generate_marketplace(MARKET).truth
+    world = marketplace_environment(run).world
+    found = world.click_probability(truth["user_id"], truth["item_id"], truth["slot"].to_numpy())
+    np.testing.assert_array_equal(found, truth["p_click"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test": replace(TEST, n_days=4)}, "expected at most the 3 days"),
+        ({"treatments": ("raw_text",)}, "--arms raw_text"),
+    ],
+)
+def test_what_a_run_does_not_have_is_refused_in_words(run, tmp_path, changes, words):
+    with pytest.raises(ValueError, match=words):
+        marketplace_candidates(run, tmp_path, **{"test": TEST, **changes})
+
+
+def test_a_run_of_other_data_has_no_known_truth(run, tmp_path):
+    other = replace(read_dataset(run / "tables"), name="steam")
+    write_dataset(other, tmp_path / "tables")
+    with pytest.raises(ValueError, match="expected a run of the generated marketplace"):
+        marketplace_environment(tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"n_days": 0}, {"n_candidates": 0}, {"margin": 0.0}])
+def test_a_test_of_no_size_is_refused(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        MarketplaceTest(**changes)
