@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from learn_rank.ab.cli import ab
+from learn_rank.ab.cli import ab, fit_environment
 from learn_recall.plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def doctor() -> None:
 
 
 app.command()(ab)
+app.command()(fit_environment)
 
 
 def main() -> None:

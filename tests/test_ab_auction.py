@@ -164,6 +164,14 @@ def test_the_last_bill_is_cut_so_that_the_rounded_sum_stays_within():
         assert np.cumsum(charged.bill)[-1] == pytest.approx(budget[0], rel=1e-15)
 
 
+def test_the_last_bill_gives_way_where_the_difference_itself_would_round_up():
+    step = 2.0**-52
+    budget, spent = 1 + 3 * step, 1.5 * step
+    assert spent + (budget - spent) > budget
+    charged = Ledger(np.array([budget])).charge(np.zeros(2, int), np.array([spent, 5.0]), np.arange(2))
+    assert charged.bill[0] + charged.bill[1] <= budget and charged.bill[1] > 1
+
+
 def test_split_budgets_add_up_and_shared_ones_are_one():
     budgets = np.array([10.0, 5.0])
     assert accounts(budgets, "split", 0.2).reshape(2, 2).sum(0) == pytest.approx(budgets)

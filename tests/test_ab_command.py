@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -148,6 +151,71 @@ def test_the_same_command_gives_the_same_numbers_and_another_salt_another_split(
     assert made[0] == made[1] != made[2]
 
 
+# --- a fitted environment
+
+
+def impressions(n_rows=24_000, seed=0):
+    """Ten days of a log whose clicks follow one feature and the position; conversions 1.5 days later."""
+    generator = np.random.default_rng(seed)
+    age, position = generator.integers(0, 5, n_rows), generator.integers(0, 3, n_rows)
+    click = generator.random(n_rows) < 0.1 * (1 + age) * np.array([1, 0.6, 0.4])[position]
+    conversion = click & (generator.random(n_rows) < 0.4)
+    return pd.DataFrame(
+        {
+            "user_id": generator.integers(0, 3000, n_rows),
+            "item_id": generator.integers(0, 60, n_rows),
+            "timestamp": 1_700_006_400 + np.sort(generator.integers(0, 10 * 86_400, n_rows)),
+            "position": position,
+            "click": click.astype(int),
+            "conversion": conversion.astype(int),
+            "conversion_delay_days": np.where(conversion, 0.2, np.nan),
+            "age": age,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    place = tmp_path_factory.mktemp("fitted")
+    impressions().to_parquet(place / "log.parquet")
+    asked = ["fit-environment", place / "log.parquet", "--out", place / "env", "--features", "age"]
+    done = CliRunner().invoke(app, list(map(str, asked)), env=WIDE)
+    assert done.exit_code == 0, done.output
+    assert "observed over expected on held-out days" in flat(done.output).lower()
+    return place
+
+
+def test_an_environment_fitted_on_a_log_judges_candidates_with_its_features(folder, fitted):
+    world = pd.read_parquet(folder / "same.parquet").drop(columns=["p_click", "p_conversion"])
+    world["age"] = world["user_id"] % 5
+    world["pctr_a"] = world["pctr_b"] = 0.1 * (1 + world["age"])
+    world["pcvr_a"] = world["pcvr_b"] = 0.4
+    world.to_parquet(fitted / "candidates.parquet")
+    found = run(
+        *(fitted / "candidates.parquet", "--environment", fitted / "env", "--days", 4, "--replicas", 2),
+        *("--treatment-share", 0.5, "--json", fitted / "ab.json", "--no-aa"),
+    )
+    assert found.exit_code == 0, found.output
+    result = read_result(fitted / "ab.json")
+    assert result.verdict.status == "no detectable difference"
+    assert result.about["config"]["conversion_delay_days"] == pytest.approx(0.2)  # the log's, not the default
+    assert any("disagreement of 3 fits" in notice for notice in result.about["notices"])
+    assert next(guard for guard in result.guards if guard.name == "environment calibration").has_passed
+
+
+def test_a_log_that_an_arm_was_trained_on_cannot_become_its_judge(fitted):
+    asked = ["fit-environment", fitted / "log.parquet", "--out", fitted / "no", "--features", "age"]
+    for more, message in (
+        (["--training", fitted / "log.parquet"], "expected no row that the environment was fitted on"),
+        (["--family", "trees"], "expected arms of another model family"),
+        (["--family", "nets", "--features", "click"], "expected what is known before anything is shown"),
+    ):
+        done = CliRunner().invoke(app, list(map(str, [*asked, *more])), env=WIDE)
+        assert done.exit_code == 2, done.output
+        assert message in flat(done.output)
+    assert not (fitted / "no").exists()
+
+
 # --- logs
 
 
@@ -217,7 +285,7 @@ def test_bad_input_is_exit_code_2_with_a_sentence_and_no_traceback(folder, tmp_p
         ((), "expected one of CANDIDATES, --marketplace, --log, got none"),
         ((same, "--log", same), "got CANDIDATES, --log"),
         ((tmp_path / "gone.parquet", *known), "found nothing at"),
-        ((same,), "--environment: expected known, got none"),
+        ((same,), "--environment: expected known or the folder of a fitted environment, got none"),
         ((same, "--environment", tmp_path / "nowhere"), "expected"),
         ((same, *known, "--days", 9), "expected candidates of at least 9 days"),
         ((same, *known, "--pre-days", 2, "--days", 3), "(2 before the test and 3 of it), got 4"),
@@ -251,3 +319,29 @@ def test_the_help_names_every_option_the_modes_and_the_exit_codes():
         assert text in shown
     for text in ("Exit codes", "a simulated lift is not evidence of online lift", "--environment known"):
         assert text in flat(shown).replace("simulated lift", "simulated lift")
+
+
+def test_the_ten_rows_of_the_page_print_what_stands_below_them(capsys):
+    page = (Path(__file__).parents[1] / "docs/ab.md").read_text(encoding="utf-8")
+    code, printed = re.search(r"```python\n(.*?)```\n```text\n(.*?)```", page, re.DOTALL).groups()
+    exec(compile(code, "docs/ab.md", "exec"), {})
+    assert capsys.readouterr().out == printed
+
+
+def test_every_option_that_the_page_names_is_known():
+    page = (Path(__file__).parents[1] / "docs/ab.md").read_text(encoding="utf-8")
+    shown = "".join(
+        CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "160", "TERM": "dumb"}).output
+        for name in ("ab", "fit-environment")
+    )
+    assert {option for option in re.findall(r"--[a-z][a-z-]+", page) if option not in shown} == set()
+
+
+def test_the_benchmark_is_the_same_command(folder):
+    script = Path(__file__).parents[1] / "benchmarks/ab_simulation.py"
+    asked = [folder / "same.parquet", "--environment", "known", "--days", 1, "--no-aa", "--delay-days", 0]
+    done = subprocess.run(
+        [sys.executable, script, *map(str, asked)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == run(*asked).exit_code, done.stderr
+    assert "Verdict:" in done.stdout

@@ -1,4 +1,4 @@
-"""The command `learn-rank ab`."""
+"""The commands `learn-rank ab` and `learn-rank fit-environment`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from learn_rank.ab.result import ABResult
 
 IS_WORSE, INVALID = 1, 3
+FILE_WIDTH = 100
 
 
 def ab(
@@ -26,7 +27,7 @@ def ab(
     *,
     environment: Annotated[
         str | None,
-        typer.Option(help="Who clicks: known (from the columns p_click and p_conversion)."),
+        typer.Option(help="Who clicks: known (columns p_click, p_conversion) or a fitted folder."),
     ] = None,
     marketplace: Annotated[
         Path | None, typer.Option(help="Instead of CANDIDATES: folder of a marketplace run; truth known.")
@@ -52,12 +53,18 @@ def ab(
     billing: Annotated[str, typer.Option(help="cpc: a click is billed; cpa: a conversion is.")] = "cpc",
     reserve: Annotated[float, typer.Option(help="Least eCPM per impression, currency units.")] = 0.0,
     budget: Annotated[str, typer.Option(help="none; shared by both arms; split between them.")] = "none",
-    delay_days: Annotated[float, typer.Option(help="Mean delay from click to conversion.")] = 0.5,
+    delay_days: Annotated[
+        float | None,
+        typer.Option(help="Mean delay from click to conversion; that of the fitted log, else 0.5."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of clicks and conversions.")] = 0,
     salt: Annotated[str, typer.Option(help="Of the split of users; another salt is another split.")] = "ab",
     level: Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")] = 0.95,
     metrics: Annotated[str, typer.Option(help="The declared family.")] = "revenue,CTR,CVR,conversions",
     declared_lift: Annotated[float, typer.Option(help="Relative lift whose power is printed.")] = 0.02,
+    replicas: Annotated[
+        int, typer.Option(min=0, help="Refits of a fitted environment whose disagreement counts.")
+    ] = 4,
     aa: Annotated[bool, typer.Option("--aa/--no-aa", help="Re-split the control users as a check.")] = True,
     fail_if_worse: Annotated[
         bool, typer.Option("--fail-if-worse", help="Exit 1 if anything is significantly worse.")
@@ -106,12 +113,11 @@ def ab(
                 billing=billing,
                 reserve=reserve,
                 budget=budget,
-                conversion_delay_days=delay_days,
                 seed=seed,
                 salt=salt,
             )
             before = pre_days if pre_days is not None else 0 if marketplace is None else 2
-            how = inputs.Design(config, analysis, before, n_resplits=500 if aa else 0)
+            how = inputs.Design(config, analysis, before, replicas, 500 if aa else 0, delay_days)
             if marketplace is not None:
                 arms = (control, treatment)
                 result = inputs.from_marketplace(marketplace, arms, how, command=_command())
@@ -119,6 +125,56 @@ def ab(
                 result = inputs.from_candidates(cast(Path, candidates), environment, how, command=_command())
         _write(result, json_out, html_out)
     raise typer.Exit(exit_code(result, fail_if_worse=fail_if_worse))
+
+
+def fit_environment(
+    log: Annotated[
+        Path,
+        typer.Argument(
+            help="Parquet: user_id, item_id, timestamp, position, click, conversion, and the features."
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the fitted environment.")],
+    features: Annotated[
+        str, typer.Option(help="Comma-separated columns that the log and the candidates both have.")
+    ],
+    training: Annotated[
+        list[Path] | None,
+        typer.Option(help="A table that an arm was trained on, repeatable; a row in common is refused."),
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="Model family of an arm, repeatable; trees is refused.")
+    ] = None,
+    held_out_share: Annotated[float, typer.Option(help="Share of the log's days that judge the fit.")] = 0.25,
+) -> None:
+    """Fit clicks and conversions on a team's own log, for `learn-rank ab --environment FOLDER`.
+
+    Boosted trees, another family than the arms, so that no arm is judged by its own mistakes. The last days
+    are held out: observed over expected has to hold over all rows and in every bucket, else the folder can be
+    looked at and not used.
+
+    [bold]Exit codes[/bold]: 0; 2 bad input; 3 the gate failed.
+
+    Example: learn-rank fit-environment log.parquet --out env --features category,price,age_days
+      --training train.parquet --family nets
+    """
+    with plain_errors():
+        from learn_rank.ab import fitted_environment
+        from learn_rank.ab.report_terminal import gate_table
+
+        fitted = fitted_environment.fit_environment(
+            log,
+            out,
+            features=_names(features),
+            training=training if training is not None else (),
+            families=family if family is not None else (),
+            held_out_share=held_out_share,
+        )
+        console = _console()
+        console.print(gate_table(fitted.gate))
+        console.print(fitted.guard.words, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if fitted.guard.has_passed else INVALID)
 
 
 def exit_code(result: ABResult, *, fail_if_worse: bool = False) -> int:
@@ -168,7 +224,13 @@ def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> No
         page = ab_html(result)
         with atomic_path(html_out) as temporary:
             temporary.write_text(page, encoding="utf-8")
-    print_ab(result, Console())
+    print_ab(result, _console())
+
+
+def _console() -> Console:
+    """The terminal as wide as it is; a file or a pipe at least as wide as the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, FILE_WIDTH))
 
 
 def _command() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,17 @@ WORLD_WORDS = {
 
 @dataclass(frozen=True)
 class Design:
-    """What is simulated and what is compared; see `run_ab`."""
+    """What is simulated and what is compared; see `run_ab`.
+
+    ``delay_days`` None takes the mean delay that a fitted environment found in its log, else the config's.
+    """
 
     config: ABConfig
     analysis: AnalysisConfig
     n_pre_days: int = 0
     n_replicas: int = 0
     n_resplits: int = 500
+    delay_days: float | None = None
 
 
 def from_candidates(path: Path, environment: str | None, design: Design, *, command: str) -> ABResult:
@@ -47,7 +51,7 @@ def from_candidates(path: Path, environment: str | None, design: Design, *, comm
 
     Args:
         path: see `CandidateFiles`.
-        environment: "known".
+        environment: "known", or the folder of a fitted environment.
         design: what is simulated.
         command: for the report.
     """
@@ -93,28 +97,33 @@ def open_environment(name: str | None, config: ABConfig) -> tuple[Environment, l
     """The environment of that name, and the guards of its own gate.
 
     Raises:
-        ValueError: none was named.
-        FileNotFoundError: another name.
+        ValueError: none was named, or one whose gate failed.
+        FileNotFoundError: neither "known" nor such a folder.
     """
     if name is None:
         raise ValueError(
-            "--environment: expected known, got none. Remedy: --environment known, with the columns p_click "
-            "and p_conversion in the candidates."
+            "--environment: expected known or the folder of a fitted environment, got none. Remedy: "
+            "--environment known where the candidates have p_click and p_conversion; else learn-rank "
+            "fit-environment LOG --out FOLDER first."
         )
     if name == KNOWN:
         return KnownEnvironment(config.slot_effect), []
-    raise FileNotFoundError(f"--environment: expected known, got {name!r}.")
+    from learn_rank.ab.fitted_environment import open_fitted_environment  # noqa: PLC0415 - scikit-learn
+
+    fitted = open_fitted_environment(name)
+    return fitted, [fitted.guard]
 
 
 def _run(
     source: CandidateFiles, truth: Environment, design: Design, guards: list[Guard], about: dict[str, Any]
 ) -> ABResult:
     n_replicas = design.n_replicas if hasattr(truth, "replicas") else 0
-    with _progress(n_simulated_days(design.config, design.n_pre_days, n_replicas)) as on_day:
+    config = _with_delay(design.config, truth, design.delay_days)
+    with _progress(n_simulated_days(config, design.n_pre_days, n_replicas)) as on_day:
         return run_ab(
             source,
             truth,
-            design.config,
+            config,
             design.analysis,
             n_pre_days=design.n_pre_days,
             n_replicas=n_replicas,
@@ -123,6 +132,12 @@ def _run(
             about=about,
             on_day=on_day,
         )
+
+
+def _with_delay(config: ABConfig, truth: Environment, delay_days: float | None) -> ABConfig:
+    of_log = getattr(truth, "card", {}).get("conversion_delay_days")
+    chosen = of_log if delay_days is None else delay_days
+    return config if chosen is None else replace(config, conversion_delay_days=chosen)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -16,6 +16,10 @@ from learn_rank.ab.result import ABResult
 from learn_rank.report_rules import find
 from learn_rank.report_words import count_words, ordered, ordered_buckets
 
+if TYPE_CHECKING:
+    from learn_rank.ab.environment_gate import GateRow
+
+WIDE = 98  # columns that the whole table needs
 _COLOURS = {
     "better": "bold green",
     "hint-better": "green",
@@ -33,11 +37,12 @@ def print_ab(result: ABResult, console: Console) -> None:
 
     Args:
         result: what was found.
-        console: where to print, readable from 100 columns; given texts are never read as markup.
+        console: where to print, 80 columns or more; below 98 power, MDE and launch are left to the page.
+            Given texts are never read as markup.
     """
     level = result.about.get("level", 0.95)
     for metric in ordered((row["metric"] for row in result.rows), words.METRIC_ORDER):
-        console.print(metric_table(result, metric, level))
+        console.print(metric_table(result, metric, level, is_narrow=console.width < WIDE))
     if result.rows:
         console.print(count_table(result))
     if result.estimates:
@@ -76,16 +81,18 @@ def verdict_panel(result: ABResult) -> Panel:
     )
 
 
-def metric_table(result: ABResult, metric: str, level: float = 0.95) -> Table:
-    """One line per bucket: both values, the lift with its interval, and what it rests on."""
+def metric_table(result: ABResult, metric: str, level: float = 0.95, *, is_narrow: bool = False) -> Table:
+    """One line per bucket: both values, the lift with its interval, and what it could have found."""
     rows = {(row["bucket_kind"], row["bucket"]): row for row in result.rows if row["metric"] == metric}
     table = _table(words.metric_words(metric))
     table.add_column("bucket", no_wrap=True, overflow="ellipsis", max_width=20)
-    for name in ("control", "treatment", "lift, percent", "interval", "adj. p", "power", "MDE", "launch"):
+    more = () if is_narrow else ("power", "MDE", "launch")
+    for name in ("control", "treatment", "lift, percent", "interval", "adj. p", *more):
         table.add_column(name, justify="right", no_wrap=True)
     for place in ordered_buckets(rows.values()):
         row = rows[place]
         key = words.mark(row, level)
+        last = (words.share_words(row["power"]), words.share_words(row["mde"]), _bare(row["launch"]))
         table.add_row(
             Text(words.place_words(*place)),
             words.value_words(metric, row["control"]),
@@ -93,9 +100,7 @@ def metric_table(result: ABResult, metric: str, level: float = 0.95) -> Table:
             Text(f"{_bare(row['relative'])} {words.MARKS[key]}", style=_COLOURS.get(key, "")),
             words.percent_interval(row["relative_low"], row["relative_high"]).replace(" %", ""),
             words.p_words(row["p_adjusted"]),
-            words.share_words(row["power"]),
-            words.share_words(row["mde"]),
-            _bare(row["launch"]),
+            *(() if is_narrow else last),
         )
         if place == ("all", "all"):
             table.add_section()
@@ -148,6 +153,27 @@ def calibration_table(result: ABResult) -> Table:
             words.amount_words(row["cost_per_conversion"]),
             words.amount_words(row["target_cpa"]),
             words.ratio_words(row["cost_ratio"]),
+        )
+    return table
+
+
+def gate_table(rows: Iterable[GateRow]) -> Table:
+    """One line per event and bucket of a fitted environment's held-out days."""
+    table = _table("observed over expected on held-out days")
+    for name in ("event", "bucket"):
+        table.add_column(name)
+    for name in ("observed", "expected", "ratio", "interval", ""):
+        table.add_column(name, justify="right")
+    for row in rows:
+        style = _GUARDS[row.has_passed]
+        table.add_row(
+            row.event,
+            Text(row.bucket_kind if row.bucket == row.bucket_kind else f"{row.bucket_kind} {row.bucket}"),
+            words.amount_words(row.observed),
+            words.amount_words(row.expected),
+            words.ratio_words(row.ratio),
+            "" if row.low is None or row.high is None else f"[{row.low:.2f}, {row.high:.2f}]",
+            Text(words.GUARD_WORDS[row.has_passed], style=style),
         )
     return table
 
