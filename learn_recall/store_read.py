@@ -159,8 +159,8 @@ class EmbeddingStore:
         if id_kind(asked) != id_kind(self.ids):
             raise StoreError.of(
                 f"ids asked of {self.path}",
-                expected=f"{id_kind(self.ids)} ids such as {self.ids[0]!r}",
-                got=f"{id_kind(asked)} ids such as {asked[0]!r}",
+                expected=f"{id_kind(self.ids)} ids such as {self.ids.item(0)!r}",
+                got=f"{id_kind(asked)} ids such as {asked.item(0)!r}",
                 remedy="cast the id column of the table to the kind that the store was written with",
             )
         if self._index is None:

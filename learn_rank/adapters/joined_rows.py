@@ -1,0 +1,175 @@
+"""What the stores say of a batch of rows: the numbers that `LearnFeatureFusion` would look up and compute.
+
+B rows, D dimensions of a vector, H history items, S similarity features, U distinct ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from learn_rank.adapters.coverage import Coverage
+from learn_rank.similarity import N_BINS, block_presence, similarity_features
+from learn_recall.ids import as_id_array
+from learn_recall.store import EmbeddingStore
+
+_ROWS_AT_ONCE = 1024  # (rows, H, D) history vectors that are in memory at once
+
+
+@dataclass(frozen=True)
+class JoinedRows:
+    """Vectors and similarities of B rows, before they are given a layout.
+
+    Attributes:
+        user: (B, D) float32, zeros where there is none.
+        item: (B, D) float32, zeros where there is none, and in a block that the row's user has not.
+        has_user: (B,) bool; has_item: (B,) bool.
+        similarities: (B, S) float32, `learn_rank.similarity.similarity_features`.
+        users, items, histories: what was found.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    has_user: np.ndarray
+    has_item: np.ndarray
+    similarities: np.ndarray
+    users: Coverage
+    items: Coverage
+    histories: Coverage
+
+
+def join_rows(
+    users: pa.Array,
+    items: pa.Array,
+    histories: pa.Array | None,
+    user_store: EmbeddingStore,
+    item_store: EmbeddingStore,
+    *,
+    history_length: int,
+) -> JoinedRows:
+    """Look B rows up and compare.
+
+    Args:
+        users: (B,) ids of the kind that the user store holds; null is a user without vector.
+        items: (B,) ids of the kind that the item store holds.
+        histories: (B,) lists of item ids, oldest first; None leaves the histogram out.
+        user_store: of `open_pair`; item_store: of `open_pair`.
+        history_length: at most that many of the most recent history items are compared.
+
+    Raises:
+        StoreError: ids that are neither integers nor strings, or not of the store's kind.
+        ValueError: the history is not a column of lists.
+    """
+    user_ids, item_ids = _Found.of(users, user_store, "users"), _Found.of(items, item_store, "items")
+    user, has_user = user_ids.of_rows(user_ids.slots)
+    item, has_item = item_ids.of_rows(item_ids.slots)
+    blocks = [(block.start, block.stop) for block in item_store.card.blocks]
+    user_BD, has_user_B = torch.from_numpy(user), torch.from_numpy(has_user)
+    # a known user with a block left out has nothing to compare the item's block with, as in the fusion
+    present_BD = torch.where(has_user_B[:, None], block_presence(user_BD, blocks), 1.0)
+    item_BD = torch.from_numpy(item) * present_BD
+    has_both_B = has_user_B & torch.from_numpy(has_item)
+
+    parts = []
+    slots, history_ids = None, None
+    if histories is not None:
+        values, slots = _recent(histories, history_length)
+        history_ids = _Found.of(values, item_store, "histories")
+    for start in range(0, max(len(user), 1), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        sides = (user_BD[part], item_BD[part], has_both_B[part], blocks)
+        if slots is None or history_ids is None:
+            parts.append(similarity_features(*sides))
+            continue
+        vectors, has_vector = history_ids.of_rows(history_ids.at(slots[part]))
+        parts.append(similarity_features(*sides, torch.from_numpy(vectors), torch.from_numpy(has_vector)))
+    return JoinedRows(
+        user,
+        item_BD.numpy(),
+        has_user,
+        has_item,
+        torch.cat(parts).numpy(),
+        user_ids.coverage,
+        item_ids.coverage,
+        Coverage() if history_ids is None else history_ids.coverage,
+    )
+
+
+def similarity_names(blocks: list[str], *, has_history: bool) -> list[str]:
+    """(S,) names of the columns of `JoinedRows.similarities`, for the names of the vector's blocks."""
+    of_history = [*(f"bin_{number}" for number in range(N_BINS)), "max", "mean", "log_count"]
+    per_block = ["cosine", *(of_history if has_history else [])]
+    return [f"{block}_{name}" for block in blocks for name in per_block]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Distinct ids of a column, looked up once each.
+
+    Attributes:
+        slots: (n,) int64, which of the U distinct ids each value is; U for null.
+        vectors: (U + 1, D) float32, zeros in the last row; has_vector: (U + 1,) bool, False in the last.
+        coverage: counts over the n values.
+    """
+
+    slots: np.ndarray
+    vectors: np.ndarray
+    has_vector: np.ndarray
+    coverage: Coverage
+
+    @classmethod
+    def of(cls, column: pa.Array, store: EmbeddingStore, name: str) -> _Found:
+        encoded = decoded(column).dictionary_encode()
+        distinct = as_id_array(encoded.dictionary.to_numpy(zero_copy_only=False), name=name)
+        position = store.positions(distinct) if len(distinct) else np.empty(0, np.int64)
+        has_vector = np.append((position >= 0) & store.present[position], False)
+        vectors = np.zeros((len(distinct) + 1, store.card.dimension), np.float32)
+        vectors[has_vector] = store.vectors[position[has_vector[:-1]]]
+        slots = pc.fill_null(encoded.indices.cast(pa.int64()), len(distinct)).to_numpy()
+        n_of = np.bincount(slots, minlength=len(distinct) + 1)
+        is_unknown = position < 0
+        coverage = Coverage(
+            n_values=len(slots),
+            n_with_vector=int(n_of[has_vector].sum()),
+            n_without_vector=int(n_of[:-1][~is_unknown & ~has_vector[:-1]].sum()),
+            n_unknown=int(n_of[:-1][is_unknown].sum()),
+            n_empty=int(n_of[-1]),
+            unknown_examples=tuple(map(str, distinct[is_unknown][:5])),
+        )
+        return cls(slots, vectors, has_vector, coverage)
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Slots of places in the column, of any shape; -1 is no place."""
+        return np.append(self.slots, len(self.vectors) - 1)[places]
+
+    def of_rows(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.vectors[slots], self.has_vector[slots]
+
+
+def _recent(histories: pa.Array, history_length: int) -> tuple[pa.Array, np.ndarray]:
+    """All kept items in one column, and (B, H) which of them stands where, oldest first; -1 where none."""
+    kind = histories.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        raise ValueError(
+            f"histories: expected lists of item ids, oldest first, got {kind}. Remedy: split the text into a "
+            "list column, or leave the history out."
+        )
+    values = histories.flatten()  # of the lists that are there, slices cut
+    lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    stop = lengths.cumsum()[:, None]
+    n_kept = np.minimum(lengths, history_length)[:, None]
+    slot = np.arange(history_length)
+    return values, np.where(slot < n_kept, stop - n_kept + slot, -1)
+
+
+def decoded(column: pa.Array) -> pa.Array:
+    """A dictionary-encoded column as its values."""
+    kind = column.type
+    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+
+
+__all__ = ["JoinedRows", "decoded", "join_rows", "similarity_names"]

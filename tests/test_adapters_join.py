@@ -1,0 +1,321 @@
+"""Vectors joined to rows of parquet: the fusion's own numbers, the guards, and going on after a stop."""
+
+import datetime
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from adapter_world import AS_OF, CARD, row_table, stores, write_rows
+from torchrec import KeyedJaggedTensor
+from typer.testing import CliRunner
+
+from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
+from learn_rank.adapters.coverage import Coverage
+from learn_rank.adapters.join import JoinConfig, added_columns, join_vectors
+from learn_rank.cli import app
+from learn_recall.store import Block, StoreError, id_keys, write_store
+
+WITH_HISTORY = JoinConfig(history_column="history", history_length=5, rows_at_once=6)
+NOBODY = -99  # an id that no store knows, for the rows whose id is null
+
+
+def matrix(column) -> np.ndarray:
+    return np.stack(column.to_numpy(zero_copy_only=False))
+
+
+def fused(table: pa.Table, users, items, config: FusionConfig):
+    """What `LearnFeatureFusion` hands to its host for the same rows."""
+    module = LearnFeatureFusion(FrozenEmbedding.from_store(users), FrozenEmbedding.from_store(items), config)
+    histories = [list(history) if history is not None else [] for history in table["history"].to_pylist()]
+    user_ids = [NOBODY if name is None else int(id_keys([name])[0]) for name in table["user_id"].to_pylist()]
+    item_ids = [NOBODY if item is None else item for item in table["item_id"].to_pylist()]
+    ids = KeyedJaggedTensor(
+        keys=["learn_user", "learn_item", "learn_history"],
+        values=torch.tensor([*user_ids, *item_ids, *(item for history in histories for item in history)]),
+        lengths=torch.tensor([*[1] * 2 * len(user_ids), *map(len, histories)]),
+    )
+    return module.eval()(ids).features.detach().numpy(), module
+
+
+@pytest.mark.parametrize("has_history", [True, False])
+def test_the_columns_are_what_the_fusion_hands_to_its_host(tmp_path, has_history):
+    users, items = stores(tmp_path)
+    table = row_table()
+    config = JoinConfig(history_column="history" if has_history else None, history_length=5, rows_at_once=6)
+    join_vectors(write_rows(tmp_path / "rows.parquet", table), users, items, tmp_path / "out.parquet", config)
+    joined = pq.read_table(tmp_path / "out.parquet")
+    feature = "learn_history" if has_history else None
+    expected, module = fused(
+        table, users, items, FusionConfig(history_feature=feature, history_length=5, passes_vectors=True)
+    )
+    width = module.config.fusion_dim
+    user, item, rest = np.split(expected[:, width:], [7, 14], axis=1)
+    # the fallback of a missing vector is zeros as long as it is not trained
+    np.testing.assert_allclose(matrix(joined["learn_user_vector"]), user, rtol=1e-6)
+    np.testing.assert_allclose(matrix(joined["learn_item_vector"]), item, rtol=1e-6)
+    others = [name for name in joined.column_names if name.startswith("learn_") and "_vector" not in name]
+    assert len(others) == module.n_similarities == rest.shape[1] - 2
+    numbers = np.stack([joined[name].to_numpy() for name in others], axis=1)
+    np.testing.assert_allclose(numbers, rest[:, :-2], rtol=1e-6, atol=1e-6)
+    for name, column in (("learn_has_user_vector", -2), ("learn_has_item_vector", -1)):
+        assert joined[name].to_pylist() == (rest[:, column] > 0).tolist()
+    assert 0 < sum(joined["learn_has_user_vector"].to_pylist()) < len(table)
+
+
+def test_a_row_by_hand(tmp_path):
+    card = {**CARD, "blocks": (Block("tower", 0, 2),)}
+    users = write_store(tmp_path / "u", ids=[1], vectors=np.array([[3.0, 4.0]]), kind="user", **card)
+    corners = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    items = write_store(tmp_path / "i", ids=[10, 11, 12], vectors=corners, kind="item", **card)
+    row = pa.table({"user_id": [1], "item_id": [10], "history": [[12, 11, 404, 10]], "timestamp": [AS_OF]})
+    config = JoinConfig(history_column="history", history_length=3, scales_vectors=False)
+    columns, _ = added_columns(row, user_store=users, item_store=items, config=config)
+    found = columns.to_pylist()[0]
+    assert found["learn_user_vector"] == [3.0, 4.0]
+    assert found["learn_tower_cosine"] == pytest.approx(3 / 5)
+    # of the last three, 404 is unknown; 11 is orthogonal (bin 5 of [-1, 1]), 10 is the item itself (bin 9)
+    assert [found[f"learn_tower_bin_{number}"] for number in (0, 5, 9)] == [0, 1 / 2, 1 / 2]
+    assert (found["learn_tower_max"], found["learn_tower_mean"]) == (1, 1 / 2)
+    assert found["learn_tower_log_count"] == pytest.approx(math.log(1 + 2) / 3)
+    scaled, _ = added_columns(row, user_store=users, item_store=items, config=JoinConfig())
+    assert scaled["learn_user_vector"].to_pylist()[0] == pytest.approx([3 * 2**0.5, 4 * 2**0.5])
+
+
+def test_each_column_is_of_the_block_that_it_names(tmp_path):
+    users, items = stores(tmp_path)
+    row = pa.table({"user_id": ["u1"], "item_id": [2], "history": [[7]]})
+    config = JoinConfig(history_column="history")
+    found = added_columns(row, user_store=users, item_store=items, config=config)[0].to_pylist()[0]
+    user, item, past = users.vectors[1], items.vectors[2], items.vectors[7]
+    for name, part in (("tower", slice(0, 4)), ("content", slice(4, 7))):
+        assert found[f"learn_{name}_cosine"] == pytest.approx(user[part] @ item[part], abs=1e-6)
+        assert found[f"learn_{name}_max"] == pytest.approx(past[part] @ item[part], abs=1e-6)
+
+
+def test_rows_order_columns_and_metadata_stay_and_the_pieces_do_not_show(tmp_path):
+    users, items = stores(tmp_path)
+    table = row_table().replace_schema_metadata({"team": "ads"})
+    rows = write_rows(tmp_path / "rows.parquet", table)
+    read = []
+    for rows_at_once in (1, 6, 1000):
+        out = tmp_path / f"{rows_at_once}.parquet"
+        config = JoinConfig(history_column="history", rows_at_once=rows_at_once)
+        join_vectors(rows, users, items, out, config)
+        metadata = pq.read_metadata(out)
+        sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+        assert max(sizes) <= rows_at_once
+        assert metadata.metadata[b"team"] == b"ads"
+        read.append(pq.read_table(out))
+    assert read[0].select(table.column_names).equals(table)
+    for other in read[1:]:
+        for name in other.column_names:
+            here, there = read[0][name], other[name]
+            if name.startswith("learn_") and "has_" not in name:
+                here, there = matrix(here), matrix(there)
+                np.testing.assert_allclose(here, there, rtol=1e-6, atol=1e-6)
+            else:
+                assert here.equals(there)
+
+
+def test_every_id_is_counted_once_under_its_reason(tmp_path):
+    users, items = stores(tmp_path)
+    table = pa.table(
+        {
+            "user_id": ["u1", "u5", "x", None, "x"],
+            "item_id": [1, 3, 77, None, 1],
+            "history": [[1, 3, 77], [], None, [1], [2]],
+        }
+    )
+    rows = write_rows(tmp_path / "rows.parquet", table, 2)
+    config = JoinConfig(history_column="history", timestamp_column=None, rows_at_once=2)
+    report = join_vectors(rows, users, items, tmp_path / "out.parquet", config)
+    assert report.n_rows == 5
+    assert report.users == Coverage(5, 1, 1, 2, 1, ("x",))
+    assert report.items == Coverage(5, 2, 1, 1, 1, ("77",))
+    assert report.histories == Coverage(5, 3, 1, 1, 0, ("77",))
+    assert report.users.share == 1 / 5
+    again = join_vectors(rows, users, items, tmp_path / "out.parquet", config)
+    assert (again.n_kept, again.users, again.histories) == (1, report.users, report.histories)
+
+
+def test_dictionary_columns_and_half_floats_say_the_same(tmp_path):
+    users, items = stores(tmp_path)
+    table = row_table()
+    coded = table.set_column(0, "user_id", table["user_id"].dictionary_encode())
+    plain, _ = added_columns(table, user_store=users, item_store=items, config=JoinConfig())
+    halves, _ = added_columns(coded, user_store=users, item_store=items, config=JoinConfig(dtype="float16"))
+    assert halves["learn_user_vector"].type == pa.list_(pa.float16(), 7)
+    np.testing.assert_allclose(
+        matrix(halves["learn_user_vector"]), matrix(plain["learn_user_vector"]), atol=2e-3
+    )
+
+
+class Stopped(RuntimeError):
+    pass
+
+
+def test_a_stopped_join_goes_on_with_the_file_it_was_at(tmp_path):
+    users, items = stores(tmp_path)
+    for number in range(3):
+        write_rows(tmp_path / "log" / f"day={number}" / "part.parquet", row_table(seed=number))
+    done = []
+
+    def stops(n_rows):
+        done.append(n_rows)
+        if sum(done) > 50:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        join_vectors(tmp_path / "log", users, items, tmp_path / "out", WITH_HISTORY, on_rows=stops)
+    assert [path.parent.name for path in (tmp_path / "out").rglob("*.parquet")] == ["day=0"]
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    report = join_vectors(tmp_path / "log", users, items, tmp_path / "out", WITH_HISTORY)
+    assert (report.n_kept, len(report.files), report.n_rows) == (1, 3, 120)
+    assert join_vectors(tmp_path / "log", users, items, tmp_path / "out", WITH_HISTORY).n_kept == 3
+
+
+def test_other_settings_other_rows_and_other_vectors_are_joined_anew(tmp_path):
+    users, items = stores(tmp_path)
+    rows, out = write_rows(tmp_path / "rows.parquet", row_table()), tmp_path / "out.parquet"
+    assert join_vectors(rows, users, items, out).n_kept == 0
+    assert join_vectors(rows, users, items, out, JoinConfig(history_length=9)).n_kept == 0
+    write_rows(rows, row_table(seed=5))
+    assert join_vectors(rows, users, items, out).n_kept == 0
+    (tmp_path / "other").mkdir()
+    others = stores(tmp_path / "other", as_of=AS_OF - 1)
+    assert join_vectors(rows, *others, out).n_kept == 1  # the same bytes under another time
+    moved = write_store(tmp_path / "moved", ids=["u1"], vectors=np.ones((1, 7)), kind="user", **CARD)
+    assert join_vectors(rows, moved, items, out).n_kept == 0
+    out.write_bytes(b"not parquet")
+    assert join_vectors(rows, users, items, out).n_kept == 0
+
+
+AT = datetime.datetime.fromtimestamp(AS_OF, datetime.UTC)
+TIMES = {
+    "seconds": pa.array([int(AS_OF), int(AS_OF) + 9]),
+    "floats": pa.array([AS_OF + 9, AS_OF]),
+    "milliseconds with zone": pa.array([AT, AT], pa.timestamp("ms", "Asia/Tokyo")),
+    "nanoseconds": pa.array([AT.replace(tzinfo=None)] * 2, pa.timestamp("ns")),
+}
+
+
+@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
+def test_a_vector_may_have_seen_all_up_to_the_oldest_row_and_nothing_later(tmp_path, times):
+    users, items = stores(tmp_path)
+    table = pa.table({"user_id": ["u1", "u2"], "item_id": [1, 2], "timestamp": times})
+    rows = write_rows(tmp_path / "rows.parquet", table)
+    report = join_vectors(rows, users, items, tmp_path / "out.parquet")
+    assert report.first_time == AS_OF
+    (tmp_path / "later").mkdir()
+    late, _ = stores(tmp_path / "later", as_of=AS_OF + 0.5)
+    with pytest.raises(StoreError, match="seen the future"):
+        join_vectors(rows, late, items, tmp_path / "out.parquet")
+    unchecked = JoinConfig(timestamp_column=None)
+    assert join_vectors(rows, late, items, tmp_path / "out.parquet", unchecked).first_time is None
+
+
+def test_a_store_that_does_not_say_what_it_has_seen_is_refused_unless_allowed(tmp_path):
+    users, items = stores(tmp_path, as_of=None)
+    rows, out = write_rows(tmp_path / "rows.parquet", row_table()), tmp_path / "out.parquet"
+    with pytest.raises(StoreError, match=r"as_of of .*users: expected .* got unknown"):
+        join_vectors(rows, users, items, out)
+    assert join_vectors(rows, users, items, out, JoinConfig(allows_unknown_time=True)).n_rows == 40
+
+
+OTHER_CARDS = {
+    "tower": "another",
+    "encoder_sha256": "f",
+    "prompt": "paper",
+    "pooling": "last",
+    "max_tokens": 16,
+    "blocks": (Block("tower", 0, 3), Block("content", 3, 7)),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), OTHER_CARDS.items())
+def test_users_and_items_of_different_origin_are_refused_by_name(tmp_path, field, value):
+    users, items = stores(tmp_path, **{field: value})
+    rows = write_rows(tmp_path / "rows.parquet", row_table())
+    with pytest.raises(StoreError, match=f"got {field} ") as error:
+        join_vectors(rows, users, items, tmp_path / "out.parquet")
+    assert "Remedy" in str(error.value)
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def _table(**columns) -> pa.Table:
+    return pa.table({"user_id": ["u1"], "item_id": [1], "timestamp": [AS_OF], "history": [[1]], **columns})
+
+
+WRONG = {
+    "no such column": ({"user_column": "uid"}, _table(), "got no \\['uid'\\]"),
+    "no time": ({"timestamp_column": "ts"}, _table(), "got no \\['ts'\\]"),
+    "a time that is null": ({}, _table(timestamp=pa.array([None], pa.float64())), "1 rows without one"),
+    "milliseconds": ({}, _table(timestamp=[1_700_000_000_000]), "divide milliseconds by 1,000"),
+    "a time as text": ({}, _table(timestamp=["monday"]), "expected unix seconds or a timestamp type"),
+    "users as numbers": ({}, _table(user_id=[1]), "expected string ids such as 'u0'"),
+    "items as text": ({}, _table(item_id=["1"]), "expected integer ids such as 0"),
+    "items as floats": ({}, _table(item_id=[1.0]), "items: expected integers or strings, got dtype float64"),
+    "history as text": ({"history_column": "history"}, _table(history=["1,2"]), "expected lists of item ids"),
+    "a name that is taken": ({}, _table(learn_has_user_vector=[1]), "choose another prefix"),
+}
+
+
+@pytest.mark.parametrize(("settings", "table", "words"), WRONG.values(), ids=WRONG)
+def test_rows_that_do_not_fit_are_refused_with_the_remedy(tmp_path, settings, table, words):
+    users, items = stores(tmp_path)
+    rows = write_rows(tmp_path / "rows.parquet", table)
+    with pytest.raises(ValueError, match=words):
+        join_vectors(rows, users, items, tmp_path / "out.parquet", JoinConfig(**settings))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["items", "rows.parquet", "users"]
+
+
+def test_places_and_settings_that_cannot_work_are_refused(tmp_path):
+    users, items = stores(tmp_path)
+    rows = write_rows(tmp_path / "a" / "rows.parquet", row_table())
+    write_rows(tmp_path / "b" / "rows.parquet", row_table())
+    with pytest.raises(ValueError, match="expected another place than the rows"):
+        join_vectors(rows, users, items, rows)
+    with pytest.raises(ValueError, match="expected files of different names"):
+        join_vectors(tmp_path / "*" / "rows.parquet", users, items, tmp_path / "out")
+    with pytest.raises(StoreError, match="expected a store of kind user, got item"):
+        join_vectors(rows, items, users, tmp_path / "out")
+    large = {**CARD, "blocks": None}
+    sides = [
+        write_store(tmp_path / kind, ids=[1], vectors=np.full((1, 2), 6e4), kind=kind, **large)
+        for kind in ("user", "item")
+    ]
+    one = pa.table({"user_id": [1], "item_id": [1]})
+    with pytest.raises(ValueError, match=r"holds components up to 84852.8, got float16"):
+        added_columns(one, user_store=sides[0], item_store=sides[1], config=JoinConfig(dtype="float16"))
+    for settings, words in (
+        ({"history_length": 0}, "history_length: expected at least 1"),
+        ({"layout": "csv"}, "layout: expected one of columns"),
+        ({"layout": "torcheasyrec", "dtype": "float16"}, "dtype: expected one of float32"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            JoinConfig(**settings)
+
+
+def test_the_command_joins_prints_its_coverage_and_says_what_is_wrong(tmp_path):
+    stores(tmp_path)
+    rows = write_rows(tmp_path / "rows.parquet", row_table())
+    command = ["join", str(rows), "--users", str(tmp_path / "users"), "--items", str(tmp_path / "items")]
+    out = ["--out", str(tmp_path / "out.parquet"), "--history", "history"]
+    found = CliRunner().invoke(app, [*command, *out, "--no-vectors"])
+    assert found.exit_code == 0, found.output
+    assert "40 rows, 30 columns added" in found.output
+    assert "stranger" in found.output
+    assert "learn_user_vector" not in pq.read_schema(tmp_path / "out.parquet").names
+    wrong = CliRunner().invoke(app, [*command, *out, "--item", "sku"])
+    assert wrong.exit_code == 2
+    assert "got no ['sku']" in wrong.output
+
+
+def test_joining_needs_neither_torchrec_nor_a_ranker():
+    code = "import sys; sys.modules['torchrec'] = None; import learn_rank.adapters.join"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
