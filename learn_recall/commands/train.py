@@ -1,0 +1,123 @@
+"""`learn-recall train` and `settings`: the double tower and what it can be set to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, say, set_threads
+from learn_recall.plain_errors import plain_errors
+
+if TYPE_CHECKING:
+    from learn_recall.config import RecallConfig
+
+
+def train(
+    *,
+    interactions: Annotated[Path, typer.Option(help=INTERACTIONS_HELP)],
+    content: Annotated[Path, typer.Option(help=CONTENT_HELP)],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder; the same command goes on after a stop.")],
+    preset: Annotated[
+        str,
+        typer.Option(help="default (minutes on 2 cores), paper (12 layers) or official_amazon."),
+    ] = "default",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="JSON of settings, as in another run's config.json."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One setting over the preset, PART.FIELD=VALUE; repeat for more."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on with what lies in --out, or start anew.")
+    ] = True,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. Default: cuda if there.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+) -> None:
+    """Train the double tower: user and item vectors that meet in one space.
+
+    Bring nothing that is later to be tested on: validation events are split off inside, and select the epoch.
+
+    [bold]Examples[/bold]
+
+      learn-recall train --interactions log.parquet --content stores/content --out runs/towers
+
+      learn-recall train --interactions log.parquet --content stores/content --out runs/paper --preset paper
+        --set train.batch_users=120 --set tower.whitening=zca
+
+    `learn-recall settings` prints every setting with its default.
+    """
+    with plain_errors():
+        from learn_recall.store import EmbeddingStore
+        from learn_recall.tables import read_interactions
+        from learn_recall.train import train_towers
+
+        set_threads(threads)
+        chosen = _config(preset, config, setting)
+        store = EmbeddingStore.open(content, expect={"kind": "content"})
+        folder = train_towers(
+            read_interactions(interactions), store, out, chosen, resume=resume, device=device
+        )
+        _print_history(folder)
+
+
+def settings(
+    preset: Annotated[str, typer.Option(help="default, paper or official_amazon.")] = "default",
+) -> None:
+    """Print a preset's settings as JSON, ready for `train --config`.
+
+    [bold]Example[/bold]
+
+      learn-recall settings --preset paper > my.json
+    """
+    with plain_errors():
+        typer.echo(json.dumps(_config(preset, None, None).to_dict(), indent=2))
+
+
+def _config(preset: str, file: Path | None, settings: list[str] | None) -> RecallConfig:
+    from learn_recall.config import RecallConfig
+    from learn_recall.files import read_json
+    from learn_recall.presets import preset as by_name
+
+    values = (by_name(preset) if file is None else RecallConfig.from_dict(read_json(file))).to_dict()
+    for text in [] if settings is None else settings:
+        path, equals, value = text.partition("=")
+        part, dot, name = path.partition(".")
+        if not equals or not dot or part not in values:
+            raise ValueError(
+                f"--set: expected PART.FIELD=VALUE, such as tower.hidden=64, with PART one of "
+                f"{', '.join(values)}; got {text!r}"
+            )
+        values[part][name] = _parsed(value)
+    return RecallConfig.from_dict(values)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text  # a word: seq_to_item, zca
+
+
+def _print_history(folder: Path) -> None:
+    from learn_recall.checkpoint import HISTORY, load_checkpoint
+
+    lines = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
+    best = load_checkpoint(folder).extra
+    names = [name for name in lines[0] if name != "seconds"]
+    table = Table(*names, title=f"validation, history not filtered; epoch {best['epoch']} is kept")
+    for line in lines:
+        table.add_row(*(f"{line[name]:.4f}" if name != "epoch" else str(line[name]) for name in names))
+    Console().print(table)
+    left_out = best["unknown_item"] + best["item_without_vector"]
+    if left_out:
+        say(
+            f"{left_out} events were left out: their item is not in the content store, or has no vector there"
+        )
+    say(f"towers: {folder}")
