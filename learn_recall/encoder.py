@@ -16,6 +16,7 @@ import torch
 from learn_recall.card import POOLINGS
 from learn_recall.encoder_files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
 from learn_recall.encoder_load import counts_positions, load_model, load_tokenizer, token_limit
+from learn_recall.out_of_memory import encode_within_memory
 from learn_recall.pooling import POOLERS
 from learn_recall.token_batches import pad_rows, token_budget_batches
 
@@ -194,7 +195,8 @@ class TextEncoder:
         vectors = np.zeros((len(rows.ids), self.dimension), dtype=np.float32)
         n_tokens = rows.n_tokens
         for batch in token_budget_batches(n_tokens, batch_tokens=batch_tokens):
-            vectors[batch] = self._encode_batch([rows.ids[number] for number in batch])
+            token_rows = [rows.ids[number] for number in batch]
+            vectors[batch] = encode_within_memory(self._encode_batch, token_rows)
             if progress is not None:
                 progress(len(batch), int(n_tokens[batch].sum()))
         return vectors

@@ -1,0 +1,59 @@
+"""A batch too large for the memory is halved until it fits; a single row that does not is an error."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from learn_recall.encoder_files import EncoderError
+
+_WORDS_OF_CPU = ("can't allocate memory", "not enough memory", "DefaultCPUAllocator")
+
+
+def encode_within_memory(
+    encode: Callable[[list[list[int]]], np.ndarray], rows: list[list[int]]
+) -> np.ndarray:
+    """Encode rows at once, or, where memory runs out, each half by itself.
+
+    Definition: `encode(rows)`; on an out-of-memory error of torch (GPU or CPU) or of Python, the two halves
+    in turn, each by the same rule. Any other error passes. A halved batch is another batch: its vectors agree
+    with those of the whole one up to the rounding of the arithmetic, not to the bit.
+
+    Args:
+        encode: Gives (n, C) vectors of n rows.
+        rows: n rows of token ids, at least one.
+
+    Returns:
+        (n, C) vectors in the order of the rows.
+
+    Raises:
+        EncoderError: One row alone does not fit.
+    """
+    try:
+        return encode(rows)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message = str(error).partition("\n")[0]
+    # outside of the handler, so that the error no longer holds the tensors that did not fit
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(rows) == 1:
+        raise EncoderError(
+            f"memory: expected room for one text of {len(rows[0])} tokens, got {message!r}. Remedy: a "
+            "smaller max_tokens, a smaller model, or a machine with more memory"
+        )
+    half = len(rows) // 2
+    return np.concatenate(
+        [encode_within_memory(encode, rows[:half]), encode_within_memory(encode, rows[half:])]
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out; torch on a CPU says so in a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return type(error) is RuntimeError and any(word in str(error) for word in _WORDS_OF_CPU)
+
+
+__all__ = ["encode_within_memory", "is_out_of_memory"]
