@@ -1,4 +1,4 @@
-"""The command `learn-rank`: run, train, report, join, ab, fit-environment, doctor."""
+"""The command `learn-rank`: run, train, report, join, fuxictr, ab, fit-environment, doctor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from learn_rank.ab.cli import ab, fit_environment
-from learn_rank.adapters.cli import join
+from learn_rank.adapters.cli import fuxictr, join
 from learn_recall.plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -190,6 +190,7 @@ def doctor() -> None:
 app.command()(ab)
 app.command()(fit_environment)
 app.command()(join)
+app.command()(fuxictr)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The command of the adapters: `learn-rank join`."""
+"""The commands of the adapters: `learn-rank join` and `learn-rank fuxictr`."""
 
 from __future__ import annotations
 
@@ -102,6 +102,42 @@ def join(
         _print(report, console)
 
 
+def fuxictr(
+    store: Annotated[Path, typer.Argument(help="Store of user or item vectors.")],
+    *,
+    out: Annotated[Path, typer.Option(help="File to write, *.npz.")],
+    feature: Annotated[str, typer.Option(help="Column of the ids, as text.")],
+    usage: Annotated[
+        str, typer.Option(help="sum, concat (beside the id's embedding) or init (instead of it).")
+    ] = "sum",
+    embedding_dim: Annotated[int, typer.Option(help="Of the feature in the model.")] = 16,
+    history: Annotated[str, typer.Option(help="Column of lists of the same ids, to share the table.")] = "",
+    unscaled: Annotated[
+        bool, typer.Option("--unscaled", help="Vectors as stored, not times the root of their dimension.")
+    ] = False,
+) -> None:
+    """Write a store as FuxiCTR's pretrained_emb and print the entries of its dataset_config.yaml.
+
+    Example: learn-rank fuxictr vectors/items --out items.npz --feature item_id --history history
+    """
+    with plain_errors():
+        from learn_rank.adapters.fuxictr import pretrained_config, write_pretrained
+        from learn_recall.store import EmbeddingStore
+
+        opened = EmbeddingStore.open(store)
+        text = pretrained_config(
+            opened,
+            out,
+            feature=feature,
+            usage=usage,
+            embedding_dim=embedding_dim,
+            history=history if history else None,
+        )
+        n_ids = write_pretrained(opened, out, scales_vectors=not unscaled)
+        typer.echo(f"# {n_ids:,} ids of {len(opened):,} have a vector, written to {out}")
+        typer.echo(text, nl=False)
+
+
 def _print(report: JoinReport, console: Console) -> None:
     table = Table(title=f"{report.n_rows:,} rows, {len(report.columns)} columns added")
     for name in ("ids of", "values", "with vector", "known without", "unknown", "empty", "unknown, e.g."):
@@ -129,4 +165,4 @@ def _counts(found: Coverage) -> list[str]:
     ]
 
 
-__all__ = ["join"]
+__all__ = ["fuxictr", "join"]
