@@ -1,4 +1,4 @@
-"""LEARN inside a ranker that is a plain `nn.Module`, with a fusion of your own.
+"""LEARN inside a ranker that is a plain `nn.Module` and takes a dict of tensors, with a fusion of your own.
 
 Run: python examples/plain_ranker_with_learn.py
 """
@@ -6,9 +6,9 @@ Run: python examples/plain_ranker_with_learn.py
 import torch
 from torch import nn
 from torch.nn import functional
-from torchrec import KeyedJaggedTensor
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
+from learn_rank.adapters.plain import PlainFusion
 
 
 class GatedFusion(LearnFeatureFusion):
@@ -27,16 +27,16 @@ class GatedFusion(LearnFeatureFusion):
 class Ranker(nn.Module):
     """A team's own ranker: one id embedding, one layer."""
 
-    def __init__(self, n_items, fusion):
+    def __init__(self, n_items, learn):
         super().__init__()
         self.item = nn.Embedding(n_items, 16)
-        self.fusion = fusion
-        self.head = nn.Sequential(nn.Linear(16 + fusion.output_dim, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.learn = learn
+        self.head = nn.Sequential(nn.Linear(16 + learn.output_dim, 32), nn.ReLU(), nn.Linear(32, 1))
 
-    def forward(self, item, ids):
-        """(B,) item rows and the plugin's ids -> (B,) logit and what the plugin gave."""
-        fused = self.fusion(ids)
-        return self.head(torch.cat([self.item(item), fused.features], dim=1))[:, 0], fused
+    def forward(self, batch):
+        """A dict of (B,) ids -> (B,) logit and what the plugin gave."""
+        fused = self.learn(batch)
+        return self.head(torch.cat([self.item(batch["item_id"]), fused.features], dim=1))[:, 0], fused
 
 
 def main() -> None:
@@ -47,21 +47,17 @@ def main() -> None:
         FrozenEmbedding(torch.arange(40), vectors),
         FrozenEmbedding(torch.arange(40), vectors.flip(0)),
     )
-    model = Ranker(40, GatedFusion(users, items, FusionConfig(history_feature=None)))
+    model = Ranker(40, PlainFusion(GatedFusion(users, items, FusionConfig(history_feature=None))))
     user, item = torch.randint(40, (256,)), torch.randint(40, (256,))
-    ids = KeyedJaggedTensor(
-        keys=["learn_user", "learn_item"],
-        values=torch.cat([user, item]),
-        lengths=torch.ones(512, dtype=torch.long),
-    )
+    batch = {"user_id": user, "item_id": item}
     affinity = (users(user)[0] * items(item)[0]).sum(1)
     click = (affinity > 0).float()
     conversion = torch.where(click > 0, (affinity > 0.1).float(), torch.nan)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for step in range(101):
-        logit, fused = model(item, ids)
+        logit, fused = model(batch)
         ranking = functional.binary_cross_entropy_with_logits(logit, click)
-        loss = ranking + model.fusion.auxiliary_loss(fused, click, conversion)
+        loss = ranking + model.learn.auxiliary_loss(fused, click, conversion)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

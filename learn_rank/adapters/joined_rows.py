@@ -86,6 +86,7 @@ def join_rows(
             parts.append(similarity_features(*sides))
             continue
         vectors, has_vector = history_ids.of_rows(history_ids.at(slots[part]))
+        has_vector &= has_item[part, None]  # an item without a vector is near to nothing
         parts.append(similarity_features(*sides, torch.from_numpy(vectors), torch.from_numpy(has_vector)))
     return JoinedRows(
         user,

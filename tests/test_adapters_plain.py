@@ -1,0 +1,121 @@
+"""The fusion inside a plain module: the same numbers from dicts of tensors, and what cannot be read."""
+
+import copy
+
+import pytest
+import torch
+from adapter_world import stores
+from test_fusion import THREE, fusion, tables
+from torch import nn
+from torch.nn import functional
+
+from learn_rank import FusionConfig, LearnFeatureFusion
+from learn_rank.adapters.plain import PlainFusion
+from learn_rank.fusions import GateFusion
+from learn_rank.testing import assert_frozen
+from learn_recall.store import StoreError
+
+IDS = {"user_id": torch.tensor([100, 101, 999]), "item_id": torch.tensor([200, 999, 203])}
+LISTS = [[200, 201], [], [203, 999]]
+HISTORIES = {
+    "lists": LISTS,
+    "tensors": [torch.tensor(row) for row in LISTS],
+    "right padded": torch.tensor([[200, 201, -1], [-1, -1, -1], [203, 999, -1]]),
+    "left padded": torch.tensor([[-1, 200, 201], [-1, -1, -1], [-1, 203, 999]]),
+    "int32": torch.tensor([[200, 201], [-1, -1], [203, 999]], dtype=torch.int32),
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_a_dict_of_tensors_gives_the_numbers_and_gradients_of_the_jagged_tensor(history):
+    module = fusion()
+    plain = PlainFusion(copy.deepcopy(module))
+    outputs = module(THREE), plain(IDS | {"history": history, "price": torch.ones(3)})
+    for jagged, dense in zip(*outputs, strict=True):
+        torch.testing.assert_close(jagged, dense, rtol=0, atol=0)
+    for each, output in zip((module, plain), outputs, strict=True):
+        (output.features.sum() + each.auxiliary_loss(output, torch.ones(3), torch.ones(3))).backward()
+    for jagged, dense in zip(module.parameters(), plain.fusion.parameters(), strict=True):
+        torch.testing.assert_close(jagged.grad, dense.grad, rtol=0, atol=0)
+
+
+def test_names_padding_and_the_absence_of_a_history_are_the_hosts_choice():
+    module = fusion()
+    batch = {"u": IDS["user_id"], "i": IDS["item_id"], "h": torch.tensor([[200, 201], [0, 0], [203, 999]])}
+    named = PlainFusion(module, user="u", item="i", history="h", padding=0)
+    torch.testing.assert_close(named(batch).features, module(THREE).features, rtol=0, atol=0)
+    without = PlainFusion(LearnFeatureFusion(*tables(), FusionConfig(history_feature=None)))
+    assert without(IDS).features.shape == (3, without.output_dim)
+
+
+def test_a_fusion_that_joins_the_hosts_embeddings_is_given_them():
+    module = GateFusion(*tables(), host_dim=5).eval()
+    host = torch.ones(3, 5)
+    plain = PlainFusion(module)(IDS | {"history": LISTS}, host)
+    torch.testing.assert_close(plain.features, module(THREE, host).features, rtol=0, atol=0)
+
+
+class Host(nn.Module):
+    """A ranker that takes a dict."""
+
+    def __init__(self, learn: PlainFusion) -> None:
+        super().__init__()
+        self.learn = learn
+        self.head = nn.Linear(learn.output_dim, 1)
+
+    def forward(self, batch):
+        fused = self.learn(batch)
+        return self.head(fused.features)[:, 0], fused
+
+
+def test_a_host_from_two_stores_learns_and_the_vectors_stay(tmp_path):
+    torch.manual_seed(0)
+    users, items = stores(tmp_path)
+    from learn_recall.store import id_keys
+
+    learn = PlainFusion.from_stores(users, items.path, FusionConfig(history_feature=None), user="user")
+    host = Host(learn)
+    names, item = ["u0", "u1", "u2", "u3"] * 9, torch.arange(36) % 9
+    batch = {"user": torch.from_numpy(id_keys(names)), "item_id": item}
+    click = (item % 2).float()
+    optimizer = torch.optim.Adam(host.parameters(), lr=0.01)
+    losses = []
+    with assert_frozen(host, optimizer):
+        for _ in range(60):
+            logit, fused = host(batch)
+            loss = functional.binary_cross_entropy_with_logits(logit, click)
+            (loss + learn.auxiliary_loss(fused, click, click)).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+    with pytest.raises(StoreError, match="expected a store of kind user"):
+        PlainFusion.from_stores(items, users)
+
+
+def test_torch_fx_traces_a_host_with_the_plugin():
+    host = Host(PlainFusion(fusion())).eval()
+    batch = IDS | {"history": HISTORIES["left padded"]}
+    traced = torch.fx.symbolic_trace(host)
+    torch.testing.assert_close(traced(batch)[0], host(batch)[0])
+
+
+WRONG = {
+    "no item": ({"user_id": IDS["user_id"], "history": LISTS}, r"got no \['item_id'\] among \['user_id', 'h"),
+    "floats": (
+        IDS | {"user_id": torch.ones(3), "history": LISTS},
+        "user_id: expected integers, got torch.fl",
+    ),
+    "names": (IDS | {"user_id": ["a", "b", "c"], "history": LISTS}, r"got list. Remedy.*id_keys"),
+    "a column": (IDS | {"item_id": torch.ones(3, 1).long(), "history": LISTS}, r"got shape \(3, 1\)"),
+    "rows": (IDS | {"item_id": torch.ones(2).long(), "history": LISTS}, "item_id: expected 3 rows, as many"),
+    "history rows": (IDS | {"history": LISTS[:2]}, "history: expected 3 rows"),
+    "flat history": (IDS | {"history": torch.ones(3).long()}, r"history: expected shape \(B, H\)"),
+    "float history": (IDS | {"history": [[200.0], [], []]}, "history: expected integers"),
+}
+
+
+@pytest.mark.parametrize(("batch", "words"), WRONG.values(), ids=WRONG)
+def test_a_batch_that_cannot_be_read_is_refused_with_the_remedy(batch, words):
+    with pytest.raises(ValueError, match=words):
+        PlainFusion(fusion())(batch)
