@@ -34,6 +34,7 @@ _KINDS: dict[str, Any] = {
     "bool": bool,
     "str": str,
     "int | None": (int, type(None)),
+    "float | None": (int, float, type(None)),
 }
 
 
@@ -66,6 +67,7 @@ class TowerConfig:
     dimension: D of the exported tower vector (paper: 64); tower (c) exports the content's own width instead.
     max_length: longest sequence that PAL reads; only a learned position embedding has parameters for it.
     whitening, whitening_ridge: transform of the frozen vectors; the ridge is in units of their mean variance.
+    whitening_strength: of zca, how far variances are made equal: 1 = fully, 0 = not at all (centring).
     id_residual: adds ``n / (n + id_shrinkage)`` x an id embedding (n = training count) to the adaptor's
     output, so that an item without training events is its text alone; id_dropout drops whole id embeddings
     in training.
@@ -84,6 +86,7 @@ class TowerConfig:
     max_length: int = 80
     whitening: str = "zca"
     whitening_ridge: float = 0.01
+    whitening_strength: float = 1.0
     id_residual: bool = True
     id_shrinkage: float = 5.0
     id_dropout: float = 0.0
@@ -98,6 +101,7 @@ class TowerConfig:
             _within(self, name, 1)
         for name in ("dropout", "id_dropout"):
             _within(self, name, 0, 0.95)
+        _within(self, "whitening_strength", 0, 1)
         for name in ("whitening_ridge", "id_shrinkage"):
             _within(self, name, 0)
         if self.feed_forward is not None:
@@ -124,6 +128,9 @@ class LossConfig:
     n_uniform: uniform negatives per batch of the sampled softmax; a catalogue that is not larger is used
     whole.
     in_batch: also use the batch's targets as negatives.
+    corrects_positive: False = corrected logQ: the positive was not sampled and gets no correction. True =
+    standard logQ: it gets that of a candidate, as in most systems.
+    masks_own_items: no item of the user's sequence is a negative for him. Sampled softmax only.
     logq_strength: 1 = the softmax over the catalogue. Less raises every logit in training by
     (1 - logq_strength) x log(the item's share of events), as uncorrected in-batch negatives do in full, which
     lowers popular items in the scores. Sampled softmax only.
@@ -134,6 +141,8 @@ class LossConfig:
     learn_temperature: bool = False
     n_uniform: int = 1024
     in_batch: bool = False
+    corrects_positive: bool = False
+    masks_own_items: bool = False
     logq_strength: float = 1.0
 
     def __post_init__(self) -> None:
@@ -189,11 +198,16 @@ class TrainConfig:
     batch_users: users per step. n_epochs, patience (epochs without a better validation score before the end).
     learning_rate, weight_decay, beta1, beta2, epsilon: AdamW; warmup_epochs, then a cosine to 0 over all
     epochs.
+    id_weight_decay: AdamW decay of the id embeddings; None = ``weight_decay``.
+    average_decay: the weights that are validated and exported are a running mean over steps, which keeps this
+    share of itself at each step; 0 = the weights as they are.
     gradient_clip: largest gradient norm; 0 = no clipping.
     validation: ``last_item`` of each user, or every event in the ``last_window`` of ``validation_seconds``.
     max_validation_users: at most so many users (drawn by seed) give up their last event; the others train
     on it.
-    selection: metric whose best epoch is exported; with the history not filtered, as a ranker would meet it.
+    selection: metric whose best epoch is exported.
+    filters_history: take the user's history out of the ranking when validating, as most published tables do;
+    False = leave it in, as a ranker would meet it.
     """
 
     batch_users: int = 256
@@ -201,6 +215,8 @@ class TrainConfig:
     patience: int = 3
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
+    id_weight_decay: float | None = None
+    average_decay: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-6
@@ -210,6 +226,7 @@ class TrainConfig:
     validation_seconds: float = 7 * 86_400.0
     max_validation_users: int = 2_000
     selection: str = "recall@10"
+    filters_history: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -224,6 +241,9 @@ class TrainConfig:
             _within(self, name, 0, open_low=True)
         for name in ("beta1", "beta2"):
             _within(self, name, 0, 1)
+        _within(self, "average_decay", 0, 0.99999)
+        if self.id_weight_decay is not None:
+            _within(self, "id_weight_decay", 0)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,9 @@ class DoubleTower(nn.Module):
         self.config = config
         self.content_dimension = content_dimension
         self.dimension = content_dimension if config.item_tower == "rec_to_llm" else config.dimension
-        self.whitening = Whitening(content_dimension, config.whitening, config.whitening_ridge)
+        self.whitening = Whitening(
+            content_dimension, config.whitening, config.whitening_ridge, config.whitening_strength
+        )
         self.pal = PreferenceAlignment(content_dimension, config, self.dimension)
         self.item_tower = ITEM_TOWERS[config.item_tower](self.pal)
         self.log_temperature = nn.Parameter(torch.tensor(temperature).log(), requires_grad=learn_temperature)

@@ -94,7 +94,9 @@ class Objective:
     def _next_item(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         has_target_BL = batch.target >= 0
         target_P = batch.target[has_target_BL]
-        candidate_M, log_expected_M, log_share_M = self._candidates(target_P, rng)
+        candidate_M, log_copies_M = self._candidates(target_P, rng)
+        known_P, known_M = self.known_of_row[target_P], self.known_of_row[candidate_M]
+        log_expected_N = np.log(self._expected(len(target_P)))
         rows_V = np.unique(np.concatenate([batch.history[has_target_BL], target_P, candidate_M]))
         whitened_VC, embedded_VH = self._embed(rows_V)
         user_BLD = self.towers.users(_gather(embedded_VH, rows_V, batch.history))
@@ -102,36 +104,45 @@ class Objective:
         is_item_V = torch.from_numpy(np.searchsorted(rows_V, item_W)).to(embedded_VH.device)
         item_WD = self.towers.single_items(whitened_VC[is_item_V], F.embedding(is_item_V, embedded_VH))
         device = item_WD.device
-        bias = 1.0 - self.config.logq_strength
-        log_share_P = np.log(self.share[self.known_of_row[target_P]])
+        own_PE = None
+        if self.config.masks_own_items:
+            own_BE = np.concatenate([batch.history[:, :1], batch.target], axis=1)
+            own_PE = torch.from_numpy(own_BE[np.nonzero(has_target_BL)[0]]).to(device)
+        bias_N = (1.0 - self.config.logq_strength) * np.log(self.share)
+        corrects_positive = self.config.corrects_positive
         return sampled_softmax_loss(
             user_BLD[torch.from_numpy(has_target_BL).to(device)],
             _gather(item_WD, item_W, target_P),
             torch.from_numpy(target_P).to(device),
             _gather(item_WD, item_W, candidate_M),
             torch.from_numpy(candidate_M).to(device),
-            candidate_log_expected=_float(log_expected_M, item_WD),
-            positive_bias=_float(bias * log_share_P, item_WD) if bias > 0 else None,
-            candidate_bias=_float(bias * log_share_M, item_WD) if bias > 0 else None,
+            candidate_log_expected=_float(log_expected_N[known_M] - log_copies_M, item_WD),
+            positive_log_expected=_float(log_expected_N[known_P], item_WD) if corrects_positive else None,
+            positive_bias=_float(bias_N[known_P], item_WD),
+            candidate_bias=_float(bias_N[known_M], item_WD),
+            excluded_ids=own_PE,
+            has_excluded=None if own_PE is None else own_PE >= 0,
             temperature=self.towers.temperature,
         )
 
-    def _candidates(
-        self, target_P: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distinct candidate rows, log(expected copies / copies) of each, and log training share of each."""
+    def _candidates(self, target_P: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct candidate rows, and the logarithm of each one's number of copies."""
         n_items = len(self.train_rows)
         n_uniform = min(self.config.n_uniform, n_items)
         if n_uniform == n_items:
             drawn = np.arange(n_items)
         else:
             drawn = rng.choice(n_items, n_uniform, replace=False, shuffle=False)
-        expected_N = np.full(n_items, n_uniform / n_items)
         if self.config.in_batch:
             drawn = np.concatenate([drawn, self.known_of_row[target_P]])
-            expected_N = expected_N + len(target_P) * self.share
         item_M, copies_M = np.unique(drawn, return_counts=True)
-        return self.train_rows[item_M], np.log(expected_N[item_M] / copies_M), np.log(self.share[item_M])
+        return self.train_rows[item_M], np.log(copies_M)
+
+    def _expected(self, n_targets: int) -> np.ndarray:
+        """(n,) copies of each training item that a draw of candidates holds on average."""
+        n_items = len(self.train_rows)
+        uniform = min(self.config.n_uniform, n_items) / n_items
+        return uniform + (n_targets * self.share if self.config.in_batch else np.zeros(n_items))
 
     def _all_action(self, batch: Batch, history_drawn: np.ndarray, target_drawn: np.ndarray) -> Tensor:
         target_BK = np.take_along_axis(batch.target, np.maximum(target_drawn, 0), axis=1)

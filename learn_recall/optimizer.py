@@ -14,11 +14,17 @@ from learn_recall.item_towers import DoubleTower
 
 
 def make_optimizer(towers: DoubleTower, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; biases, norms and the temperature are not decayed."""
+    """AdamW; biases, norms and the temperature are not decayed, id embeddings have a decay of their own."""
     trained = [parameter for parameter in towers.parameters() if parameter.requires_grad]
+    ids = [] if towers.id_embedding is None else [towers.id_embedding.weight]
+    id_decay = config.weight_decay if config.id_weight_decay is None else config.id_weight_decay
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {
+            "params": [p for p in trained if p.ndim >= 2 and all(p is not i for i in ids)],
+            "weight_decay": config.weight_decay,
+        },
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": ids, "weight_decay": id_decay},
     ]
     return torch.optim.AdamW(
         groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from learn_recall import checkpoint as files
+from learn_recall.averaging import WeightAverage
 from learn_recall.batches import epoch_batches, n_batches
 from learn_recall.config import RecallConfig
 from learn_recall.files import atomic_path, write_json
@@ -125,6 +126,7 @@ class _Run:
         self.valid_target = place[data.valid_target]
         self.valid_history = np.where(data.valid_history >= 0, place[data.valid_history], -1)
         self.optimizer = make_optimizer(self.towers, config.train)
+        self.average = WeightAverage(self.towers, config.train.average_decay)
         self.n_steps = n_batches(len(data.users), config)
         self.progress = _Progress()
         self.log: list[dict[str, Any]] = []
@@ -147,6 +149,7 @@ class _Run:
                 {name.removeprefix("towers."): value for name, value in weights.items()}
             )
             files.restore_optimizer(self.optimizer, tensors)
+            self.average.restore(tensors)
             self.progress, self.log = _Progress(**header["progress"]), header["log"]
             self._write_log()
         elif (self.out / files.MODEL).is_file():  # killed between the two files, or the other one removed
@@ -177,6 +180,7 @@ class _Run:
                 if config.gradient_clip > 0:
                     torch.nn.utils.clip_grad_norm_(self.towers.parameters(), config.gradient_clip)
                 self.optimizer.step()
+                self.average.update()
                 losses.append(float(loss.detach()))
                 tell(
                     f"epoch {self.epoch + 1}/{config.n_epochs}  loss "
@@ -187,31 +191,42 @@ class _Run:
                 f"learning_rate: expected a finite loss; got {losses[-1]} in epoch {self.epoch + 1}. Lower "
                 "the learning rate or raise the temperature, then train anew."
             )
-        scores = self.validate()
+        with self.average.in_place():
+            scores = self.validate()
+            is_best = self._judge(scores)
+            if is_best:
+                self._write_model(scores)
         self._record(float(np.mean(losses)), scores, time.perf_counter() - started)
 
     def validate(self) -> dict[str, float]:
-        """Strict Recall@10 and NDCG@10 over the full catalogue, history not filtered; {} without targets."""
+        """Strict Recall@10 and NDCG@10 over the full catalogue; {} without targets."""
         if len(self.valid_target) == 0:
             return {}
         self.towers.eval()
         item_ND, embedded_NH = item_vectors(self.towers, self.table, self.catalogue, self.catalogue_known)
         user_VD = user_vectors(self.towers, embedded_NH, self.valid_history)
-        ranks = rank_targets(user_VD, item_ND, self.valid_target)
+        exclude = self.valid_history.__getitem__ if self.config.train.filters_history else None
+        ranks = rank_targets(user_VD, item_ND, self.valid_target, exclude=exclude)
         return {"recall@10": float(ranks.recall(10).mean()), "ndcg@10": float(ranks.ndcg(10).mean())}
+
+    def _judge(self, scores: dict[str, float]) -> bool:
+        """Count the epoch, and say whether it is the best so far."""
+        progress = self.progress
+        progress.epoch += 1
+        # without validation the newest epoch is the best
+        score = scores.get(self.config.train.selection, math.inf)
+        is_best = score > progress.best_score or not scores
+        if is_best:
+            progress.best_score, progress.best_epoch = (score if scores else -1.0), progress.epoch
+        return is_best
 
     def _record(self, loss: float, scores: dict[str, float], seconds: float) -> None:
         progress, config = self.progress, self.config.train
-        progress.epoch += 1
-        score = scores.get(config.selection, math.inf)  # without validation the newest epoch is the best
-        if score > progress.best_score or not scores:
-            progress.best_score, progress.best_epoch = (score if scores else -1.0), progress.epoch
-            self._write_model(scores)
         waited = progress.epoch - progress.best_epoch
         progress.is_finished = progress.epoch >= config.n_epochs or waited >= config.patience
         self.log.append({"epoch": progress.epoch, "loss": loss, **scores, "seconds": round(seconds, 3)})
         tensors = {f"towers.{name}": value for name, value in self.towers.state_dict().items()}
-        tensors |= files.optimizer_tensors(self.optimizer)
+        tensors |= files.optimizer_tensors(self.optimizer) | self.average.tensors()
         header = {"fingerprint": self.data.fingerprint, "progress": vars(progress), "log": self.log}
         files.write_tensors(self.out / files.LAST, tensors, header)
         self._write_log()

@@ -15,7 +15,7 @@ class Whitening(nn.Module):
     """A fixed affine transform of content vectors: none, centre, or ZCA with a ridge.
 
     Definition, with mean m, covariance ``U diag(s) U^T`` and ridge r x mean(s):
-    none: ``c x``; center: ``c (x - m)``; zca: ``c U diag((s + r mean(s))^-1/2) U^T (x - m)``.
+    none: ``c x``; center: ``c (x - m)``; zca of strength a: ``c U diag((s + r mean(s))^-a/2) U^T (x - m)``.
     The scale c makes the mean square of a training component 1, so that a linear layer sees inputs of
     ordinary size.
 
@@ -25,16 +25,18 @@ class Whitening(nn.Module):
         content_dimension: C.
         kind: "none", "center" or "zca".
         ridge: in units of the mean variance; frozen text has near-singular covariance, so 0 is rarely wise.
+        strength: a of zca, in [0, 1]: 1 makes all variances equal, 0 only centres.
 
     Source: ZCA of frozen text before a recommender is WhitenRec (ICDE 2024); LEARN itself does not whiten.
     """
 
-    def __init__(self, content_dimension: int, kind: str = "zca", ridge: float = 0.01):
+    def __init__(self, content_dimension: int, kind: str = "zca", ridge: float = 0.01, strength: float = 1.0):
         super().__init__()
         if kind not in WHITENINGS:
             raise ValueError(f"kind: expected one of {', '.join(WHITENINGS)}; got {kind!r}")
         self.kind = kind
         self.ridge = ridge
+        self.strength = strength
         self.mean: Tensor
         self.directions: Tensor
         self.variances: Tensor
@@ -76,7 +78,7 @@ class Whitening(nn.Module):
         elif self.kind == "center":
             mean_square = variance_C.mean()
         else:
-            mean_square = (variance_C / self._ridged(variance_C)).mean()
+            mean_square = (variance_C * self._gain(variance_C) ** 2).mean()
         self.mean.copy_(torch.from_numpy(mean_C))
         self.directions.copy_(torch.from_numpy(direction_CC.copy()))
         self.variances.copy_(torch.from_numpy(variance_C.copy()))
@@ -92,7 +94,7 @@ class Whitening(nn.Module):
         if self.kind == "center":
             return (x - self.mean) * self.scale
         if self._matrix_CC is None or self._matrix_CC.device != x.device or self._matrix_CC.dtype != x.dtype:
-            gain_C = self._ridged(self.variances.double()) ** -0.5 * self.scale.double()
+            gain_C = self._gain(self.variances.double()) * self.scale.double()
             direction_CC = self.directions.double()
             self._matrix_CC = ((direction_CC * gain_C) @ direction_CC.T).to(x.dtype)
         return (x - self.mean) @ self._matrix_CC
@@ -106,12 +108,12 @@ class Whitening(nn.Module):
         if not 0 < dimension <= len(self.mean):
             raise ValueError(f"dimension: expected 1..{len(self.mean)} (the content's own); got {dimension}")
         x = (content.to(self.mean.dtype) - self.mean) @ self.directions[:, :dimension]
-        return x * self._ridged(self.variances)[:dimension] ** -0.5 if self.kind == "zca" else x
+        return x * self._gain(self.variances)[:dimension] if self.kind == "zca" else x
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._matrix_CC = None
 
-    def _ridged(self, variances):
+    def _gain(self, variances):
         floor = max(float(variances.mean()), 1.0 if float(variances.max()) == 0.0 else 0.0)
-        return variances + max(self.ridge, 1e-12) * floor
+        return (variances + max(self.ridge, 1e-12) * floor) ** (-0.5 * self.strength)

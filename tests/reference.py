@@ -8,8 +8,13 @@ import math
 import numpy as np
 
 
-def dense_all_action(user, target, ids, has_user, has_target, *, temperature, mask_equal_ids=True):
-    """Sum over pairs and number of pairs of the dense all-action loss, one scalar at a time."""
+def dense_all_action(
+    user, target, ids, has_user, has_target, *, temperature, mask_equal_ids=True, weights=None
+):
+    """Sum over pairs and number of pairs of the dense all-action loss, one scalar at a time.
+
+    With ``weights`` (of positions, of targets) the weighted sum and the sum of weights.
+    """
     n_users, n_positions, _ = user.shape
     n_targets = target.shape[1]
 
@@ -32,24 +37,41 @@ def dense_all_action(user, target, ids, has_user, has_target, *, temperature, ma
                         if mask_equal_ids and int(ids[z, other]) in own_ids:
                             continue
                         denominator = denominator + math.e ** similarity(i, j, z, other)
-                total = total - _log(positive / denominator)
-                n_pairs += 1
+                weight = 1 if weights is None else weights[0][i, j] * weights[1][i, k]
+                total = total - weight * _log(positive / denominator)
+                n_pairs += weight
     return total, n_pairs
 
 
-def sampled_softmax(user, positive, positive_ids, candidate, candidate_ids, *, log_expected, temperature):
-    """Mean over rows of the corrected sampled softmax, one scalar at a time."""
-    total = 0.0
+def sampled_softmax(
+    user,
+    positive,
+    positive_ids,
+    candidate,
+    candidate_ids,
+    *,
+    log_expected,
+    temperature,
+    positive_log_expected=None,
+    excluded=None,
+    weight=None,
+):
+    """Weighted mean over rows of the sampled softmax, one scalar at a time; ``excluded`` is a set of ids a
+    row."""
+    total, total_weight = 0.0, 0.0
     for p in range(len(user)):
-        own = math.e ** (sum(user[p, d] * positive[p, d] for d in range(user.shape[1])) / temperature)
+        own_score = sum(user[p, d] * positive[p, d] for d in range(user.shape[1])) / temperature
+        own = math.e ** (own_score - (0.0 if positive_log_expected is None else positive_log_expected[p]))
         rest = 0.0
         for m in range(len(candidate)):
-            if int(candidate_ids[m]) == int(positive_ids[p]):
+            if int(candidate_ids[m]) in {int(positive_ids[p]), *(() if excluded is None else excluded[p])}:
                 continue
             score = sum(user[p, d] * candidate[m, d] for d in range(user.shape[1])) / temperature
             rest = rest + math.e ** (score - log_expected[m])
-        total = total - _log(own / (own + rest))
-    return total / len(user)
+        row_weight = 1 if weight is None else weight[p]
+        total = total - row_weight * _log(own / (own + rest))
+        total_weight = total_weight + row_weight
+    return total / total_weight
 
 
 def causal_transformer(x, weights, n_heads, norm_first):

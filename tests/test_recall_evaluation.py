@@ -168,3 +168,21 @@ def test_targets_that_cannot_be_ranked_at_all_and_wrong_stores_are_refused(train
     other = world.content_store(tmp_path / "other", encoder_sha256="another")
     with pytest.raises(StoreError, match="encoder_sha256"):
         evaluate_towers(out, other, history, targets)
+
+
+def test_validation_scores_leave_the_history_in_or_take_it_out_as_asked(tmp_path):
+    table = world.interactions(60)
+    content = world.content_store(tmp_path / "content")
+    scores = {}
+    for filters in (False, True):
+        train = {"n_epochs": 1, "filters_history": filters, "max_validation_users": 1000}
+        out = train_towers(
+            table, content, tmp_path / str(filters), world.small_config(train=train), progress=False
+        )
+        scores[filters] = load_checkpoint(out).extra["recall@10"]
+    last = table.sort_values("timestamp").groupby("user_id").tail(1)
+    is_target = table.index.isin(last.index) & (table.groupby("user_id")["item_id"].transform("size") >= 2)
+    report = evaluate_towers(tmp_path / "True", content, table[~is_target], table[is_target])
+    for filters, history in ((False, "unfiltered"), (True, "filtered")):
+        assert scores[filters] == pytest.approx(report.value("recall@10", history=history), abs=1e-6)
+    assert scores[False] < scores[True]

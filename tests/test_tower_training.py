@@ -180,10 +180,13 @@ def objective_of(content, sequences, config):
 
 
 @pytest.mark.parametrize("tower", ["seq_to_seq", "rec_to_llm", "projection"])
-@pytest.mark.parametrize("strength", [1.0, 0.4])
-def test_the_gathered_next_item_loss_equals_full_cross_entropy_user_by_user(content, tower, strength):
+@pytest.mark.parametrize(("strength", "masks_own_items"), [(1.0, False), (0.4, True)])
+def test_the_gathered_next_item_loss_equals_full_cross_entropy_user_by_user(
+    content, tower, strength, masks_own_items
+):
     config = world.small_config(item_tower=tower, id_residual=tower == "projection")
-    config = replace(config, loss=LossConfig(n_uniform=10_000, logq_strength=strength))
+    loss = LossConfig(n_uniform=10_000, logq_strength=strength, masks_own_items=masks_own_items)
+    config = replace(config, loss=loss)
     sequences = build_sequences(world.interactions(20), content)
     objective, rows, counts = objective_of(content, sequences, config)
     batch = next_item_batch(
@@ -203,6 +206,9 @@ def test_the_gathered_next_item_loss_equals_full_cross_entropy_user_by_user(cont
         logit = towers.users(embedded[None])[0] @ item.T / towers.temperature
         logit = logit + (1 - strength) * torch.from_numpy(np.log(counts / counts.sum())).float()
         label = torch.from_numpy(np.searchsorted(rows, target[:length]))
+        if masks_own_items:
+            is_own = torch.from_numpy(np.isin(rows, [history[0], *target[:length]]))
+            logit = logit.masked_fill(is_own & ~F.one_hot(label, len(rows)).bool(), -torch.inf)
         losses += F.cross_entropy(logit, label, reduction="none").tolist()
     assert fast.item() == pytest.approx(np.mean(losses), rel=1e-4)
 
@@ -245,14 +251,30 @@ def test_negatives_are_training_items_only_each_with_its_expected_count(content)
     target = sequences.rows[:30]
     total = np.zeros(len(rows))
     for seed in range(2000):
-        candidate, log_weight, log_share = objective._candidates(target, np.random.default_rng(seed))
+        candidate, log_copies = objective._candidates(target, np.random.default_rng(seed))
         place = np.searchsorted(rows, candidate)
         assert (rows[place] == candidate).all()
-        np.testing.assert_allclose(np.exp(log_share), counts[place] / counts.sum())
-        total[place] += np.exp(-log_weight)  # copies / expected copies
+        total[place] += np.exp(log_copies)
     share_in_batch = np.bincount(np.searchsorted(rows, target), minlength=len(rows))
-    expected = (5 / len(rows) + share_in_batch) / (5 / len(rows) + 30 * counts / counts.sum())
-    np.testing.assert_allclose(total / 2000, expected, rtol=0.2)
+    np.testing.assert_allclose(total / 2000, 5 / len(rows) + share_in_batch, rtol=0.2)
+    np.testing.assert_allclose(objective._expected(30), 5 / len(rows) + 30 * counts / counts.sum())
+
+
+def test_standard_logq_corrects_the_positive_by_its_own_expected_count(content):
+    sequences = build_sequences(world.interactions(20), content)
+    found = {}
+    for corrects in (False, True):
+        loss = LossConfig(n_uniform=7, in_batch=True, corrects_positive=corrects)
+        config = replace(world.small_config(), loss=loss)
+        objective, rows, counts = objective_of(content, sequences, config)
+        users = trainable_users(sequences, config)[:1]
+        batch = next_item_batch(sequences, users, config.sampling, np.random.default_rng(0))
+        found[corrects] = objective(batch, np.random.default_rng(1)).item()
+    # the two differ only in what is added to the positive's score, here by the gradient of the sum of losses
+    target = batch.target[batch.target >= 0]
+    expected = 7 / len(rows) + len(target) * counts[np.searchsorted(rows, target)] / counts.sum()
+    assert (expected < 1).all()  # so the positive is raised and the loss falls, by less than -log q
+    assert 0 < found[False] - found[True] < np.mean(-np.log(expected))
 
 
 def log_of(folder):
@@ -315,7 +337,13 @@ class Interruption(Exception):
     pass
 
 
-@pytest.mark.parametrize("fields", [{"id_residual": True, "id_dropout": 0.3}, {"loss": "dense_all_action"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id_residual": True, "id_dropout": 0.3, "train": {"average_decay": 0.9}},
+        {"loss": "dense_all_action"},
+    ],
+)
 def test_a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     content, tmp_path, monkeypatch, fields
 ):

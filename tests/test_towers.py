@@ -165,6 +165,17 @@ def test_zca_is_the_symmetric_root_of_the_ridged_inverse_covariance():
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-5)
 
 
+def test_the_strength_of_whitening_is_the_exponent_of_the_variances():
+    # variances s come out as s^(1 - a): of strength 1/2 as their square roots, up to one common scale
+    x = anisotropic()
+    half = Whitening(6, "zca", ridge=0.0, strength=0.5).double().fit(x)(torch.from_numpy(x)).numpy()
+    found = np.linalg.eigvalsh(np.cov(half.T, bias=True))
+    expected = np.sqrt(np.linalg.eigvalsh(np.cov(x.T, bias=True)))
+    np.testing.assert_allclose(found / found[-1], expected / expected[-1], rtol=1e-4)
+    none = Whitening(6, "zca", strength=0.0).double().fit(x)(torch.from_numpy(x))
+    torch.testing.assert_close(none, Whitening(6, "center").double().fit(x)(torch.from_numpy(x)))
+
+
 @pytest.mark.parametrize("kind", ["none", "center", "zca"])
 def test_training_vectors_come_out_with_mean_square_one(kind):
     x = anisotropic()
