@@ -7,6 +7,7 @@ cache, the last hidden state after the model's own final norm, pooled in float32
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,19 @@ import torch
 from learn_recall.card import POOLINGS
 from learn_recall.encoder_files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
 from learn_recall.encoder_load import counts_positions, load_model, load_tokenizer, token_limit
+from learn_recall.lanes import cpu_lanes, in_lanes
+from learn_recall.low_precision import HALF_DTYPES, LOW_PRECISION_DTYPES, in_low_precision
 from learn_recall.out_of_memory import encode_within_memory
 from learn_recall.pooling import POOLERS
+from learn_recall.short_attention import use_short_attention
 from learn_recall.token_batches import pad_rows, token_budget_batches
 
-COMPUTE_DTYPES = ("float32", "bfloat16")
+COMPUTE_DTYPES = ("float32", *LOW_PRECISION_DTYPES)
 DEFAULT_MAX_TOKENS = 256
+
+
+class NotFiniteError(EncoderError):
+    """A vector came out as NaN or infinity."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,8 @@ class TextEncoder:
         sha256: Hash of weights, tokenizer and config (`sha256_of_encoder`).
         pooling: "mean", "last" or "cls".
         max_tokens: Length at which texts are cut, special tokens included.
-        dtype: "float32", or "bfloat16": matrix products in bfloat16 by autocast, all else in float32.
+        dtype: Of the matrix products: "float32", "bfloat16", "float16", or "int8" (linear layers only, on a
+            CPU); norms, softmax and the sums between layers stay in float32.
         padding_side: "right" or "left"; the vectors agree, see docs/decisions/pooling-and-prompt.md.
         device: Where the model lies.
         folder: Where it came from.
@@ -72,6 +81,10 @@ class TextEncoder:
 
     def __post_init__(self) -> None:
         _check_choices(self.pooling, self.dtype, self.padding_side)
+        if self.dtype == "int8" and self.device.type != "cpu":
+            raise EncoderError(
+                f"dtype: expected int8 on a cpu only, got {self.device}. Remedy: dtype='bfloat16'"
+            )
         special, limit = self.tokenizer.num_special_tokens_to_add(), token_limit(self.model, self.tokenizer)
         if self.max_tokens <= special or self.max_tokens > limit:
             raise EncoderError(
@@ -99,7 +112,8 @@ class TextEncoder:
                 the paper's.
             max_tokens: Length at which texts are cut; None is what a sentence-transformers folder asks for,
                 else 256, in any case at most what the model can read.
-            dtype: "float32" or "bfloat16"; `learn_recall.compute_dtype.choose_dtype` chooses by a check.
+            dtype: "float32", "bfloat16", "float16" or "int8"; `learn_recall.compute_dtype.choose_dtype`
+                chooses by a measurement.
             padding_side: "right" or "left".
             trust_remote_code: Run code that lies in the model's folder, and accept its pickled weights.
             device: "cpu", "cuda", ...; None is the GPU where there is one.
@@ -138,6 +152,15 @@ class TextEncoder:
     def dimension(self) -> int:
         """C, components of a vector."""
         return int(self.model.config.get_text_config().hidden_size)
+
+    @cached_property
+    def compute_model(self) -> Any:
+        """The model as it computes: itself in float32, else a copy with linear layers of the dtype."""
+        if self.dtype == "float32":
+            return self.model
+        model = in_low_precision(self.model, self.dtype)
+        use_short_attention(model)
+        return model
 
     def with_dtype(self, dtype: str) -> "TextEncoder":
         """Give the same encoder (the same model in memory) with another compute dtype."""
@@ -194,9 +217,13 @@ class TextEncoder:
         """Encode what `tokenize` gave; arguments and result as `encode`."""
         vectors = np.zeros((len(rows.ids), self.dimension), dtype=np.float32)
         n_tokens = rows.n_tokens
-        for batch in token_budget_batches(n_tokens, batch_tokens=batch_tokens):
-            token_rows = [rows.ids[number] for number in batch]
-            vectors[batch] = encode_within_memory(self._encode_batch, token_rows)
+        batches = token_budget_batches(n_tokens, batch_tokens=batch_tokens)
+        token_rows = ([rows.ids[number] for number in batch] for batch in batches)
+        n_lanes = cpu_lanes() if self.device.type == "cpu" else 1
+        _ = self.compute_model  # made here and not in every lane
+        encoded = in_lanes(partial(encode_within_memory, self._encode_batch), token_rows, n_lanes=n_lanes)
+        for batch, part in zip(batches, encoded, strict=True):
+            vectors[batch] = part
             if progress is not None:
                 progress(len(batch), int(n_tokens[batch].sum()))
         return vectors
@@ -218,16 +245,17 @@ class TextEncoder:
         ids, has_token = pad_rows(rows, pad_id=pad_id, padding_side=self.padding_side)
         ids_BL = torch.from_numpy(ids).to(self.device)
         has_token_BL = torch.from_numpy(has_token).to(self.device)
-        inputs = {"input_ids": ids_BL, "attention_mask": has_token_BL.long()}
+        inputs = {"input_ids": ids_BL}
+        if not has_token.all():
+            inputs["attention_mask"] = has_token_BL.long()
         if self.padding_side == "left" and _takes_positions(self.model):
             inputs["position_ids"] = (has_token_BL.long().cumsum(dim=1) - 1).clamp(min=0)
-        is_half = self.dtype == "bfloat16"
-        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half)
-        with torch.inference_mode(), autocast:
-            hidden_BLC = self.model(**inputs).last_hidden_state
+        half = HALF_DTYPES.get(self.dtype)
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype=half, enabled=half is not None):
+            hidden_BLC = self.compute_model(**inputs).last_hidden_state
         vectors = POOLERS[self.pooling](hidden_BLC, has_token_BL).cpu().numpy()
         if not np.isfinite(vectors).all():
-            raise EncoderError(
+            raise NotFiniteError(
                 f"{self.name}: expected finite vectors, got NaN or infinity in {self.dtype}. "
                 "Remedy: dtype='float32'; if it is that already, the weights are damaged"
             )
@@ -249,4 +277,11 @@ def _check_choices(pooling: str, dtype: str, padding_side: str) -> None:
             raise EncoderError(f"{argument}: expected one of {allowed}, got {got!r}. Remedy: choose one")
 
 
-__all__ = ["COMPUTE_DTYPES", "DEFAULT_MAX_TOKENS", "EncoderError", "TextEncoder", "TokenRows"]
+__all__ = [
+    "COMPUTE_DTYPES",
+    "DEFAULT_MAX_TOKENS",
+    "EncoderError",
+    "NotFiniteError",
+    "TextEncoder",
+    "TokenRows",
+]

@@ -368,7 +368,7 @@ def test_a_content_store_from_elsewhere_is_not_taken_for_ours(job, tmp_path):
             "expected text in the fields.*got none in 1 rows",
         ),
         (pd.DataFrame({"item_id": [], "title": []}), {}, "got none in 0 rows"),
-        (many_items(2), {"dtype": "int8"}, "dtype: expected one of .*got 'int8'"),
+        (many_items(2), {"dtype": "int4"}, "dtype: expected one of .*got 'int4'"),
         (many_items(2), {"store_dtype": "bfloat16"}, "store_dtype: expected one of"),
         (many_items(2), {"batch_tokens": 0}, "batch_tokens: expected at least 1, got 0"),
         (many_items(2), {"shard_size": 0}, "shard_size: expected at least 1, got 0"),

@@ -26,7 +26,7 @@ def encode(
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Texts are cut here. Default: the model's own, at most 256.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Arithmetic: auto, float32 or bfloat16.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Arithmetic: auto, float32, bfloat16, float16, int8.")] = "auto",
     batch_tokens: Annotated[int, typer.Option(min=1, help="Padded tokens per batch.")] = 2048,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that lies in the model's folder.")
