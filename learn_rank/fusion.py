@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchrec import KeyedJaggedTensor
 
+from learn_rank.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.similarity import block_presence, n_similarity_features, similarity_features
 
@@ -27,7 +28,8 @@ class FusionOutput(NamedTuple):
         features: (B, `LearnFeatureFusion.output_dim`) to concatenate with the host's own features:
             ``concat[fusion, (user, item,) similarities, has_user, has_item]``.
         fusion: (B, F) the fusion embedding alone.
-        auxiliary_logit: (B,) of the head that supervises the fusion; dropped at export.
+        auxiliary_logit: (B,) of the head that supervises the fusion; (B, 2) for the task "both", conversion
+            and click; dropped at export.
         has_user: (B,) bool, the user had a vector.
         has_item: (B,) bool, the item had a vector.
     """
@@ -54,7 +56,7 @@ class FusionConfig:
         dropout: inside the MLP.
         auxiliary_weight: factor of the auxiliary loss; 0 trains the fusion by the ranking loss alone.
         auxiliary_task: "cvr", since the text is what the product page shows and so bears on conversion; "ctr"
-            for inputs that drive clicks, and for data without conversions.
+            for inputs that drive clicks, and for data without conversions; "both": a logit and a loss each.
         auxiliary_space: rows that the auxiliary CVR loss sees: "clicked" or "all" impressions (CTR: all).
         passes_vectors: also hand the scaled user and item vector to the host, as the paper's concat does. Off
             by default: with some 10 k users those inputs were learned by heart.
@@ -84,8 +86,10 @@ class FusionConfig:
                 "auxiliary_weight must be at least 0 and dropout inside [0, 1), got "
                 f"{self.auxiliary_weight} and {self.dropout}."
             )
-        if self.auxiliary_task not in ("cvr", "ctr"):
-            raise ValueError(f'auxiliary_task: expected "cvr" or "ctr", got {self.auxiliary_task!r}.')
+        if self.auxiliary_task not in AUXILIARY_TASKS:
+            raise ValueError(
+                f"auxiliary_task: expected one of {list(AUXILIARY_TASKS)}, got {self.auxiliary_task!r}."
+            )
         if self.auxiliary_space not in ("clicked", "all"):
             raise ValueError(f'auxiliary_space: expected "clicked" or "all", got {self.auxiliary_space!r}.')
 
@@ -141,7 +145,7 @@ class LearnFeatureFusion(nn.Module):
             nn.Linear(config.hidden_dim, config.fusion_dim),
             nn.ReLU(),
         )
-        self.auxiliary_head = nn.Linear(config.fusion_dim, 1)
+        self.auxiliary_head = nn.Linear(config.fusion_dim, len(AUXILIARY_TASKS[config.auxiliary_task]))
 
     @property
     def output_dim(self) -> int:
@@ -163,7 +167,7 @@ class LearnFeatureFusion(nn.Module):
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         present_BD = torch.where(has_user_B[:, None], block_presence(user_BD, self.item_vectors.blocks), 1.0)
         item_BD = item_BD * present_BD
-        similarity_BS = self._similarity(features, user_BD, item_BD, has_user_B & has_item_B)
+        similarity_BS = self._similarity(features, user_BD, item_BD, has_user_B, has_item_B)
         user_BD = torch.where(has_user_B[:, None], unit_variance(user_BD), self.user_fallback)
         item_BD = torch.where(has_item_B[:, None], unit_variance(item_BD), self.item_fallback)
         presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(user_BD.dtype)
@@ -187,8 +191,9 @@ class LearnFeatureFusion(nn.Module):
         return fusion
 
     def auxiliary_logit(self, fusion: Tensor) -> Tensor:
-        """Hook: (B, F) fusion embedding -> (B,) logit of the auxiliary task."""
-        return self.auxiliary_head(fusion)[:, 0]
+        """Hook: (B, F) fusion embedding -> (B,) logit of the auxiliary task, (B, 2) of both tasks."""
+        logit_BK = self.auxiliary_head(fusion)
+        return logit_BK if self.config.auxiliary_task == "both" else logit_BK[:, 0]
 
     def auxiliary_loss(self, output: FusionOutput, click: Tensor, conversion: Tensor) -> Tensor:
         """Hook: the auxiliary loss, already weighted; add it to the ranking loss.
@@ -199,28 +204,33 @@ class LearnFeatureFusion(nn.Module):
             conversion: (B,) 0 or 1; anything, NaN included, where not clicked.
         """
         config = self.config
-        if config.auxiliary_task == "ctr":
-            label_B, counts_B = click, torch.ones_like(click)
-        else:
-            label_B = torch.where(click > 0, conversion, torch.zeros_like(conversion))
-            counts_B = click if config.auxiliary_space == "clicked" else torch.ones_like(click)
-        loss_B = functional.binary_cross_entropy_with_logits(
-            output.auxiliary_logit, label_B, reduction="none"
+        loss = auxiliary_loss(
+            output.auxiliary_logit,
+            click,
+            conversion,
+            task=config.auxiliary_task,
+            space=config.auxiliary_space,
         )
-        return config.auxiliary_weight * (loss_B * counts_B).sum() / counts_B.sum().clamp(min=1)
+        return config.auxiliary_weight * loss
 
     def _similarity(
-        self, features: KeyedJaggedTensor, user_BD: Tensor, item_BD: Tensor, has_both_B: Tensor
+        self,
+        features: KeyedJaggedTensor,
+        user_BD: Tensor,
+        item_BD: Tensor,
+        has_user_B: Tensor,
+        has_item_B: Tensor,
     ) -> Tensor:
-        config = self.config
+        config, has_both_B = self.config, has_user_B & has_item_B
         if config.history_feature is None:
             return similarity_features(user_BD, item_BD, has_both_B, self.item_vectors.blocks)
         history = features[config.history_feature]
         # keys of absent slots are looked up too and then masked: one gather, no branch
         keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), config.history_length)
         history_BHD, has_vector_BH = self.item_vectors(keys_BH)
+        is_compared_BH = has_vector_BH & has_slot_BH & has_item_B[:, None]
         return similarity_features(
-            user_BD, item_BD, has_both_B, self.item_vectors.blocks, history_BHD, has_vector_BH & has_slot_BH
+            user_BD, item_BD, has_both_B, self.item_vectors.blocks, history_BHD, is_compared_BH
         )
 
 

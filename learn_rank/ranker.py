@@ -16,6 +16,9 @@ from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTens
 from learn_rank.batches import Batch
 from learn_rank.fusion import FusionOutput, LearnFeatureFusion
 from learn_rank.task_layers import TASK_LAYERS
+from learn_rank.zero_start import LogitResidual, widen_first_layers
+
+FUSION_ENTRIES = ("concat", "widened", "logit")
 
 
 class Scores(NamedTuple):
@@ -44,6 +47,10 @@ class RankerConfig:
         bottom_dims: widths of the shared layers.
         tower_dim: hidden width of each task's head.
         dropout: after each shared layer.
+        fusion_entry: how the plugin's features enter: "concat" beside the host's, freshly drawn (the
+            paper's); "widened" the same, but the host's layers are drawn without the plugin and its columns
+            start at zero, so that the first scores are the host's to the bit; "logit" as a delta on the
+            host's logits that starts at zero (`learn_rank.zero_start`).
     """
 
     kind: str = "esmm"
@@ -52,6 +59,7 @@ class RankerConfig:
     bottom_dims: tuple[int, ...] = (128, 64)
     tower_dim: int = 32
     dropout: float = 0.1
+    fusion_entry: str = "concat"
 
     def __post_init__(self) -> None:
         if self.kind not in ("esmm", "shared_bottom", "ctr"):
@@ -60,6 +68,10 @@ class RankerConfig:
             raise ValueError(f"layers: expected one of {list(TASK_LAYERS)}, got {self.layers!r}.")
         if not self.bottom_dims:
             raise ValueError("bottom_dims: expected at least one layer, got none.")
+        if self.fusion_entry not in FUSION_ENTRIES:
+            raise ValueError(
+                f"fusion_entry: expected one of {list(FUSION_ENTRIES)}, got {self.fusion_entry!r}."
+            )
 
 
 class MultiTaskRanker(nn.Module):
@@ -102,11 +114,17 @@ class MultiTaskRanker(nn.Module):
         above = torch.triu_indices(self.n_features, self.n_features, offset=1)
         self.register_buffer("pair", above, persistent=False)
         n_pairs = above.shape[1]
-        width = self.host_dim(n_codes, config) + n_pairs + n_dense + (fusion.output_dim if fusion else 0)
-        self.bottom = TASK_LAYERS[config.layers](width, config.bottom_dims, config.dropout)
-        width = config.bottom_dims[-1]
-        self.ctr_tower = _tower(width, config.tower_dim)
-        self.cvr_tower = _tower(width, config.tower_dim)
+        width = self.host_dim(n_codes, config) + n_pairs + n_dense
+        n_added = 0 if fusion is None else fusion.output_dim
+        n_beside = n_added if config.fusion_entry == "concat" else 0
+        self.bottom = TASK_LAYERS[config.layers](width + n_beside, config.bottom_dims, config.dropout)
+        self.ctr_tower = _tower(config.bottom_dims[-1], config.tower_dim)
+        self.cvr_tower = _tower(config.bottom_dims[-1], config.tower_dim)
+        self.residual: LogitResidual | None = None
+        if fusion is not None and config.fusion_entry == "widened":
+            widen_first_layers(self.bottom, width, n_added)
+        if fusion is not None and config.fusion_entry == "logit":
+            self.residual = LogitResidual(n_added, 2)
 
     @staticmethod
     def host_dim(n_codes: dict[str, int], config: RankerConfig) -> int:
@@ -122,9 +140,14 @@ class MultiTaskRanker(nn.Module):
         fused = None
         if self.fusion is not None:
             fused = self.fusion(sparse, embedded_BN) if self.fusion.needs_host else self.fusion(sparse)
-            parts.append(fused.features)
+            if self.residual is None:
+                parts.append(fused.features)
         click_BS, conversion_BS = self.bottom(torch.cat(parts, dim=1))
-        return Scores(self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0], fused)
+        ctr_B, cvr_B = self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0]
+        if fused is not None and self.residual is not None:
+            delta_B2 = self.residual(fused.features)
+            ctr_B, cvr_B = ctr_B + delta_B2[:, 0], cvr_B + delta_B2[:, 1]
+        return Scores(ctr_B, cvr_B, fused)
 
     def _pairwise_products(self, embedded_BN: Tensor) -> Tensor:
         """Inner products of every two features' embeddings, as in DLRM (arXiv 1906.00091)."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from learn_rank.batches import EncodedDataset, Rows
 from learn_rank.metrics import AUC
 from learn_rank.ranker import MultiTaskRanker
+from learn_rank.zero_start import zero_start_parameters
 from learn_recall.files import atomic_path
 
 PCTR, PCVR, PCTCVR = "pctr", "pcvr", "pctcvr"
@@ -32,6 +33,7 @@ class RankTrainConfig:
             epoch with the best validation score is kept.
         batch_size: rows a step.
         learning_rate: of the dense layers.
+        zero_start_learning_rate: of the plugin's weights that start at zero (`RankerConfig.fusion_entry`).
         embedding_learning_rate: of the embedding tables; ids are seen rarely and want larger steps.
         weight_decay: of the dense layers (AdamW).
         embedding_weight_decay: of the embedding tables; every step shrinks every row, so the ids that are
@@ -43,6 +45,7 @@ class RankTrainConfig:
     n_epochs: int = 3
     batch_size: int = 1024
     learning_rate: float = 2e-3
+    zero_start_learning_rate: float = 6e-3
     embedding_learning_rate: float = 6e-3
     weight_decay: float = 1e-5
     embedding_weight_decay: float = 1.0
@@ -174,9 +177,19 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[dict[str, object]]:
-    """What an optimizer of this training is given: tables and dense layers, each at its own rate."""
+    """What an optimizer of this training is given: tables, dense layers, weights that start at zero."""
     tables = list(ranker.embeddings.parameters())
-    dense = [p for name, p in ranker.named_parameters() if not name.startswith("embeddings.")]
+    from_zero = dict(zero_start_parameters(ranker))
+    dense = [
+        p
+        for name, p in ranker.named_parameters()
+        if not name.startswith("embeddings.") and name not in from_zero
+    ]
+    zero_start = {
+        "params": list(from_zero.values()),
+        "lr": config.zero_start_learning_rate,
+        "weight_decay": config.weight_decay,
+    }
     return [
         {
             "params": tables,
@@ -184,6 +197,7 @@ def parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[d
             "weight_decay": config.embedding_weight_decay,
         },
         {"params": dense, "lr": config.learning_rate, "weight_decay": config.weight_decay},
+        *([zero_start] if from_zero else []),
     ]
 
 

@@ -124,6 +124,19 @@ def test_the_click_task_is_supervised_by_clicks_on_all_rows():
     torch.testing.assert_close(module.auxiliary_loss(out, click, nothing), expected)
 
 
+def test_both_tasks_have_a_logit_each_and_their_losses_add_up():
+    module = fusion(auxiliary_task="both", auxiliary_weight=0.5)
+    out = module(THREE)
+    assert out.auxiliary_logit.shape == (3, 2)
+    click = torch.tensor([1.0, 0.0, 1.0])
+    conversion = torch.tensor([1.0, float("nan"), 0.0])
+    of_conversion, of_click = torch.sigmoid(out.auxiliary_logit).unbind(1)
+    by_hand = (-torch.log(of_conversion[0]) - torch.log(1 - of_conversion[2])) / 2
+    by_hand = by_hand - (torch.log(of_click[0]) + torch.log(1 - of_click[1]) + torch.log(of_click[2])) / 3
+    torch.testing.assert_close(module.auxiliary_loss(out, click, conversion), 0.5 * by_hand)
+    assert module(rows([], [], [])).auxiliary_logit.shape == (0, 2)
+
+
 def test_a_batch_without_a_click_has_an_auxiliary_loss_of_zero():
     module = fusion()
     loss = module.auxiliary_loss(module(THREE), torch.zeros(3), torch.full((3,), float("nan")))
