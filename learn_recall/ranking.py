@@ -37,7 +37,6 @@ class Ranks:
         return (gain[last] - gain[first]) / (self.n_equal + 1)
 
 
-@torch.no_grad()
 def rank_targets(
     users: Tensor,
     items: Tensor,
@@ -68,16 +67,39 @@ def rank_targets(
     has_equal = len(distinct) < n_items
     item_ND = torch.from_numpy(distinct).to(items) if has_equal else items
     spread = torch.from_numpy(inverse.reshape(-1)).to(items.device)
-    higher, equal, top = [], [], []
-    for start in range(0, n_targets, _USERS_AT_ONCE):
-        part = slice(start, start + _USERS_AT_ONCE)
+
+    def scores(part: slice) -> Tensor:
         score_BN = users[part].float() @ item_ND.float().T
-        if has_equal:
-            score_BN = score_BN[:, spread]
-        target_B1 = torch.from_numpy(targets[part]).to(items.device)[:, None]
+        return score_BN[:, spread] if has_equal else score_BN
+
+    return rank_scores(scores, targets, n_items, exclude=exclude, k=k)
+
+
+@torch.no_grad()
+def rank_scores(
+    scores: Callable[[slice], Tensor],
+    targets: np.ndarray,
+    n_items: int,
+    *,
+    exclude: Callable[[slice], np.ndarray] | None = None,
+    k: int = 10,
+) -> Ranks:
+    """Rank each target among all items by whatever gives scores; `rank_targets` says the rest.
+
+    Args:
+        scores: gives, for a slice of the n rows, the scores of all items: (b, N) float, a new tensor each
+            time.
+        targets: (n,) int64 items. n_items: N.
+        exclude, k: as in `rank_targets`.
+    """
+    higher, equal, top = [], [], []
+    for start in range(0, len(targets), _USERS_AT_ONCE):
+        part = slice(start, min(start + _USERS_AT_ONCE, len(targets)))
+        score_BN = scores(part)
+        target_B1 = torch.from_numpy(targets[part]).to(score_BN.device)[:, None]
         own_B1 = score_BN.gather(1, target_B1)
         if exclude is not None:
-            column_BM = torch.from_numpy(exclude(part)).to(items.device)
+            column_BM = torch.from_numpy(exclude(part)).to(score_BN.device)
             column_BM = torch.where(column_BM < 0, target_B1, column_BM)  # the target is restored next
             score_BN.scatter_(1, column_BM, -torch.inf)
             score_BN.scatter_(1, target_B1, own_B1)

@@ -1,0 +1,131 @@
+"""The models of the recall table by name: baselines without training, the towers, and the ablation grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from learn_recall.config import RecallConfig
+from learn_recall.presets import preset
+
+MAIN, ABLATION = "main", "ablation"
+EVERYONE = 1_000_000
+# over the preset ``default``, for every model that is trained: chosen on validation of Amazon Beauty
+RECIPE: dict[str, dict[str, Any]] = {
+    "tower": {"item_tower": "projection"},
+    "loss": {"logq_strength": 0.6},
+    "train": {"n_epochs": 15, "average_decay": 0.999, "filters_history": True},
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table.
+
+    words: what it is. scorer: "towers", or the name of a scorer without training. content: what an item is
+    read as: "text" (frozen encoder), "none" (a constant: ids alone), "random" (a fixed random vector each),
+    "tfidf" (384 singular directions of the words). settings: over `RECIPE`, part by part.
+    group: "main" or "ablation". is_quick: part of ``--quick``.
+    """
+
+    words: str
+    scorer: str = "towers"
+    content: str = "text"
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    group: str = MAIN
+    is_quick: bool = False
+
+    def config(self, seed: int, *, fit: str, n_epochs: int | None = None) -> RecallConfig:
+        """Settings of one training.
+
+        Args:
+            seed: of everything random. n_epochs: instead of the variant's own.
+            fit: "all" = the last event before the test of 2,000 users selects the epoch and everything else
+                trains; "train" = that of every user selects, and never trains.
+        """
+        values = preset("default").to_dict()
+        for settings in (RECIPE, self.settings):
+            for part, fields in settings.items():
+                values[part] |= fields
+        values["train"]["seed"] = seed
+        if fit == "train":
+            values["train"]["max_validation_users"] = EVERYONE
+        if n_epochs is not None:
+            values["train"]["n_epochs"] = n_epochs
+        values["train"]["patience"] = values["train"]["n_epochs"]
+        return RecallConfig.from_dict(values)
+
+
+def _text_only(words: str, settings: dict[str, dict[str, Any]] | None = None, **more: Any) -> Variant:
+    tower = {"id_residual": False, **({} if settings is None else settings.get("tower", {}))}
+    merged = {**({} if settings is None else settings), "tower": tower}
+    return Variant(words, settings=merged, **more)
+
+
+_ALL_ACTION = {"loss": {"kind": "dense_all_action"}}
+
+
+def _ablation(words: str, **parts: dict[str, Any]) -> Variant:
+    return _text_only(words, parts, group=ABLATION)
+
+
+def _all_action(words: str, item_tower: str, sampling: dict[str, Any] | None = None) -> Variant:
+    settings = {**_ALL_ACTION, "tower": {"item_tower": item_tower}}
+    return _ablation(words, **settings, sampling={} if sampling is None else sampling)
+
+
+_ID_TOWER = {"whitening": "none", "id_residual": True, "id_shrinkage": 0.0}
+
+VARIANTS: dict[str, Variant] = {
+    "popularity": Variant("training events of the item", "popularity", is_quick=True),
+    "tfidf": Variant("TF-IDF of the history's texts", "tfidf", is_quick=True),
+    "bm25": Variant("BM25, the history's texts as the query", "bm25", is_quick=True),
+    "frozen_text": Variant("frozen text, whitened: mean of the history", "frozen", is_quick=True),
+    "id": Variant("ids alone, the same trainer (SASRec with sampled softmax)", content="none",
+                  settings={"tower": _ID_TOWER}, is_quick=True),
+    "text": _text_only("text alone, aligned", is_quick=True),
+    "learn": Variant("one model: text and ids", is_quick=True),
+    "learn_shared": Variant("the same, item side through the shared tower",
+                            settings={"tower": {"item_tower": "seq_to_seq"}}),
+    # towers of the paper, under its loss
+    "tower_a": _all_action("all action, tower (a): causal over the targets", "seq_to_seq"),
+    "tower_b": _all_action("all action, tower (b): each target alone", "seq_to_item"),
+    "tower_c": _all_action("all action, tower (c): frozen text as item", "rec_to_llm"),
+    "random_sampling": _all_action("tower (a), stage 2 uniform", "seq_to_seq", {"weighted": False}),
+    "no_sampling": _all_action("tower (a), no stage 2", "seq_to_seq", {"n_history": 80, "n_target": 40}),
+    # objective, one tower
+    "next_item_shared": _ablation("next item, shared tower", tower={"item_tower": "seq_to_item"}),
+    "full_softmax": _ablation("next item, whole catalogue", loss={"n_uniform": EVERYONE}),
+    "in_batch": _ablation("in-batch negatives, corrected logQ", loss={"n_uniform": 0, "in_batch": True}),
+    "in_batch_standard": _ablation(
+        "the same, standard logQ", loss={"n_uniform": 0, "in_batch": True, "corrects_positive": True}
+    ),
+    "mixed": _ablation("in-batch and uniform negatives", loss={"in_batch": True}),
+    "full_logq": _ablation("uniform negatives, logQ in full", loss={"logq_strength": 1.0}),
+    # what is read
+    "random_input": replace(_ablation("random vectors instead of text"), content="random"),
+    "tfidf_input": replace(_ablation("TF-IDF instead of the language model"), content="tfidf"),
+    "mlp": _ablation("MLP adaptor", tower={"adaptor": "mlp"}),
+    "no_whitening": _ablation("frozen vectors as they are", tower={"whitening": "none"}),
+    "centred": _ablation("centred only", tower={"whitening": "center"}),
+    "half_whitening": _ablation("whitened by half", tower={"whitening_strength": 0.5}),
+    "one_layer": _ablation("1 layer", tower={"n_layers": 1}),
+    "four_layers": _ablation("4 layers", tower={"n_layers": 4}),
+    "d32": _ablation("32 exported components", tower={"dimension": 32}),
+    "d128": _ablation("128 exported components", tower={"dimension": 128}),
+}  # fmt: skip
+
+
+def chosen(only: list[str] | None, *, is_quick: bool, with_ablation: bool) -> dict[str, Variant]:
+    """The variants to run, in the table's order.
+
+    Raises: ValueError for a name that is none of them.
+    """
+    if only:
+        unknown = [name for name in only if name not in VARIANTS]
+        if unknown:
+            raise ValueError(f"--only: expected names among {', '.join(VARIANTS)}; got {unknown[0]!r}")
+        return {name: VARIANTS[name] for name in VARIANTS if name in only}
+    if is_quick:
+        return {name: variant for name, variant in VARIANTS.items() if variant.is_quick}
+    return {name: variant for name, variant in VARIANTS.items() if with_ablation or variant.group == MAIN}
