@@ -32,7 +32,7 @@ from learn_rank.evaluation import evaluate_arms
 from learn_rank.fusion import FusionConfig
 from learn_rank.judge import DeltaRow
 from learn_rank.predictions import labelled_rows, validation_rows, write_predictions
-from learn_rank.run_config import RunConfig, read_config
+from learn_rank.run_config import RunConfig, fitted_to, read_config
 from learn_rank.tables_io import read_dataset
 from learn_recall.files import write_json
 from learn_recall.plain_errors import plain_errors
@@ -113,13 +113,12 @@ def open_study(run: Path) -> Study:
 
     config, _ = read_config(run)
     dataset = read_dataset(run / "tables")
+    config = fitted_to(config, dataset)
     data = encode_dataset(dataset, history_length=config.fusion.history_length)
     users, items = EmbeddingStore.open(run / "vectors/users"), EmbeddingStore.open(run / "vectors/items")
     tuned = json.loads((run / "predictions/tuning.json").read_text(encoding="utf-8"))
     training = replace(config.training, embedding_weight_decay=tuned["embedding_weight_decay"])
     ranker, fusion = config.ranker, config.fusion
-    if not dataset.has_conversions:
-        ranker, fusion = replace(ranker, kind="ctr"), replace(fusion, auxiliary_task="ctr")
     labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
     host_dim = MultiTaskRanker.host_dim(data.n_codes, ranker)
 

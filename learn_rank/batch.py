@@ -10,6 +10,8 @@ from torch import Tensor
 from torchrec import KeyedJaggedTensor
 from torchrec.streamable import Pipelineable
 
+CONVERTED_FEATURE = "learn_history_converted"  # 0 or 1 beside each value of learn_history
+
 
 @dataclass(frozen=True)
 class Batch(Pipelineable):
@@ -17,7 +19,7 @@ class Batch(Pipelineable):
 
     Attributes:
         sparse: categorical features (codes) and the plugin's ``learn_user``, ``learn_item`` and
-            ``learn_history`` (ids).
+            ``learn_history`` (ids), with ``learn_history_converted`` (0 or 1) where it is known.
         dense: (B, n_dense) float32, standardised by training.
         click: (B,) float32, 0 or 1.
         conversion: (B,) float32, 0 or 1, NaN where not clicked.

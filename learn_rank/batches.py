@@ -10,10 +10,18 @@ import pandas as pd
 import torch
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import Batch
+from learn_rank.batch import CONVERTED_FEATURE, Batch
 from learn_rank.dataset import RankingDataset
 from learn_rank.statistics import ITEM_FEATURES, HostStatistics
-from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, HISTORY, ITEM_ID, USER_ID
+from learn_recall.columns import (
+    CLICK,
+    CONTEXT_ID,
+    CONVERSION,
+    HISTORY,
+    HISTORY_CONVERTED,
+    ITEM_ID,
+    USER_ID,
+)
 from learn_recall.store import id_keys
 
 UNKNOWN = 0  # code of a value that training never had; real codes start at 1
@@ -33,6 +41,7 @@ class Rows:
     history_row: np.ndarray
     history_keys: np.ndarray = field(repr=False)
     history_lengths: np.ndarray = field(repr=False)
+    history_converted: np.ndarray | None = field(repr=False)
     item_columns: np.ndarray = field(repr=False)
     unknown_item_dense: np.ndarray = field(repr=False)
 
@@ -85,6 +94,10 @@ class Rows:
         keys += ["learn_user", "learn_item", "learn_history"]
         values += [self.user_key[index], self.item_key[index], history[has_slot]]
         lengths += [one, one, history_lengths]
+        if self.history_converted is not None:
+            keys.append(CONVERTED_FEATURE)
+            values.append(self.history_converted[self.history_row[index]][has_slot])
+            lengths.append(history_lengths)
 
         dense = self.dense[index]
         dense[np.ix_(is_new, self.item_columns)] = self.unknown_item_dense
@@ -111,7 +124,7 @@ class EncodedDataset:
     n_dense: int
 
 
-def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> EncodedDataset:
+def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> EncodedDataset:
     """Turn the frames into codes and standardised numbers; everything is fitted on ``train``.
 
     Args:
@@ -152,6 +165,7 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
             n_codes[column] = _encode_scalars(column, frames, codes)
 
     history_keys, history_lengths, context_row = _histories(dataset.contexts, history_length)
+    converted = _converted(dataset.contexts, history_lengths, history_length)
     encoded = {
         name: Rows(
             codes=codes[name],
@@ -164,6 +178,7 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 30) -> Enco
             history_row=context_row.get_indexer(pd.Index(part[CONTEXT_ID])),
             history_keys=history_keys,
             history_lengths=history_lengths,
+            history_converted=converted,
             item_columns=item_columns,
             unknown_item_dense=unknown_item,
         )
@@ -220,6 +235,16 @@ def _encode_lists(
     for name, entries in as_tuples.items():
         lists[name][column] = (entries.map(row_of).to_numpy(np.int64), table)
     return len(vocabulary) + 1
+
+
+def _converted(contexts: pd.DataFrame, lengths: np.ndarray, length: int) -> np.ndarray | None:
+    """(contexts, length) int8 beside the keys of `_histories`; None where the contexts do not say."""
+    if HISTORY_CONVERTED not in contexts:
+        return None
+    converted = np.zeros((len(contexts), length), np.int8)
+    flat = [flag for flags in contexts[HISTORY_CONVERTED] for flag in list(flags)[-length:]]
+    converted[np.arange(length) < lengths[:, None]] = flat
+    return converted
 
 
 def _histories(contexts: pd.DataFrame, length: int) -> tuple[np.ndarray, np.ndarray, pd.Index]:

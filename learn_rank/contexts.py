@@ -10,7 +10,9 @@ import pandas as pd
 from learn_recall.columns import (
     CLICK,
     CONTEXT_ID,
+    CONVERSION,
     HISTORY,
+    HISTORY_CONVERTED,
     IS_LEARNED,
     ITEM_ID,
     REQUEST_ID,
@@ -20,10 +22,17 @@ from learn_recall.columns import (
 
 
 def clicked_events(*parts: pd.DataFrame) -> pd.DataFrame:
-    """The clicks of impression frames, and interaction frames as they are: ``user, item, timestamp``."""
+    """The clicks of impression frames, and interaction frames as they are: ``user, item, timestamp``.
+
+    Where a frame records conversions, ``conversion`` too: 1 if the event converted in any frame, else 0.
+    """
     frames = [part.loc[part[CLICK] == 1] if CLICK in part else part for part in parts]
     columns = [USER_ID, ITEM_ID, TIMESTAMP]
-    return pd.concat([frame[columns] for frame in frames]).drop_duplicates(ignore_index=True)
+    if not any(CONVERSION in frame for frame in frames):
+        return pd.concat([frame[columns] for frame in frames]).drop_duplicates(ignore_index=True)
+    events = pd.concat([frame.reindex(columns=[*columns, CONVERSION]) for frame in frames])
+    events[CONVERSION] = events[CONVERSION].fillna(0.0)
+    return events.groupby(columns, sort=False, as_index=False)[CONVERSION].max()
 
 
 def point_in_time_contexts(
@@ -36,15 +45,17 @@ def point_in_time_contexts(
     """Give every row the context of its user strictly before the row's time.
 
     Args:
-        events: ``user_id, item_id, timestamp``: what a feature store would know, as it happens.
+        events: ``user_id, item_id, timestamp``: what a feature store would know, as it happens; with
+            ``conversion`` the contexts say which of the items converted, known with the click as the host's
+            own conversion rates are.
         parts: impression frames with ``user_id`` and ``timestamp``.
         learned_until: time of the newest event that the towers were trained on; contexts of rows up to then
             are marked ``is_learned``, clicked or not. None = the towers saw none of the rows.
         max_history: newest events that a context keeps.
 
     Returns:
-        The contexts ``context_id, user_id, history, timestamp, is_learned`` (timestamp of the newest event
-        inside; the rows' users without events have an empty history and no timestamp), and the parts with
+        The contexts ``context_id, user_id, history, timestamp, is_learned``, with conversions also
+        ``history_converted`` (timestamp of the newest event inside; the rows' users without events have an empty history and no timestamp), and the parts with
         ``context_id``. Rows between two events of a user share one context, ``<user>@<events so far>``, with
         a ``*`` behind it where the towers learned from them.
     """
@@ -82,6 +93,9 @@ def point_in_time_contexts(
             IS_LEARNED: unique[IS_LEARNED].to_numpy(),
         }
     )
+    if CONVERSION in events:
+        converted = events[CONVERSION].to_numpy()[order] > 0
+        contexts[HISTORY_CONVERTED] = [converted[a:b].tolist() for a, b in zip(start, stop, strict=True)]
     return contexts, linked
 
 
@@ -98,14 +112,16 @@ def leave_one_out_contexts(
     nothing about the label. Later rows know all the events of their user.
 
     Args:
-        events: ``user_id, item_id`` of training, in the user's order if there is one.
+        events: ``user_id, item_id`` of training, in the user's order if there is one, and ``conversion`` where
+            it is recorded.
         parts: impression frames; "train" needs ``request_id``.
         learned: ``user_id, item_id`` that the towers were trained on; requests that hold such a click are
             marked ``is_learned`` with all their rows. None = the towers saw none of the rows.
         max_history: newest events that a context keeps.
 
     Returns:
-        The contexts ``context_id, user_id, history, is_learned`` and the parts with ``context_id``.
+        The contexts ``context_id, user_id, history, is_learned``, with conversions also
+        ``history_converted``, and the parts with ``context_id``.
     """
     histories = events.groupby(USER_ID, sort=False)[ITEM_ID].agg(list).to_dict()
     train = parts["train"]
@@ -131,7 +147,15 @@ def leave_one_out_contexts(
         HISTORY: [histories.get(user, [])[-max_history:] for user in users[USER_ID]],
         IS_LEARNED: False,
     }
-    return pd.concat([of_requests, users.assign(**whole)], ignore_index=True), linked
+    contexts = pd.concat([of_requests, users.assign(**whole)], ignore_index=True)
+    if CONVERSION in events:
+        done = events.loc[events[CONVERSION] == 1, [USER_ID, ITEM_ID]]
+        items_of = done.groupby(USER_ID)[ITEM_ID].agg(set).to_dict()
+        contexts[HISTORY_CONVERTED] = [
+            [item in items_of.get(user, ()) for item in history]
+            for user, history in zip(contexts[USER_ID], contexts[HISTORY], strict=True)
+        ]
+    return contexts, linked
 
 
 def pseudo_requests(train: pd.DataFrame) -> pd.Series:

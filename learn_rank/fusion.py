@@ -50,6 +50,8 @@ class FusionConfig:
         item_feature: key with one item id a row.
         history_feature: key with the user's recent item ids, oldest first; None leaves the similarity out.
         history_length: at most that many of the most recent history items are compared.
+        converted_feature: key with 0 or 1 for each value of ``history_feature``: the user converted on that item.
+            Similarity to those items is what tells a conversion from a click. None where it is not known.
         projection_dim: width of the linear layer of each side.
         hidden_dim: width of the MLP.
         fusion_dim: F, width of the fusion embedding.
@@ -66,7 +68,8 @@ class FusionConfig:
     user_feature: str = "learn_user"
     item_feature: str = "learn_item"
     history_feature: str | None = "learn_history"
-    history_length: int = 30
+    history_length: int = 80
+    converted_feature: str | None = None
     projection_dim: int = 64
     hidden_dim: int = 128
     fusion_dim: int = 32
@@ -81,6 +84,10 @@ class FusionConfig:
         for name in ("history_length", "projection_dim", "hidden_dim", "fusion_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
+        if self.converted_feature is not None and self.history_feature is None:
+            raise ValueError(
+                f"converted_feature: expected None without a history_feature, got {self.converted_feature!r}."
+            )
         if self.auxiliary_weight < 0 or not 0 <= self.dropout < 1:
             raise ValueError(
                 "auxiliary_weight must be at least 0 and dropout inside [0, 1), got "
@@ -136,7 +143,9 @@ class LearnFeatureFusion(nn.Module):
         self.user_projection = nn.Linear(dimension, config.projection_dim)
         self.item_projection = nn.Linear(dimension, config.projection_dim)
         self.n_similarities = n_similarity_features(
-            len(item_vectors.blocks), has_history=config.history_feature is not None
+            len(item_vectors.blocks),
+            has_history=config.history_feature is not None,
+            has_conversions=config.converted_feature is not None,
         )
         self.mlp = nn.Sequential(
             nn.Linear(3 * config.projection_dim + self.n_similarities + 2, config.hidden_dim),
@@ -229,8 +238,19 @@ class LearnFeatureFusion(nn.Module):
         keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), config.history_length)
         history_BHD, has_vector_BH = self.item_vectors(keys_BH)
         is_compared_BH = has_vector_BH & has_slot_BH & has_item_B[:, None]
+        has_converted_BH = None
+        if config.converted_feature is not None:
+            flags = features[config.converted_feature].values()
+            flags_BH, _ = recent_items(flags, history.lengths(), config.history_length)
+            has_converted_BH = flags_BH > 0
         return similarity_features(
-            user_BD, item_BD, has_both_B, self.item_vectors.blocks, history_BHD, is_compared_BH
+            user_BD,
+            item_BD,
+            has_both_B,
+            self.item_vectors.blocks,
+            history_BHD,
+            is_compared_BH,
+            has_converted_BH,
         )
 
 

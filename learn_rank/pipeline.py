@@ -29,7 +29,7 @@ from learn_rank.predictions import (
     write_predictions,
 )
 from learn_rank.ranker import RankerConfig
-from learn_rank.run_config import RUN, RunConfig
+from learn_rank.run_config import RUN, RunConfig, fitted_to
 from learn_rank.run_report import make_report
 from learn_rank.stages import Stages
 from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
@@ -210,10 +210,8 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
     labels = labelled_rows(dataset)
     write_predictions(rates, labels, rate_scores(dataset))
     users, items = EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)
-    fusion_config, ranker_config = config.fusion, config.ranker
-    if not dataset.has_conversions:
-        fusion_config = replace(fusion_config, auxiliary_task="ctr")
-        ranker_config = replace(ranker_config, kind="ctr")
+    fitted = fitted_to(config, dataset)
+    fusion_config, ranker_config = fitted.fusion, fitted.ranker
 
     training = tune_decay(out, config, data, ranker_config)
     with _progress(console) as progress:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from learn_rank.arms import ARMS
+from learn_rank.batch import CONVERTED_FEATURE
+from learn_rank.dataset import RankingDataset
 from learn_rank.fusion import FusionConfig
 from learn_rank.fusions import FUSIONS
 from learn_rank.ranker import RankerConfig
 from learn_rank.train import RankTrainConfig
+from learn_recall.columns import HISTORY_CONVERTED
 from learn_recall.files import read_json
 
 RUN = "run.json"
@@ -55,6 +58,20 @@ class RunConfig:
             raise ValueError(f"fusion_kind: expected one of {list(FUSIONS)}, got {self.fusion_kind!r}.")
         if not self.seeds:
             raise ValueError("seeds: expected at least one, got none.")
+
+
+def fitted_to(config: RunConfig, dataset: RankingDataset) -> RunConfig:
+    """The settings with what the tables allow.
+
+    Without conversions the ranker and the auxiliary head learn clicks; where the contexts say which items of a
+    history converted, the fusion compares the target with those too.
+    """
+    ranker, fusion = config.ranker, config.fusion
+    if not dataset.has_conversions:
+        ranker, fusion = replace(ranker, kind="ctr"), replace(fusion, auxiliary_task="ctr")
+    elif HISTORY_CONVERTED in dataset.contexts and fusion.history_feature is not None:
+        fusion = replace(fusion, converted_feature=CONVERTED_FEATURE)
+    return replace(config, ranker=ranker, fusion=fusion)
 
 
 def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> tuple[RunConfig, str]:

@@ -24,6 +24,7 @@ CONTEXT_ID = "context_id"  # the row of `contexts` that holds the user as known 
 
 # contexts
 HISTORY = "history"  # list of item_id, oldest first
+HISTORY_CONVERTED = "history_converted"  # list of bool beside it: the user converted on that item
 
 __all__ = [
     "ATTRIBUTES",
@@ -33,6 +34,7 @@ __all__ = [
     "CONTEXT_ID",
     "CONVERSION",
     "HISTORY",
+    "HISTORY_CONVERTED",
     "ITEM_ID",
     "KEYWORDS",
     "POSITION",

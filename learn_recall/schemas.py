@@ -74,7 +74,7 @@ def inspect_impressions(
 
 
 def inspect_contexts(frame: pd.DataFrame, *, table: str = "contexts") -> ValidationReport:
-    """Find what is wrong with contexts: context_id (once each), user_id, history; optional timestamp."""
+    """Find what is wrong with contexts: context_id (once each), user_id, history; optional history_converted, timestamp."""
     check = TableCheck(frame, table)
     ids = check.ids(c.CONTEXT_ID)
     if ids is not None:
@@ -173,6 +173,20 @@ def _check_histories(check: TableCheck) -> None:
     check.wrong_rows(
         c.HISTORY, is_wrong, f"only {usual} ids in every history", "cast them as in the table items"
     )
+    if c.HISTORY_CONVERTED not in check.frame:
+        return
+    fits = np.array(
+        [
+            isinstance(flags, list | tuple | np.ndarray)
+            and hasattr(history, "__len__")
+            and len(flags) == len(history)
+            and all(flag in (0, 1) for flag in flags)
+            for history, flags in zip(cells, check.frame[c.HISTORY_CONVERTED], strict=True)
+        ],
+        bool,
+    )
+    expected = "a list with true or false for each item of the history"
+    check.wrong_rows(c.HISTORY_CONVERTED, ~fits, expected, "make both lists from the same events")
 
 
 def _kind_of_list(cell: Any) -> str:

@@ -123,3 +123,42 @@ def test_rows_up_to_the_towers_newest_event_get_marked_contexts_and_later_ones_d
     for part in linked.values():
         expected = (part["timestamp"] <= 9).to_numpy()
         assert (is_learned[part["context_id"]].to_numpy() == expected).all()
+
+
+def test_a_history_says_which_of_its_items_converted_in_any_frame():
+    rows = pd.DataFrame(
+        {
+            "user_id": [1, 1, 1, 1],
+            "item_id": [10, 11, 10, 12],
+            "click": [1, 1, 1, 0],
+            "timestamp": [1, 2, 3, 4],
+            "conversion": [1.0, 0.0, 0.0, np.nan],
+        }
+    )
+    interactions = rows.loc[rows.click == 1, ["user_id", "item_id", "timestamp"]]
+    events = clicked_events(interactions, rows)
+    assert len(events) == 3
+    contexts, linked = point_in_time_contexts(events, {"test": rows}, max_history=2)
+    by_id = contexts.set_index("context_id")
+    of_rows = by_id.loc[linked["test"]["context_id"]]
+    assert of_rows["history"].tolist() == [[], [10], [10, 11], [11, 10]]
+    # the first event of item 10 converted, its second did not
+    assert of_rows["history_converted"].tolist() == [[], [True], [True, False], [False, False]]
+
+
+def test_a_leave_one_out_history_says_nothing_of_the_requests_own_conversion():
+    events = pd.DataFrame(
+        {"user_id": [1, 1, 1, 2], "item_id": [10, 12, 15, 10], "conversion": [1.0, 0.0, 1.0, 0.0]}
+    )
+    contexts, _ = leave_one_out_contexts(events, requests())
+    converted = contexts.set_index("context_id")["history_converted"]
+    assert converted["a"] == [False, True]
+    assert converted["b"] == [True, True]
+    assert converted["user-1"] == [True, False, True]
+    assert converted["user-3"] == []
+
+
+def test_without_recorded_conversions_the_contexts_do_not_speak_of_them():
+    parts = random_parts(1)
+    contexts, _ = point_in_time_contexts(clicked_events(*parts.values()), parts)
+    assert "history_converted" not in contexts

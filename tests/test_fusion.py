@@ -1,5 +1,7 @@
 """`LearnFeatureFusion`: what goes in, what comes out, what it learns from, and what stays frozen."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -7,6 +9,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
 from learn_rank.fusion import unit_variance
+from learn_rank.similarity import similarity_names
 from learn_rank.testing import assert_frozen
 
 
@@ -233,3 +236,26 @@ def test_the_package_offers_the_class_without_importing_torch_first():
         "learn_rank.LearnFeatureFusion; assert 'torch' in sys.modules"
     )
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
+
+
+def test_items_that_converted_are_compared_apart():
+    def output(flags: list[int]):
+        ids = rows([100, 101], [200, 203], [[200, 201, 202], [205]])
+        together = KeyedJaggedTensor(
+            keys=[*ids.keys(), "learn_history_converted"],
+            values=torch.cat([ids.values(), torch.tensor(flags)]),
+            lengths=torch.cat([ids.lengths(), torch.tensor([3, 1])]),
+        )
+        module = fusion(converted_feature="learn_history_converted", history_length=2)
+        return module(together).features
+
+    names = similarity_names(has_history=True, has_conversions=True)
+    at = 32 + names.index("converted_log_count")
+    # of three items the two newest are compared, so the flag of the oldest does not count
+    assert output([1, 0, 1, 0])[:, at].tolist() == pytest.approx([math.log(2) / 3, 0])
+    torch.testing.assert_close(output([0, 0, 1, 0]), output([1, 0, 1, 0]))
+
+
+def test_flags_of_conversion_without_a_history_are_refused():
+    with pytest.raises(ValueError, match="converted_feature: expected None without a history_feature"):
+        FusionConfig(history_feature=None, converted_feature="learn_history_converted")

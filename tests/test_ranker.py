@@ -86,6 +86,14 @@ def test_the_history_of_a_batch_is_the_newest_of_each_rows_context(world):
         assert jagged.tolist() == list(history[dataset.valid["context_id"][row]])[-10:]
 
 
+def test_the_flags_beside_a_history_are_the_conversions_of_its_items(world):
+    dataset, data, _, _ = world
+    batch = next(data.valid.batches(50))
+    flags = dataset.contexts.set_index("context_id")["history_converted"]
+    for row, jagged in enumerate(batch.sparse["learn_history_converted"].to_dense()):
+        assert jagged.tolist() == [int(flag) for flag in flags[dataset.valid["context_id"][row]]][-10:]
+
+
 def test_list_features_become_bags_of_codes(world):
     dataset, data, _, _ = world
     batch = next(data.test.batches(20))

@@ -359,6 +359,7 @@ def test_good_tables_pass_without_problem_or_warning():
         ),
         t.validate_contexts(contexts()),
         t.validate_contexts(contexts(history=[np.array([1, 2]), ()])),
+        t.validate_contexts(contexts(history_converted=[np.array([True, False]), ()])),
     ):
         assert report.problems == ()
         assert report.warnings == ()
@@ -674,3 +675,10 @@ def test_every_example_of_the_page_about_tables_runs(tmp_path):
     result = doctest.testfile(str(page), module_relative=False, extraglobs={"example": example})
     assert result.attempted > 10
     assert result.failed == 0
+
+
+def test_flags_that_do_not_fit_their_history_are_named_by_row():
+    for flags in ([[True], []], [[True, 2], []], [None, []]):
+        problem = the_problem(t.validate_contexts, contexts(history_converted=flags))
+        assert problem.column == "history_converted" and problem.first_rows == (0,)
+        assert "for each item of the history" in problem.expected

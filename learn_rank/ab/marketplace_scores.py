@@ -18,7 +18,7 @@ from learn_rank.fusion import LearnFeatureFusion
 from learn_rank.fusions import fusion_of_kind
 from learn_rank.predictions import model_folder
 from learn_rank.ranker import MultiTaskRanker
-from learn_rank.run_config import RunConfig
+from learn_rank.run_config import RunConfig, fitted_to
 from learn_rank.train import PCTR, PCVR, RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_recall.columns import CONTEXT_ID
 from learn_recall.export import export_embeddings
@@ -71,6 +71,7 @@ def score_arms(
             f"arms: expected some of {sorted(known)}, trained in {run} with seed {seed}, got {unknown}. "
             f"Remedy: learn-rank train {run} --arms {','.join(unknown)}"
         )
+    config = fitted_to(config, dataset)
     rows = _encoded(dataset, traffic, config.fusion.history_length)
     vectors = _vectors_of_contexts(run, config, traffic.contexts, work)
     scores = {}

@@ -38,7 +38,7 @@ class JoinConfig:
     history_column: str | None = None
     timestamp_column: str | None = TIMESTAMP
     allows_unknown_time: bool = False
-    history_length: int = 30
+    history_length: int = 80
     prefix: str = "learn_"
     layout: str = "columns"
     dtype: str = "float32"

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import torch
 
 from learn_rank.adapters.coverage import Coverage
-from learn_rank.similarity import N_BINS, block_presence, similarity_features
+from learn_rank import similarity
+from learn_rank.similarity import block_presence, similarity_features
 from learn_recall.ids import as_id_array
 from learn_recall.store import EmbeddingStore
 
@@ -102,8 +103,7 @@ def join_rows(
 
 def similarity_names(blocks: list[str], *, has_history: bool) -> list[str]:
     """(S,) names of the columns of `JoinedRows.similarities`, for the names of the vector's blocks."""
-    of_history = [*(f"bin_{number}" for number in range(N_BINS)), "max", "mean", "log_count"]
-    per_block = ["cosine", *(of_history if has_history else [])]
+    per_block = similarity.similarity_names(has_history=has_history)
     return [f"{block}_{name}" for block in blocks for name in per_block]
 
 

@@ -15,7 +15,7 @@ from learn_rank.contexts import (
 )
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.splits import check_chronology, check_no_leak
-from learn_recall.columns import CLICK, CONTEXT_ID, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
+from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
 from learn_recall.tables import (
     TableError,
     check_contexts,
@@ -144,8 +144,7 @@ def link_tables(
             parts = {**parts, "train": parts["train"].assign(**{REQUEST_ID: pseudo_requests(parts["train"])})}
             rule += "; requests were made of each click and the user's rows before it"
         train = parts["train"]
-        known = pd.concat([interactions, train.loc[train[CLICK] == 1]])[[USER_ID, ITEM_ID]]
-        known = known.drop_duplicates(ignore_index=True)
+        known = _known_events(interactions, train)
         contexts, parts = leave_one_out_contexts(known, parts, learned=interactions)
         found = check_no_leak(
             train=parts["train"],
@@ -166,6 +165,16 @@ def link_tables(
         protocol={**(protocol or {}), "user contexts": rule, **checked},
         **parts,
     )
+
+
+def _known_events(interactions: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
+    """Each user and item of the interactions and of the training clicks once, with the conversion if recorded."""
+    pair = [USER_ID, ITEM_ID]
+    known = pd.concat([interactions, train.loc[train[CLICK] == 1]])
+    if CONVERSION not in train:
+        return known[pair].drop_duplicates(ignore_index=True)
+    conversion = known[CONVERSION].fillna(0.0)
+    return known.assign(**{CONVERSION: conversion}).groupby(pair, sort=False, as_index=False)[CONVERSION].max()
 
 
 def _need_context_ids(parts: dict[str, pd.DataFrame]) -> None:

@@ -115,7 +115,9 @@ def read_steam(folder: str | Path, split: SteamSplit = SteamSplit()) -> RankingD
         frames[name] = rows
 
     interactions = acquired.assign(**{POSITION: position}).loc[part == "tower"].reset_index(drop=True)
-    contexts, frames = leave_one_out_contexts(known, frames, learned=interactions)
+    clicks = frames["train"].loc[frames["train"][CLICK] == 1]
+    events = known.merge(clicks[[USER_ID, ITEM_ID, CONVERSION]], on=[USER_ID, ITEM_ID], how="left")
+    contexts, frames = leave_one_out_contexts(events, frames, learned=interactions)
     checked = check_no_leak(
         **frames, interactions=interactions, contexts=contexts, new_items=new_items.tolist()
     )

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import torch
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import Batch
+from learn_rank.batch import CONVERTED_FEATURE, Batch
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, HISTORY, ITEM_ID
 from learn_recall.store import id_keys
 
@@ -25,6 +25,7 @@ class BatchColumns:
         user: id of the user (or context) vector, integer or string.
         item: id of the item vector.
         history: list of the user's recent item ids, oldest first; None leaves it out.
+        history_converted: list beside it, whether the user converted on each; None where that is not known.
         click: 0 or 1.
         conversion: 0 or 1, null where not clicked; None where conversions are not recorded.
     """
@@ -34,13 +35,14 @@ class BatchColumns:
     user: str = CONTEXT_ID
     item: str = ITEM_ID
     history: str | None = HISTORY
+    history_converted: str | None = None
     click: str = CLICK
     conversion: str | None = CONVERSION
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns to read, each once."""
-        optional = tuple(name for name in (self.history, self.conversion) if name is not None)
+        optional = tuple(name for name in (self.history, self.history_converted, self.conversion) if name is not None)
         return tuple(
             dict.fromkeys((*self.categorical, *self.dense, self.user, self.item, self.click, *optional))
         )
@@ -52,6 +54,8 @@ class BatchColumns:
         sparse["learn_item"] = _jagged(rows[self.item], has_keys=True)
         if self.history is not None:
             sparse["learn_history"] = _jagged(rows[self.history], has_keys=True)
+        if self.history_converted is not None:
+            sparse[CONVERTED_FEATURE] = _jagged(rows[self.history_converted], has_keys=False)
         dense = [_numbers(rows[name]) for name in self.dense]
         conversion = (
             np.full(len(rows), np.nan, np.float32)
