@@ -55,9 +55,10 @@ def point_in_time_contexts(
 
     Returns:
         The contexts ``context_id, user_id, history, timestamp, is_learned``, with conversions also
-        ``history_converted`` (timestamp of the newest event inside; the rows' users without events have an empty history and no timestamp), and the parts with
-        ``context_id``. Rows between two events of a user share one context, ``<user>@<events so far>``, with
-        a ``*`` behind it where the towers learned from them.
+        ``history_converted`` (timestamp of the newest event inside; the rows' users without events have an
+        empty history and no timestamp), and the parts with ``context_id``. Rows between two events of a user
+        share one context, ``<user>@<events so far>``, with a ``*`` behind it where the towers learned from
+        them.
     """
     events = events.sort_values([USER_ID, TIMESTAMP], kind="stable").reset_index(drop=True)
     users = pd.Index(pd.concat([events[USER_ID], *(part[USER_ID] for part in parts.values())]).unique())
@@ -112,8 +113,8 @@ def leave_one_out_contexts(
     nothing about the label. Later rows know all the events of their user.
 
     Args:
-        events: ``user_id, item_id`` of training, in the user's order if there is one, and ``conversion`` where
-            it is recorded.
+        events: ``user_id, item_id`` of training, in the user's order if there is one, and ``conversion``
+            where it is recorded.
         parts: impression frames; "train" needs ``request_id``.
         learned: ``user_id, item_id`` that the towers were trained on; requests that hold such a click are
             marked ``is_learned`` with all their rows. None = the towers saw none of the rows.

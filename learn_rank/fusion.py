@@ -15,7 +15,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.frozen import FrozenEmbedding
-from learn_rank.similarity import block_presence, n_similarity_features, similarity_features
+from learn_rank.similarity import block_presence, similarity_features, similarity_names
 
 torch.fx.wrap("recent_items")
 torch.fx.wrap("similarity_features")  # it branches on shapes, which torch.fx cannot trace
@@ -50,8 +50,10 @@ class FusionConfig:
         item_feature: key with one item id a row.
         history_feature: key with the user's recent item ids, oldest first; None leaves the similarity out.
         history_length: at most that many of the most recent history items are compared.
-        converted_feature: key with 0 or 1 for each value of ``history_feature``: the user converted on that item.
-            Similarity to those items is what tells a conversion from a click. None where it is not known.
+        converted_feature: key with 0 or 1 for each value of ``history_feature``: the user converted on that
+            item. Likeness to those items is what tells a conversion from a click. None = not known.
+        has_histogram: also the histogram of the similarities (SimTier); the nearest items and the mean alone
+            validated better.
         projection_dim: width of the linear layer of each side.
         hidden_dim: width of the MLP.
         fusion_dim: F, width of the fusion embedding.
@@ -70,6 +72,7 @@ class FusionConfig:
     history_feature: str | None = "learn_history"
     history_length: int = 80
     converted_feature: str | None = None
+    has_histogram: bool = False
     projection_dim: int = 64
     hidden_dim: int = 128
     fusion_dim: int = 32
@@ -142,11 +145,12 @@ class LearnFeatureFusion(nn.Module):
         self.item_fallback = nn.Parameter(torch.zeros(dimension))
         self.user_projection = nn.Linear(dimension, config.projection_dim)
         self.item_projection = nn.Linear(dimension, config.projection_dim)
-        self.n_similarities = n_similarity_features(
-            len(item_vectors.blocks),
+        per_block = similarity_names(
             has_history=config.history_feature is not None,
             has_conversions=config.converted_feature is not None,
+            has_histogram=config.has_histogram,
         )
+        self.n_similarities = len(item_vectors.blocks) * len(per_block)
         self.mlp = nn.Sequential(
             nn.Linear(3 * config.projection_dim + self.n_similarities + 2, config.hidden_dim),
             nn.ReLU(),
@@ -251,6 +255,7 @@ class LearnFeatureFusion(nn.Module):
             history_BHD,
             is_compared_BH,
             has_converted_BH,
+            has_histogram=config.has_histogram,
         )
 
 

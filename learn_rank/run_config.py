@@ -63,8 +63,8 @@ class RunConfig:
 def fitted_to(config: RunConfig, dataset: RankingDataset) -> RunConfig:
     """The settings with what the tables allow.
 
-    Without conversions the ranker and the auxiliary head learn clicks; where the contexts say which items of a
-    history converted, the fusion compares the target with those too.
+    Without conversions the ranker and the auxiliary head learn clicks; where the contexts say which items of
+    a history converted, the fusion compares the target with those too.
     """
     ranker, fusion = config.ranker, config.fusion
     if not dataset.has_conversions:

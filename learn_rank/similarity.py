@@ -1,9 +1,10 @@
 """How near the target is to the user: cosine, and what its similarities to the user's recent items look like.
 
-A cosine is multiplied by sqrt(D) first: between independent directions that is about standard normal, whatever
-the dimension, so the edges of the histogram and the scale of every feature mean the same for each block.
+A cosine is multiplied by sqrt(D) first: between independent directions that is about standard normal,
+whatever the dimension, so the edges of the histogram and the scale of every feature mean the same for each
+block.
 
-Source: SimTier (arXiv 2407.19467) for the histogram; here with the nearest items, the mean and soft maxima, per
+Source: SimTier (arXiv 2407.19467) for the histogram; here the nearest items, the mean and a soft maximum, per
 block of the vectors, and once more over the items that converted.
 """
 
@@ -18,28 +19,20 @@ from torch.nn import functional
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0)  # of the histogram, in units of cosine x sqrt(D)
 N_BINS = len(EDGES) + 1
 N_NEAREST = 3
-TEMPERATURES = (1.0, 2.0)  # of the soft maxima
 SCALE = 3.0  # divides what reaches 10, so that every feature is of order 1
 
-SUMMARY = (
-    *(f"bin_{number}" for number in range(N_BINS)),
-    *(f"nearest_{number}" for number in range(N_NEAREST)),
-    "mean",
-    *(f"soft_max_{temperature:g}" for temperature in TEMPERATURES),
-    "log_count",
-)
+SUMMARY = (*(f"nearest_{number}" for number in range(N_NEAREST)), "mean", "soft_max", "log_count")
+HISTOGRAM = tuple(f"bin_{number}" for number in range(N_BINS))
 
 
-def similarity_names(*, has_history: bool, has_conversions: bool = False) -> tuple[str, ...]:
+def similarity_names(
+    *, has_history: bool, has_conversions: bool = False, has_histogram: bool = False
+) -> tuple[str, ...]:
     """What `similarity_features` gives for one block, in order."""
-    of_history = SUMMARY if has_history else ()
-    of_converted = (*(f"converted_{name}" for name in SUMMARY), "converted_excess") if has_conversions else ()
+    summary = (*SUMMARY, *(HISTOGRAM if has_histogram else ()))
+    of_history = summary if has_history else ()
+    of_converted = (*(f"converted_{name}" for name in summary), "converted_excess") if has_conversions else ()
     return ("cosine", *of_history, *of_converted)
-
-
-def n_similarity_features(n_blocks: int, *, has_history: bool, has_conversions: bool = False) -> int:
-    """How many numbers `similarity_features` gives a row."""
-    return n_blocks * len(similarity_names(has_history=has_history, has_conversions=has_conversions))
 
 
 def block_presence(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
@@ -59,6 +52,8 @@ def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of 
     history: Tensor | None = None,
     has_history: Tensor | None = None,
     has_converted: Tensor | None = None,
+    *,
+    has_histogram: bool = False,
 ) -> Tensor:
     """Similarities of a target item to the user and to the user's recent items.
 
@@ -67,12 +62,13 @@ def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of 
         blocks: ``(start, stop)`` of the parts of D, each compared for itself.
         history: (B, H, D) vectors of recent items; has_history: (B, H) bool, False slots do not count.
         has_converted: (B, H) bool, the slots whose item the user converted on; None leaves them out.
+        has_histogram: also the share of the history's items in each bin of `EDGES`.
 
     Returns:
-        (B, `n_similarity_features`), per block as in `similarity_names`: with z = cosine x sqrt(D), z / 3 of the
-        user; of the history the share of its items in each bin of z, the three largest z / 3 (0 where there
-        are fewer items), the mean z / 2, t logsumexp(z / t) / 3 and log(1 + items) / 3; then the same of the
-        converted items alone, and by how much their mean z exceeds that of the others (0 without either).
+        (B, S), per block as in `similarity_names`: with z = cosine x sqrt(D), z / 3 of the user; of the
+        history the three largest z / 3 (0 where there are fewer items), the mean z / 2, logsumexp(z) / 3,
+        log(1 + items) / 3 and, if asked for, the histogram; then the same of the converted items alone, and
+        by how much their mean z exceeds that of the others (0 without either).
     """
     columns = []
     for start, stop in blocks:
@@ -87,30 +83,29 @@ def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of 
             z_BH = torch.bmm(history_BHD, item_BD[:, :, None])[:, :, 0] * root / length_BH
             # an item without vector is near to nothing
             has_z_BH = has_history & (item_BD != 0).any(dim=1, keepdim=True)
-            columns.append(_summary(z_BH, has_z_BH))
+            columns += _summary(z_BH, has_z_BH, has_histogram)
             if has_converted is not None:
                 is_of_BH = has_z_BH & has_converted
-                columns += [_summary(z_BH, is_of_BH), _excess(z_BH, is_of_BH, has_z_BH & ~has_converted)]
+                columns += _summary(z_BH, is_of_BH, has_histogram)
+                columns.append(_excess(z_BH, is_of_BH, has_z_BH & ~has_converted))
     return torch.cat(columns, dim=1)
 
 
-def _summary(z_BH: Tensor, has_BH: Tensor) -> Tensor:
-    weight_BH = has_BH.to(z_BH.dtype)
-    n_B1 = weight_BH.sum(1, keepdim=True)
-    # a bin is what lies above its lower edge less what lies above its upper one
-    above_BN = torch.stack([((z_BH > edge) * weight_BH).sum(1) for edge in EDGES], dim=1)
-    above_BN = torch.cat([n_B1, above_BN, torch.zeros_like(n_B1)], dim=1)
-    histogram_BN = (above_BN[:, :-1] - above_BN[:, 1:]) / n_B1.clamp(min=1)
+def _summary(z_BH: Tensor, has_BH: Tensor, has_histogram: bool) -> list[Tensor]:
+    mean_B1, n_B1 = _mean(z_BH, has_BH)
     held_BH = torch.where(has_BH, z_BH, -torch.inf)
-    padded_BH = functional.pad(held_BH, (0, N_NEAREST), value=-torch.inf)
-    nearest_B3 = padded_BH.topk(N_NEAREST, dim=1).values
-    nearest_B3 = torch.where(nearest_B3 > -torch.inf, nearest_B3, 0.0)
-    mean_B1 = (z_BH * weight_BH).sum(1, keepdim=True) / n_B1.clamp(min=1)
-    soft_BT = torch.cat([t * torch.logsumexp(held_BH / t, dim=1, keepdim=True) for t in TEMPERATURES], dim=1)
-    soft_BT = torch.where(n_B1 > 0, soft_BT, 0.0)
-    return torch.cat(
-        [histogram_BN, nearest_B3 / SCALE, mean_B1 / 2, soft_BT / SCALE, torch.log1p(n_B1) / 3], dim=1
-    )
+    nearest_BK = functional.pad(held_BH, (0, N_NEAREST), value=-torch.inf).topk(N_NEAREST, dim=1).values
+    nearest_BK = torch.where(nearest_BK > -torch.inf, nearest_BK, 0.0)
+    soft_B1 = torch.where(n_B1 > 0, torch.logsumexp(held_BH, dim=1, keepdim=True), 0.0)
+    columns = [nearest_BK / SCALE, mean_B1 / 2, soft_B1 / SCALE, torch.log1p(n_B1) / 3]
+    return [*columns, _histogram(z_BH, has_BH, n_B1)] if has_histogram else columns
+
+
+def _histogram(z_BH: Tensor, has_BH: Tensor, n_B1: Tensor) -> Tensor:
+    # a bin is what lies above its lower edge less what lies above its upper one
+    above = [n_B1, *(((z_BH > edge) & has_BH).sum(1, keepdim=True) for edge in EDGES), torch.zeros_like(n_B1)]
+    above_BN = torch.cat(above, dim=1)
+    return (above_BN[:, :-1] - above_BN[:, 1:]) / n_B1.clamp(min=1)
 
 
 def _excess(z_BH: Tensor, is_of_BH: Tensor, is_other_BH: Tensor) -> Tensor:

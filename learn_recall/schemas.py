@@ -74,7 +74,7 @@ def inspect_impressions(
 
 
 def inspect_contexts(frame: pd.DataFrame, *, table: str = "contexts") -> ValidationReport:
-    """Find what is wrong with contexts: context_id (once each), user_id, history; optional history_converted, timestamp."""
+    """Find what is wrong with contexts: context_id (once each), user_id, history; else optional."""
     check = TableCheck(frame, table)
     ids = check.ids(c.CONTEXT_ID)
     if ids is not None:

@@ -77,10 +77,11 @@ def test_a_row_by_hand(tmp_path):
     columns, _ = added_columns(row, user_store=users, item_store=items, config=config)
     found = columns.to_pylist()[0]
     assert found["learn_user_vector"] == [3.0, 4.0]
-    assert found["learn_tower_cosine"] == pytest.approx(3 / 5)
-    # of the last three, 404 is unknown; 11 is orthogonal (bin 5 of [-1, 1]), 10 is the item itself (bin 9)
-    assert [found[f"learn_tower_bin_{number}"] for number in (0, 5, 9)] == [0, 1 / 2, 1 / 2]
-    assert (found["learn_tower_max"], found["learn_tower_mean"]) == (1, 1 / 2)
+    assert found["learn_tower_cosine"] == pytest.approx(3 / 5 * 2**0.5 / 3)
+    # of the last three, 404 is unknown; 11 is orthogonal (z = 0), 10 is the item itself (sqrt(2))
+    nearest = [found[f"learn_tower_nearest_{number}"] for number in range(3)]
+    assert nearest == pytest.approx([2**0.5 / 3, 0, 0])
+    assert found["learn_tower_mean"] == pytest.approx(2**0.5 / 2 / 2)
     assert found["learn_tower_log_count"] == pytest.approx(math.log(1 + 2) / 3)
     scaled, _ = added_columns(row, user_store=users, item_store=items, config=JoinConfig())
     assert scaled["learn_user_vector"].to_pylist()[0] == pytest.approx([3 * 2**0.5, 4 * 2**0.5])
@@ -92,9 +93,10 @@ def test_each_column_is_of_the_block_that_it_names(tmp_path):
     config = JoinConfig(history_column="history")
     found = added_columns(row, user_store=users, item_store=items, config=config)[0].to_pylist()[0]
     user, item, past = users.vectors[1], items.vectors[2], items.vectors[7]
-    for name, part in (("tower", slice(0, 4)), ("content", slice(4, 7))):
-        assert found[f"learn_{name}_cosine"] == pytest.approx(user[part] @ item[part], abs=1e-6)
-        assert found[f"learn_{name}_max"] == pytest.approx(past[part] @ item[part], abs=1e-6)
+    for name, part, width in (("tower", slice(0, 4), 4), ("content", slice(4, 7), 3)):
+        unit = width**0.5 / 3
+        assert found[f"learn_{name}_cosine"] == pytest.approx(unit * (user[part] @ item[part]), abs=1e-6)
+        assert found[f"learn_{name}_nearest_0"] == pytest.approx(unit * (past[part] @ item[part]), abs=1e-6)
 
 
 def test_rows_order_columns_and_metadata_stay_and_the_pieces_do_not_show(tmp_path):
@@ -308,7 +310,7 @@ def test_the_command_joins_prints_its_coverage_and_says_what_is_wrong(tmp_path):
     out = ["--out", str(tmp_path / "out.parquet"), "--history", "history"]
     found = CliRunner().invoke(app, [*command, *out, "--no-vectors"])
     assert found.exit_code == 0, found.output
-    assert "40 rows, 30 columns added" in found.output
+    assert "40 rows, 16 columns added" in found.output
     assert "stranger" in found.output
     assert "learn_user_vector" not in pq.read_schema(tmp_path / "out.parquet").names
     wrong = CliRunner().invoke(app, [*command, *out, "--item", "sku"])

@@ -1,5 +1,6 @@
 """Similarity of a target to the user and to the recent items: counted by hand, and by slow loops."""
 
+import itertools
 import math
 
 import pytest
@@ -7,22 +8,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_rank.similarity import SUMMARY, n_similarity_features, similarity_features, similarity_names
+from learn_rank.similarity import similarity_features, similarity_names
 
-NAMES = similarity_names(has_history=True)
-ALL_NAMES = similarity_names(has_history=True, has_conversions=True)
+NAMES = similarity_names(has_history=True, has_histogram=True)
+ALL_NAMES = similarity_names(has_history=True, has_conversions=True, has_histogram=True)
 EDGES = (-math.inf, -1, 0, 1, 2, 3, 4.5, 6, math.inf)
 
 
 def slow_summary(z: list[float]) -> dict[str, float]:
     """The definition of a summary, one number after the other."""
     z = sorted(z, reverse=True)
-    bins = [sum(low < one <= high for one in z) for low, high in zip(EDGES[:-1], EDGES[1:], strict=True)]
+    bins = [sum(low < one <= high for one in z) for low, high in itertools.pairwise(EDGES)]
     found = {f"bin_{at}": n / max(len(z), 1) for at, n in enumerate(bins)}
     found |= {f"nearest_{at}": (z[at] / 3 if at < len(z) else 0.0) for at in range(3)}
     found["mean"] = sum(z) / len(z) / 2 if z else 0.0
-    for t in (1, 2):
-        found[f"soft_max_{t}"] = t * math.log(sum(math.exp(one / t) for one in z)) / 3 if z else 0.0
+    found["soft_max"] = math.log(sum(math.exp(one) for one in z)) / 3 if z else 0.0
     found["log_count"] = math.log(1 + len(z)) / 3
     return found
 
@@ -33,7 +33,8 @@ def test_the_summary_is_the_one_counted_by_hand():
     # cosines 1, 0.6, -1 and one slot that does not count; times sqrt(4): 2, 1.2, -2
     history = torch.tensor([[[2.0, 0, 0, 0], [0.6, 0.8, 0, 0], [-1.0, 0, 0, 0], [1.0, 0, 0, 0]]])
     has_history = torch.tensor([[True, True, True, False]])
-    found = similarity_features(user, item, torch.tensor([True]), [(0, 4)], history, has_history)[0]
+    both = torch.tensor([True])
+    found = similarity_features(user, item, both, [(0, 4)], history, has_history, has_histogram=True)[0]
     by_name = dict(zip(NAMES, found.tolist(), strict=True))
     assert by_name["cosine"] == pytest.approx(0.6 * 2 / 3)
     # (1, 2] holds 2 and 1.2, the lowest bin -2
@@ -43,7 +44,7 @@ def test_the_summary_is_the_one_counted_by_hand():
     }
     assert [by_name[f"nearest_{at}"] for at in range(3)] == pytest.approx([2 / 3, 1.2 / 3, -2 / 3])
     assert by_name["mean"] == pytest.approx((2 + 1.2 - 2) / 3 / 2)
-    assert by_name["soft_max_1"] == pytest.approx(math.log(math.exp(2) + math.exp(1.2) + math.exp(-2)) / 3)
+    assert by_name["soft_max"] == pytest.approx(math.log(math.exp(2) + math.exp(1.2) + math.exp(-2)) / 3)
     assert by_name["log_count"] == pytest.approx(math.log(4) / 3)
 
 
@@ -55,7 +56,12 @@ def test_every_feature_equals_slow_loops(seed, length):
     has_history = torch.rand(2, length, generator=generator) < 0.8
     converted = torch.rand(2, length, generator=generator) < 0.5
     both = torch.ones(2, dtype=torch.bool)
-    found = similarity_features(user, item, both, [(0, 5)], history, has_history, converted)
+    found = similarity_features(
+        user, item, both, [(0, 5)], history, has_history, converted, has_histogram=True
+    )
+    plain = similarity_features(user, item, both, [(0, 5)], history, has_history, converted)
+    names = similarity_names(has_history=True, has_conversions=True)
+    torch.testing.assert_close(plain, found[:, [ALL_NAMES.index(name) for name in names]])
     for row in range(2):
         z = [
             5**0.5 * float(torch.cosine_similarity(history[row, at], item[row], dim=0))
@@ -84,8 +90,7 @@ def test_without_history_or_vector_the_features_are_zero_and_finite():
     found = similarity_features(
         zeros, zeros, torch.tensor([False]), [(0, 4)], torch.zeros(1, 3, 4), nothing, nothing
     )
-    n = n_similarity_features(1, has_history=True, has_conversions=True)
-    assert found.shape == (1, n) == (1, 1 + 2 * len(SUMMARY) + 1)
+    assert found.shape == (1, len(similarity_names(has_history=True, has_conversions=True))) == (1, 14)
     assert (found == 0).all()
 
 

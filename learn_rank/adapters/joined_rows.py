@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from learn_rank.adapters.coverage import Coverage
 from learn_rank import similarity
+from learn_rank.adapters.coverage import Coverage
 from learn_rank.similarity import block_presence, similarity_features
 from learn_recall.ids import as_id_array
 from learn_recall.store import EmbeddingStore

@@ -168,13 +168,15 @@ def link_tables(
 
 
 def _known_events(interactions: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
-    """Each user and item of the interactions and of the training clicks once, with the conversion if recorded."""
+    """Each user and item of interactions and training clicks once, with the conversion where recorded."""
     pair = [USER_ID, ITEM_ID]
     known = pd.concat([interactions, train.loc[train[CLICK] == 1]])
     if CONVERSION not in train:
         return known[pair].drop_duplicates(ignore_index=True)
     conversion = known[CONVERSION].fillna(0.0)
-    return known.assign(**{CONVERSION: conversion}).groupby(pair, sort=False, as_index=False)[CONVERSION].max()
+    return (
+        known.assign(**{CONVERSION: conversion}).groupby(pair, sort=False, as_index=False)[CONVERSION].max()
+    )
 
 
 def _need_context_ids(parts: dict[str, pd.DataFrame]) -> None:

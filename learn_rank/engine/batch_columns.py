@@ -42,7 +42,9 @@ class BatchColumns:
     @property
     def names(self) -> tuple[str, ...]:
         """The columns to read, each once."""
-        optional = tuple(name for name in (self.history, self.history_converted, self.conversion) if name is not None)
+        optional = tuple(
+            name for name in (self.history, self.history_converted, self.conversion) if name is not None
+        )
         return tuple(
             dict.fromkeys((*self.categorical, *self.dense, self.user, self.item, self.click, *optional))
         )
