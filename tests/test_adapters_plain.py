@@ -1,6 +1,7 @@
 """The fusion inside a plain module: the same numbers from dicts of tensors, and what cannot be read."""
 
 import copy
+import doctest
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from learn_rank import FusionConfig, LearnFeatureFusion
+from learn_rank.adapters import plain
 from learn_rank.adapters.plain import PlainFusion
 from learn_rank.fusions import GateFusion
 from learn_rank.testing import assert_frozen
@@ -27,21 +29,26 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
-def test_a_dict_of_tensors_gives_the_numbers_and_gradients_of_the_jagged_tensor(history):
-    module = fusion()
-    plain = PlainFusion(copy.deepcopy(module))
-    outputs = module(THREE), plain(IDS | {"history": history, "price": torch.ones(3)})
+@pytest.mark.parametrize("history_length", [30, 1])
+def test_a_dict_of_tensors_gives_the_numbers_and_gradients_of_the_jagged_tensor(history, history_length):
+    module = fusion(history_length=history_length)
+    learn = PlainFusion(copy.deepcopy(module))
+    outputs = module(THREE), learn(IDS | {"history": history, "price": torch.ones(3)})
     for jagged, dense in zip(*outputs, strict=True):
         torch.testing.assert_close(jagged, dense, rtol=0, atol=0)
-    for each, output in zip((module, plain), outputs, strict=True):
+    for each, output in zip((module, learn), outputs, strict=True):
         (output.features.sum() + each.auxiliary_loss(output, torch.ones(3), torch.ones(3))).backward()
-    for jagged, dense in zip(module.parameters(), plain.fusion.parameters(), strict=True):
+    for jagged, dense in zip(module.parameters(), learn.fusion.parameters(), strict=True):
         torch.testing.assert_close(jagged.grad, dense.grad, rtol=0, atol=0)
 
 
 def test_names_padding_and_the_absence_of_a_history_are_the_hosts_choice():
-    module = fusion()
-    batch = {"u": IDS["user_id"], "i": IDS["item_id"], "h": torch.tensor([[200, 201], [0, 0], [203, 999]])}
+    module = fusion(history_length=1)
+    batch = {
+        "u": IDS["user_id"],
+        "i": IDS["item_id"],
+        "h": torch.tensor([[200, 201, 0], [0, 0, 0], [203, 999, 0]]),
+    }
     named = PlainFusion(module, user="u", item="i", history="h", padding=0)
     torch.testing.assert_close(named(batch).features, module(THREE).features, rtol=0, atol=0)
     without = PlainFusion(LearnFeatureFusion(*tables(), FusionConfig(history_feature=None)))
@@ -51,8 +58,8 @@ def test_names_padding_and_the_absence_of_a_history_are_the_hosts_choice():
 def test_a_fusion_that_joins_the_hosts_embeddings_is_given_them():
     module = GateFusion(*tables(), host_dim=5).eval()
     host = torch.ones(3, 5)
-    plain = PlainFusion(module)(IDS | {"history": LISTS}, host)
-    torch.testing.assert_close(plain.features, module(THREE, host).features, rtol=0, atol=0)
+    output = PlainFusion(module)(IDS | {"history": LISTS}, host)
+    torch.testing.assert_close(output.features, module(THREE, host).features, rtol=0, atol=0)
 
 
 class Host(nn.Module):
@@ -91,6 +98,11 @@ def test_a_host_from_two_stores_learns_and_the_vectors_stay(tmp_path):
     assert losses[-1] < losses[0] / 2
     with pytest.raises(StoreError, match="expected a store of kind user"):
         PlainFusion.from_stores(items, users)
+
+
+def test_the_example_of_the_docstring_runs():
+    result = doctest.testmod(plain)
+    assert (result.attempted, result.failed) == (4, 0)
 
 
 def test_torch_fx_traces_a_host_with_the_plugin():
