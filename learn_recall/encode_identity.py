@@ -1,5 +1,6 @@
 """All that decides the vector of a text, and whether what lies on disk was made with the same."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import numpy as np
 
 from learn_recall.compute_dtype import DtypeCheck, choose_dtype
 from learn_recall.encoder import TextEncoder
+from learn_recall.parity import check_parity
 
 _N_SAMPLE = 32
+_N_PARITY = 8
 
 
 class EncodeError(ValueError):
@@ -25,7 +28,8 @@ class ContentIdentity:
         template: Text of the prompt template.
         pooling: "mean", "last" or "cls".
         max_tokens: Length at which texts are cut.
-        compute_dtype: "float32" or "bfloat16", of the matrix products; "auto" until it is settled.
+        compute_dtype: "float32", "bfloat16", "float16" or "int8", of the matrix products; "auto" until it is
+            settled.
         store_dtype: "float16" or "float32", of the stored vectors.
         dimension: C.
     """
@@ -64,9 +68,9 @@ class Recorded:
 
 
 def settle_dtype(
-    wanted: ContentIdentity, encoder: TextEncoder, texts: list[str], found: list[Recorded]
+    wanted: ContentIdentity, encoder: TextEncoder, texts: Sequence[str], found: list[Recorded]
 ) -> tuple[ContentIdentity, dict[str, Any]]:
-    """Settle the compute dtype "auto": as on disk where all else is equal, or by a sample of the texts.
+    """Settle the compute dtype "auto", as on disk where all else is equal or by a sample, and check parity.
 
     Args:
         wanted: The identity as asked for.
@@ -75,16 +79,28 @@ def settle_dtype(
         found: What lies on disk.
 
     Returns:
-        The identity with a compute dtype, and the evidence for it.
+        The identity with a compute dtype, and the evidence: why this dtype, and `learn_recall.parity`. Where
+        an equal identity lies on disk it is the recorded one.
+
+    Raises:
+        EncoderError: A text's vector depends on its batch, its padding or the dtype.
     """
-    if wanted.compute_dtype != "auto":
-        return wanted, asdict(DtypeCheck(wanted.compute_dtype, "asked for", None, 0))
-    for each in found:
-        if not wanted.differences(each.identity, but=("compute_dtype",)):
-            return replace(wanted, compute_dtype=each.identity["compute_dtype"]), each.dtype_check
     places = np.linspace(0, len(texts) - 1, num=min(_N_SAMPLE, len(texts)), dtype=int)
-    check = choose_dtype(encoder, [texts[place] for place in places])
-    return replace(wanted, compute_dtype=check.dtype), asdict(check)
+    sample = [texts[place] for place in places]
+    is_auto = wanted.compute_dtype == "auto"
+    but = ("compute_dtype",) if is_auto else ()
+    same = next((each for each in found if not wanted.differences(each.identity, but=but)), None)
+    if same is not None:
+        identity, evidence = replace(wanted, compute_dtype=same.identity["compute_dtype"]), same.dtype_check
+    elif is_auto:
+        check = choose_dtype(encoder, sample)
+        identity, evidence = replace(wanted, compute_dtype=check.dtype), asdict(check)
+    else:
+        identity, evidence = wanted, asdict(DtypeCheck(wanted.compute_dtype, "asked for", None, 0))
+    if "parity" not in evidence:
+        ready = encoder.with_dtype(identity.compute_dtype)
+        evidence = {**evidence, "parity": asdict(check_parity(ready, sample[:_N_PARITY]))}
+    return identity, evidence
 
 
 def can_continue(identity: ContentIdentity, found: Recorded, *, overwrite: bool) -> bool:

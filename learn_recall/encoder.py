@@ -4,10 +4,10 @@ Decoder-only and bidirectional models alike, through transformers' base models: 
 cache, the last hidden state after the model's own final norm, pooled in float32, not normalised.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import torch
 
 from learn_recall.card import POOLINGS
 from learn_recall.encoder_files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
-from learn_recall.encoder_load import counts_positions, load_model, load_tokenizer, token_limit
+from learn_recall.encoder_load import load_model, load_tokenizer, token_limit
 from learn_recall.lanes import cpu_lanes, in_lanes
 from learn_recall.low_precision import HALF_DTYPES, LOW_PRECISION_DTYPES, in_low_precision
+from learn_recall.model_run import ModelRun
 from learn_recall.out_of_memory import encode_within_memory
-from learn_recall.pooling import POOLERS
+from learn_recall.prompt_prefix import PromptPrefix, is_causal, shared_prefix
 from learn_recall.short_attention import use_short_attention
-from learn_recall.token_batches import pad_rows, token_budget_batches
+from learn_recall.token_batches import token_budget_batches
 
 COMPUTE_DTYPES = ("float32", *LOW_PRECISION_DTYPES)
 DEFAULT_MAX_TOKENS = 256
@@ -66,6 +67,7 @@ class TextEncoder:
         folder: Where it came from.
         model: The transformers base model, in eval mode.
         tokenizer: Its tokenizer.
+        prefix: A beginning of texts that is computed already; `encode_rows` finds it by itself.
     """
 
     name: str
@@ -78,6 +80,7 @@ class TextEncoder:
     folder: EncoderFolder
     model: Any
     tokenizer: Any
+    prefix: PromptPrefix | None = None
 
     def __post_init__(self) -> None:
         _check_choices(self.pooling, self.dtype, self.padding_side)
@@ -154,17 +157,38 @@ class TextEncoder:
         return int(self.model.config.get_text_config().hidden_size)
 
     @cached_property
-    def compute_model(self) -> Any:
+    def is_causal(self) -> bool:
+        """Whether no token of the model sees a later one, found by a run."""
+        special = set(self.tokenizer.all_special_ids)
+        ordinary = (number for number in range(len(self.tokenizer)) if number not in special)
+        return is_causal(self.model, list(islice(ordinary, 2)), self.device)
+
+    @cached_property
+    def run(self) -> ModelRun:
         """The model as it computes: itself in float32, else a copy with linear layers of the dtype."""
-        if self.dtype == "float32":
-            return self.model
-        model = in_low_precision(self.model, self.dtype)
-        use_short_attention(model)
-        return model
+        model = self.model
+        if self.dtype != "float32":
+            model = in_low_precision(model, self.dtype)
+            use_short_attention(model)
+        return ModelRun(
+            model=model,
+            pooling=self.pooling,
+            padding_side=self.padding_side,
+            pad_id=self.tokenizer.pad_token_id,
+            half=HALF_DTYPES.get(self.dtype),
+            is_causal=self.is_causal,
+            device=self.device,
+        )
 
     def with_dtype(self, dtype: str) -> "TextEncoder":
         """Give the same encoder (the same model in memory) with another compute dtype."""
-        return replace(self, dtype=dtype)
+        return replace(self, dtype=dtype, prefix=None)
+
+    def with_padding(self, padding_side: str) -> "TextEncoder":
+        """Give the same encoder with the padding on "right" or "left"."""
+        other = replace(self, padding_side=padding_side, prefix=None)
+        other.__dict__["run"] = replace(self.run, padding_side=padding_side)  # the same model, not made anew
+        return other
 
     def tokenize(self, texts: Sequence[str]) -> TokenRows:
         """Give the token ids of texts, cut at `max_tokens`.
@@ -220,8 +244,9 @@ class TextEncoder:
         batches = token_budget_batches(n_tokens, batch_tokens=batch_tokens)
         token_rows = ([rows.ids[number] for number in batch] for batch in batches)
         n_lanes = cpu_lanes() if self.device.type == "cpu" else 1
-        _ = self.compute_model  # made here and not in every lane
-        encoded = in_lanes(partial(encode_within_memory, self._encode_batch), token_rows, n_lanes=n_lanes)
+        ready = self._with_prefix(shared_prefix(rows.ids))  # its model is made here and not in every lane
+        encode = partial(encode_within_memory, ready._encode_batch)
+        encoded = in_lanes(encode, token_rows, n_lanes=n_lanes)
         for batch, part in zip(batches, encoded, strict=True):
             vectors[batch] = part
             if progress is not None:
@@ -240,31 +265,19 @@ class TextEncoder:
             **options,
         )["input_ids"]
 
+    def _with_prefix(self, ids: list[int]) -> "TextEncoder":
+        ready = replace(self, prefix=self.run.prefix(ids))
+        ready.__dict__["run"] = self.run  # the same model, not made anew
+        return ready
+
     def _encode_batch(self, rows: list[list[int]]) -> np.ndarray:
-        pad_id = self.tokenizer.pad_token_id
-        ids, has_token = pad_rows(rows, pad_id=pad_id, padding_side=self.padding_side)
-        ids_BL = torch.from_numpy(ids).to(self.device)
-        has_token_BL = torch.from_numpy(has_token).to(self.device)
-        inputs = {"input_ids": ids_BL}
-        if not has_token.all():
-            inputs["attention_mask"] = has_token_BL.long()
-        if self.padding_side == "left" and _takes_positions(self.model):
-            inputs["position_ids"] = (has_token_BL.long().cumsum(dim=1) - 1).clamp(min=0)
-        half = HALF_DTYPES.get(self.dtype)
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=half, enabled=half is not None):
-            hidden_BLC = self.compute_model(**inputs).last_hidden_state
-        vectors = POOLERS[self.pooling](hidden_BLC, has_token_BL).cpu().numpy()
+        vectors = self.run.vectors(rows, self.prefix).float().cpu().numpy()
         if not np.isfinite(vectors).all():
             raise NotFiniteError(
                 f"{self.name}: expected finite vectors, got NaN or infinity in {self.dtype}. "
                 "Remedy: dtype='float32'; if it is that already, the weights are damaged"
             )
         return vectors
-
-
-def _takes_positions(model: Any) -> bool:
-    """Tell whether left padding needs our positions; RoBERTa-like models count theirs from the pad token."""
-    return "position_ids" in inspect.signature(model.forward).parameters and not counts_positions(model)
 
 
 def _check_choices(pooling: str, dtype: str, padding_side: str) -> None:

@@ -20,6 +20,7 @@ from learn_recall.compute_dtype import DtypeCheck
 from learn_recall.content_shards import ShardError, open_shard, write_shard
 from learn_recall.encode import EncodeError, encode_items
 from learn_recall.encoder import TextEncoder
+from learn_recall.parity import Parity
 from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, StoreError, write_store
 from learn_recall.text_digests import digest_keys, unique_texts
@@ -54,7 +55,8 @@ def job(model, tmp_path):
 
 @pytest.fixture
 def encoded(monkeypatch) -> list[int]:
-    """Rows of each batch that a model was asked to encode."""
+    """Rows of each batch that a model was asked to encode, those of the parity check aside."""
+    monkeypatch.setattr(encode_identity, "check_parity", lambda *_: Parity(1.0, 1.0, 1.0, 1.0, True, 0))
     batches: list[int] = []
     original = TextEncoder._encode_batch
 
@@ -315,7 +317,7 @@ def test_what_auto_chose_is_kept_by_later_runs(job, encoded, tmp_path, monkeypat
     monkeypatch.setattr(encode_identity, "choose_dtype", choose("float32"))
     card = job(many_items(), dtype="auto").card
     assert card.extra["identity"]["compute_dtype"] == "bfloat16"
-    assert card.extra["dtype_check"] == {
+    assert {name: card.extra["dtype_check"][name] for name in DtypeCheck.__dataclass_fields__} == {
         "dtype": "bfloat16",
         "reason": "because",
         "min_cosine": 0.9999,
