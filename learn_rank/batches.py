@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from learn_recall.columns import (
 )
 from learn_recall.store import id_keys
 
+_PER_ROW = ("dense", "click", "conversion", "user_key", "item_key", "history_row")
 UNKNOWN = 0  # code of a value that training never had; real codes start at 1
 
 
@@ -72,6 +73,27 @@ class Rows:
             if generator is not None and newness_rate > 0:
                 is_new = generator.random(len(index)) < newness_rate
             yield self._batch(index, is_new)
+
+    def of(self, rows: np.ndarray) -> Rows:
+        """Some of the rows, by bool or positions."""
+        return replace(
+            self,
+            codes={name: codes[rows] for name, codes in self.codes.items()},
+            lists={name: (row[rows], table) for name, (row, table) in self.lists.items()},
+            **{name: getattr(self, name)[rows] for name in _PER_ROW},
+        )
+
+    def with_rows_of(self, other: Rows) -> Rows:
+        """These rows and then those of another part of the same `EncodedDataset`."""
+        return replace(
+            self,
+            codes={name: np.concatenate([codes, other.codes[name]]) for name, codes in self.codes.items()},
+            lists={
+                name: (np.concatenate([row, other.lists[name][0]]), table)
+                for name, (row, table) in self.lists.items()
+            },
+            **{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_ROW},
+        )
 
     def _batch(self, index: np.ndarray, is_new: np.ndarray) -> Batch:
         keys, values, lengths = [], [], []

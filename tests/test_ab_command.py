@@ -284,6 +284,7 @@ def test_bad_input_is_exit_code_2_with_a_sentence_and_no_traceback(folder, tmp_p
     for arguments, message in (
         ((), "expected one of CANDIDATES, --marketplace, --log, got none"),
         ((same, "--log", same), "got CANDIDATES, --log"),
+        ((same, *known, "--retrain-daily"), "--retrain-daily: expected --marketplace with it"),
         ((tmp_path / "gone.parquet", *known), "found nothing at"),
         ((same,), "--environment: expected known or the folder of a fitted environment, got none"),
         ((same, "--environment", tmp_path / "nowhere"), "expected"),

@@ -13,9 +13,13 @@ from tiny_models import save_tiny_model
 from learn_rank import pipeline
 from learn_rank.ab import stage
 from learn_rank.ab.candidate_files import CandidateFiles
+from learn_rank.ab.config import ABConfig
 from learn_rank.ab.marketplace import MarketplaceTest, marketplace_candidates, marketplace_environment
-from learn_rank.ab.marketplace_scores import score_arms
+from learn_rank.ab.marketplace_scores import open_rankers
 from learn_rank.ab.marketplace_traffic import Traffic, draw_traffic
+from learn_rank.ab.nights import live_through
+from learn_rank.ab.serving import Serving
+from learn_rank.ab.simulate import simulate
 from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.datasets.generated import read_marketplace
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
@@ -60,9 +64,23 @@ def draw(run, **changes):
     return draw_traffic(read_dataset(run / "tables"), generate_marketplace(MARKET).world, MARKET, **asked)
 
 
-def scored(run, traffic, folder, arms=("baseline", "learn"), **options):
+def opened(run, traffic, folder, arms=("baseline", "learn"), **options):
     dataset, (settings, _) = read_dataset(run / "tables"), read_config(run)
-    return score_arms(run, dataset, settings, traffic, arms=arms, work=folder, **options)
+    return dict(open_rankers(run, dataset, settings, traffic, arms=arms, work=folder, **options))
+
+
+def scored(run, traffic, folder, **options):
+    everything = np.ones(len(traffic.asked), bool)
+    return {
+        name: ranker.scores(everything) for name, ranker in opened(run, traffic, folder, **options).items()
+    }
+
+
+def serving_of(traffic, seed=0):
+    """Outcomes of the candidates, at bids that differ by item."""
+    items = traffic.asked["item_id"]
+    rows = traffic.asked.assign(bid=1.0 + pd.factorize(items)[0] % 7, advertiser_id=items)
+    return Serving(rows, generate_marketplace(MARKET).world, n_candidates=6, seed=seed)
 
 
 def test_scores_of_the_test_rows_are_the_predictions_of_the_run(run, tmp_path):
@@ -111,19 +129,91 @@ def test_the_same_seed_gives_the_same_traffic_and_another_seed_another(run, traf
         assert not getattr(traffic, name).equals(getattr(other, name))
 
 
-def test_nightly_training_moves_the_days_behind_a_night_only(run, traffic, tmp_path):
-    asked = traffic.asked["day"].to_numpy()
-    plain = scored(run, traffic, tmp_path)
-    trained = scored(run, traffic, tmp_path, retrains=True)
-    again = scored(run, traffic, tmp_path, retrains=True)
-    for arm in plain:
-        until_first_night = asked <= MARKET.n_days
-        np.testing.assert_allclose(
-            trained[arm][:, until_first_night], plain[arm][:, until_first_night], rtol=1e-6
+def lived(run, traffic, folder, serving, name="learn"):
+    """The scores of one arm that learns every night, and its scores without nights."""
+    is_warm_up = (traffic.asked["day"] < MARKET.n_days).to_numpy()
+    ranker = opened(run, traffic, folder, arms=(name,), retrains=True)[name]
+    raw = ranker.scores(np.ones(len(is_warm_up), bool))
+    return live_through(ranker, serving, is_warm_up), serving.calibration(raw, is_warm_up)(raw)
+
+
+def test_a_night_moves_the_days_behind_it_only(run, traffic, tmp_path):
+    asked, serving = traffic.asked["day"].to_numpy(), serving_of(traffic)
+    trained, plain = lived(run, traffic, tmp_path, serving)
+    until_first_night = asked <= MARKET.n_days
+    np.testing.assert_allclose(trained[:, until_first_night], plain[:, until_first_night], rtol=1e-6)
+    assert (np.abs(trained - plain)[:, ~until_first_night] > 1e-5).mean() > 0.9
+    np.testing.assert_array_equal(trained, lived(run, traffic, tmp_path, serving)[0])
+
+
+def test_a_ranker_learns_from_what_it_showed_and_only_after_it_happened(run, traffic, tmp_path):
+    asked, serving = traffic.asked["day"].to_numpy(), serving_of(traffic)
+    as_it_was, _ = lived(run, traffic, tmp_path, serving)
+    today = asked == 31
+    shown = np.zeros(len(asked), bool)
+    shown[serving.shown(as_it_was, today)] = True
+    for changed, moves in ((today & ~shown, False), (shown, True)):
+        other = serving_of(traffic)
+        other.click = np.where(changed, True, serving.click)
+        found, _ = lived(run, traffic, tmp_path, other)
+        np.testing.assert_array_equal(found[:, asked <= 31], as_it_was[:, asked <= 31])
+        assert (found != as_it_was)[:, asked > 31].any() == moves
+        if moves:  # clicks on everything that was shown raise what is expected tomorrow
+            assert found[0, asked > 31].mean() > as_it_was[0, asked > 31].mean()
+
+
+def test_new_ids_begin_as_the_unknown_one_and_learn_on_their_own(run, traffic, tmp_path):
+    plain = opened(run, traffic, tmp_path / "plain", arms=("baseline",))["baseline"]
+    ranker = opened(run, traffic, tmp_path / "own", arms=("baseline",), retrains=True)["baseline"]
+    everything = np.ones(len(traffic.asked), bool)
+    np.testing.assert_allclose(ranker.scores(everything), plain.scores(everything), rtol=1e-6)
+    item = traffic.asked["item_id"]
+    codes, narrow = ranker._rows.test.codes["item_id"], plain._rows.test.codes["item_id"]
+    np.testing.assert_array_equal(codes[narrow > 0], narrow[narrow > 0])
+    is_new = narrow == 0
+    assert is_new.any() and codes[is_new].min() == plain._rows.n_codes["item_id"]
+    assert pd.Series(codes[is_new]).groupby(item[is_new].to_numpy()).nunique().max() == 1
+    assert len(np.unique(codes[is_new])) == item[is_new].nunique()
+    weights = ranker._ranker.embeddings.embedding_bags["table_item_id"].weight
+    before = weights.detach().clone()
+    shown = np.flatnonzero(codes == codes[is_new][0])[:1]
+    ranker.learn(99, shown, np.array([True]), np.array([True]))
+    moved = (weights.detach() - before).abs().sum(1).numpy()
+    assert moved.argmax() == codes[shown[0]]
+    with pytest.raises(ValueError, match="learn: expected a ranker opened with retrains=True"):
+        plain.learn(30, shown, np.array([True]), np.array([True]))
+
+
+def test_what_a_ranker_learns_from_is_what_the_simulation_shows(run, tmp_path):
+    (path,) = marketplace_candidates(run, tmp_path, test=TEST).values()
+    rows = pd.read_parquet(path)
+    serving = Serving(
+        rows, generate_marketplace(MARKET).world, n_candidates=TEST.n_candidates, seed=TEST.seed
+    )
+    seen = []
+    simulate(
+        CandidateFiles(path),
+        marketplace_environment(run),
+        ABConfig(n_days=3, seed=TEST.seed),
+        world="a",
+        days=[30, 31, 32],
+        on_day=lambda day, one: seen.append(
+            (day.columns["item_id"][one.row], one.is_click, one.is_conversion)
+        ),
+    )
+    is_test = (rows["day"] >= MARKET.n_days).to_numpy()
+    shown = serving.shown(rows[["pctr_a", "pcvr_a"]].to_numpy().T, is_test)
+    items, click, conversion = (np.concatenate(part) for part in zip(*seen, strict=True))
+    order = np.argsort(rows["timestamp"].to_numpy()[shown], kind="stable")
+    for found, expected in (
+        (rows["item_id"].to_numpy()[shown], items),
+        (serving.click[shown], click),
+        (serving.conversion[shown], conversion),
+    ):
+        assert (
+            pd.Series(found[order]).value_counts().to_dict() == pd.Series(expected).value_counts().to_dict()
         )
-        later = np.abs(trained[arm] - plain[arm])[:, ~until_first_night]
-        assert (later > 1e-5).mean() > 0.9
-        np.testing.assert_array_equal(trained[arm], again[arm])
+    assert click.sum() > 5
 
 
 def test_the_files_of_two_treatments_differ_in_the_treatments_scores_alone(run, tmp_path):

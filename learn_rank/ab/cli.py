@@ -39,6 +39,12 @@ def ab(
         str, typer.Option(help="With --marketplace: the arm that is there today.")
     ] = "baseline",
     treatment: Annotated[str, typer.Option(help="With --marketplace: the arm that wants traffic.")] = "learn",
+    retrain_daily: Annotated[
+        bool,
+        typer.Option(
+            "--retrain-daily", help="With --marketplace: both arms learn on in the night behind each day."
+        ),
+    ] = False,
     reward: Annotated[str, typer.Option(help="With --log: the column that is averaged.")] = "click",
     days: Annotated[int, typer.Option(min=1, help="Days of the test.")] = 9,
     pre_days: Annotated[
@@ -91,12 +97,19 @@ def ab(
 
       learn-rank ab --marketplace demo --treatment learn
 
+      learn-rank ab --marketplace demo --treatment learn --retrain-daily
+
       learn-rank ab candidates.parquet --environment known --budget split --json ab.json --fail-if-worse
 
       learn-rank ab --log decisions.parquet --reward click
     """
     with plain_errors():
         _check_one_of(candidates, marketplace, log)
+        if retrain_daily and marketplace is None:
+            raise ValueError(
+                "--retrain-daily: expected --marketplace with it, whose rankers can be trained, got "
+                "scores that are fixed. Remedy: write candidates with each day's scores, or leave it out."
+            )
         from learn_rank.ab import inputs
         from learn_rank.ab.analysis import AnalysisConfig
         from learn_rank.ab.config import ABConfig
@@ -120,7 +133,9 @@ def ab(
             how = inputs.Design(config, analysis, before, replicas, 500 if aa else 0, delay_days)
             if marketplace is not None:
                 arms = (control, treatment)
-                result = inputs.from_marketplace(marketplace, arms, how, command=_command())
+                result = inputs.from_marketplace(
+                    marketplace, arms, how, retrains=retrain_daily, command=_command()
+                )
             else:
                 result = inputs.from_candidates(cast(Path, candidates), environment, how, command=_command())
         _write(result, json_out, html_out)

@@ -29,6 +29,10 @@ WORLD_WORDS = {
     "pre": "before the test",
     "replica": "another fit",
 }
+RETRAINED = (
+    "Both rankers went on learning in the night behind each day, from the marketplace's feed and from what "
+    "each would have shown to everybody; new users and items have ids of their own.",
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ def from_candidates(path: Path, environment: str | None, design: Design, *, comm
     return _run(CandidateFiles(path), truth, design, guards, about)
 
 
-def from_marketplace(run: Path, arms: tuple[str, str], design: Design, *, command: str) -> ABResult:
+def from_marketplace(
+    run: Path, arms: tuple[str, str], design: Design, *, retrains: bool = False, command: str
+) -> ABResult:
     """A test of two arms that a marketplace run trained, in the marketplace whose truth is known.
 
     The candidates are written to the run's folder ``ab``; their warm-up days stand before the test.
@@ -69,6 +75,7 @@ def from_marketplace(run: Path, arms: tuple[str, str], design: Design, *, comman
         run: folder of ``learn-rank run --dataset marketplace``.
         arms: names of control and treatment.
         design: what is simulated.
+        retrains: both arms go on learning in the night behind each day (`live_through`).
         command: for the report.
     """
     from learn_rank.ab.marketplace import (  # noqa: PLC0415 - the generator and the rankers are heavy
@@ -78,12 +85,13 @@ def from_marketplace(run: Path, arms: tuple[str, str], design: Design, *, comman
     )
 
     control, treatment = arms
-    test = MarketplaceTest(n_days=design.config.n_days, seed=design.config.seed)
+    test = MarketplaceTest(n_days=design.config.n_days, seed=design.config.seed, retrains=retrains)
     paths = marketplace_candidates(run, run / "ab", control=control, treatments=(treatment,), test=test)
     about = {
         "title": f"{control} against {treatment} on the generated marketplace",
         "command": command,
-        "source": {"run": str(run), "control": control, "treatment": treatment},
+        "source": {"run": str(run), "control": control, "treatment": treatment, "retrained daily": retrains},
+        "notices": RETRAINED if retrains else (),
     }
     return _run(CandidateFiles(paths[treatment]), marketplace_environment(run), design, [], about)
 

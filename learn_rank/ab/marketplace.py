@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from learn_rank.ab.environment import MarketplaceEnvironment
 from learn_rank.ab.journey import JOURNEY, shop_prices
 from learn_rank.ab.marketplace_traffic import DAY, Traffic, draw_traffic
-from learn_rank.ab.warm_up import WarmUp
+from learn_rank.ab.serving import Serving
 from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
@@ -41,7 +41,8 @@ class MarketplaceTest:
         advertiser_log_sd: spread of the advertisers' bids around that.
         budget_factor: an advertiser's daily budget over what the control is expected to bill it in a day; the
             half of the advertisers that are billed least have the median's.
-        retrains: both rankers go on for a pass over each day's feed in the night behind it.
+        retrains: both rankers go on learning in the night behind each day, from the feed and from what they
+            would have shown to everybody (`live_through`).
         training_seed: whose rankers are taken.
         seed: of traffic and bids.
 
@@ -100,7 +101,8 @@ def marketplace_candidates(
     Raises:
         ValueError: the run is of other data, ends too early, or has not trained an arm.
     """
-    from learn_rank.ab.marketplace_scores import score_arms  # noqa: PLC0415 - the one room that needs torch
+    from learn_rank.ab.marketplace_scores import open_rankers  # noqa: PLC0415 - these rooms need torch
+    from learn_rank.ab.nights import live_through  # noqa: PLC0415
 
     run, out = Path(run), Path(out)
     dataset, (config, _) = read_dataset(run / "tables"), read_config(run)
@@ -121,29 +123,27 @@ def marketplace_candidates(
         n_candidates=test.n_candidates,
         seed=test.seed,
     )
-    arms = list(dict.fromkeys([control, *treatments]))
+    rows = _rows(dataset, traffic, test)
+    is_warm_up = (rows[DAY] < market.n_days).to_numpy()
+    serving = Serving(rows, world, n_candidates=test.n_candidates, seed=test.seed)
+    scores = {}
     with TemporaryDirectory() as work:
-        scores = score_arms(
+        for arm, ranker in open_rankers(
             run,
             dataset,
             config,
             traffic,
-            arms=arms,
+            arms=list(dict.fromkeys([control, *treatments])),
             work=Path(work),
             seed=test.training_seed,
             retrains=test.retrains,
-        )
-    rows = _rows(dataset, traffic, test)
-    is_warm_up = (rows[DAY] < market.n_days).to_numpy()
-    warm_up = WarmUp(
-        rows[is_warm_up],
-        world,
-        n_candidates=test.n_candidates,
-        seed=test.seed,
-    )
-    for arm in arms:
-        scores[arm] = warm_up.calibrated(scores[arm], is_warm_up)
-    spend = warm_up.daily_spend(scores[control][:, is_warm_up])
+        ):
+            if test.retrains:
+                scores[arm] = live_through(ranker, serving, is_warm_up)
+            else:
+                raw = ranker.scores(np.ones(len(rows), bool))
+                scores[arm] = serving.calibration(raw, is_warm_up)(raw)
+    spend = serving.daily_spend(scores[control], is_warm_up)
     spend = spend.reindex(np.unique(rows["advertiser_id"])).fillna(0.0).clip(lower=spend.median())
     rows["budget"] = rows["advertiser_id"].map(test.budget_factor * spend).to_numpy()
     out.mkdir(parents=True, exist_ok=True)

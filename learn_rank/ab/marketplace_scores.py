@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from learn_rank.ab.marketplace_traffic import DAY, Traffic
+from learn_rank.ab.new_ids import widened, with_new_ids
 from learn_rank.arms import ARMS, Arm, frozen_table
 from learn_rank.batches import EncodedDataset, Rows, encode_dataset
 from learn_rank.dataset import RankingDataset
@@ -25,13 +26,58 @@ from learn_recall.export import export_embeddings
 from learn_recall.files import read_json
 from learn_recall.store import EmbeddingStore
 
-__all__ = ["score_arms"]
+__all__ = ["OpenRanker", "open_rankers"]
 
 RETRAIN_RATE = 0.1
 """Learning rate of a night over that of the training, which had fallen to 0 when it ended."""
 
 
-def score_arms(
+class OpenRanker:
+    """A trained ranker in front of candidates that nobody has shown yet.
+
+    Args:
+        ranker: with its weights.
+        rows: encoded; the candidates stand in ``test``, the feed behind the recorded rows in ``valid``.
+        day_of_log: (V,) day of the rows of ``valid`` that are feed, -1 of the recorded ones.
+        training: how it goes on learning; None where it does not.
+    """
+
+    def __init__(
+        self,
+        ranker: MultiTaskRanker,
+        rows: EncodedDataset,
+        day_of_log: np.ndarray,
+        training: RankTrainConfig | None = None,
+    ) -> None:
+        self._ranker, self._rows, self._day_of_log, self._training = ranker, rows, day_of_log, training
+        self._optimizer = None if training is None else _optimizer(ranker, training)
+
+    def scores(self, is_wanted: np.ndarray) -> np.ndarray:
+        """(2, M) float64: pCTR and pCVR of the wanted candidates; ``is_wanted`` is (N,) bool."""
+        found = predict(self._ranker, self._rows.test.of(is_wanted))
+        return found[[PCTR, PCVR]].to_numpy(np.float64).T
+
+    def learn(self, day: int, shown: np.ndarray, click: np.ndarray, conversion: np.ndarray) -> None:
+        """One pass over the feed of a day and what was shown on it.
+
+        Args:
+            day: whose night it is.
+            shown: (M,) positions of candidates.
+            click: (M,) bool.
+            conversion: (M,) bool.
+        """
+        if self._training is None or self._optimizer is None:
+            raise ValueError("learn: expected a ranker opened with retrains=True, got one that only serves.")
+        served = replace(
+            self._rows.test.of(shown),
+            click=click.astype(np.float32),
+            conversion=np.where(click, conversion, np.nan).astype(np.float32),
+        )
+        night = self._rows.valid.of(self._day_of_log == day).with_rows_of(served)
+        _one_pass(self._ranker, self._optimizer, night, self._training, day)
+
+
+def open_rankers(
     run: Path,
     dataset: RankingDataset,
     config: RunConfig,
@@ -41,8 +87,8 @@ def score_arms(
     work: Path,
     seed: int = 0,
     retrains: bool = False,
-) -> dict[str, np.ndarray]:
-    """pCTR and pCVR of every candidate by the rankers of a run.
+) -> Iterator[tuple[str, OpenRanker]]:
+    """The rankers of a run, one after another, in front of the candidates of ``traffic.asked``.
 
     Features are made as for the test rows: counts and rates strictly before the request, codes and scales of
     training, the user's vector exported from the history at the request. A candidate itself counts for
@@ -56,10 +102,8 @@ def score_arms(
         arms: names of trained arms.
         work: a folder for the vectors of the new contexts.
         seed: the training seed whose rankers are taken.
-        retrains: after each day of the feed, every ranker goes on for one pass over that day.
-
-    Returns:
-        Arm -> (2, N) float64: pCTR and pCVR of the rows of ``traffic.asked``.
+        retrains: they will go on learning; users and items that training never had then get embeddings of
+            their own, which begin as that of the unknown.
 
     Raises:
         ValueError: an arm that the run did not train.
@@ -72,22 +116,25 @@ def score_arms(
             f"Remedy: learn-rank train {run} --arms {','.join(unknown)}"
         )
     config = fitted_to(config, dataset)
-    rows = _encoded(dataset, traffic, config.fusion.history_length)
+    log = pd.concat([dataset.valid, dataset.test, traffic.feed], ignore_index=True)
+    rows = _encoded(dataset, traffic, log, config.fusion.history_length)
+    served = with_new_ids(rows, {"valid": log, "test": traffic.asked}) if retrains else rows
+    day_of_log = np.r_[np.full(len(log) - len(traffic.feed), -1), traffic.feed[DAY].to_numpy(np.int64)]
     vectors = _vectors_of_contexts(run, config, traffic.contexts, work)
-    scores = {}
+    training = _training(run, config, seed) if retrains else None
     for name in arms:
         fusion = _fusion(run, known[name], vectors, config, rows=rows, seed=seed)
         ranker = MultiTaskRanker(rows.n_codes, rows.n_dense, config.ranker, fusion)
         load_ranker(ranker, model_folder(run, name, seed))
-        training = _training(run, config, seed) if retrains else None
-        found = _day_by_day(ranker, rows, traffic, training)
-        scores[name] = found[[PCTR, PCVR]].to_numpy(np.float64).T
-    return scores
+        if retrains:
+            ranker = widened(ranker, MultiTaskRanker(served.n_codes, rows.n_dense, config.ranker, fusion))
+        yield name, OpenRanker(ranker, served, day_of_log, training)
 
 
-def _encoded(dataset: RankingDataset, traffic: Traffic, history_length: int) -> EncodedDataset:
+def _encoded(
+    dataset: RankingDataset, traffic: Traffic, log: pd.DataFrame, history_length: int
+) -> EncodedDataset:
     """Candidates stand where the test rows stood; all that is recorded or happens in the feed is valid."""
-    log = pd.concat([dataset.valid, dataset.test, traffic.feed], ignore_index=True)
     contexts = pd.concat([dataset.contexts, traffic.contexts], ignore_index=True)
     contexts = contexts.drop_duplicates(CONTEXT_ID, ignore_index=True)
     asked = replace(dataset, valid=log, test=traffic.asked, contexts=contexts)
@@ -130,21 +177,11 @@ def _training(run: Path, config: RunConfig, seed: int) -> RankTrainConfig:
     return replace(config.training, seed=seed, embedding_weight_decay=decay)
 
 
-def _day_by_day(
-    ranker: MultiTaskRanker, rows: EncodedDataset, traffic: Traffic, training: RankTrainConfig | None
-) -> pd.DataFrame:
-    if training is None:
-        return predict(ranker, rows.test)
-    day_of_log = np.r_[np.full(len(rows.valid) - len(traffic.feed), -1), traffic.feed[DAY].to_numpy(np.int64)]
+def _optimizer(ranker: MultiTaskRanker, training: RankTrainConfig) -> torch.optim.Optimizer:
     optimizer = torch.optim.AdamW(parameter_groups(ranker, training))
     for group in optimizer.param_groups:
         group["lr"] *= RETRAIN_RATE
-    scores = []
-    for day in np.unique(traffic.asked[DAY]):
-        scores.append(predict(ranker, _rows_at(rows.test, (traffic.asked[DAY] == day).to_numpy())))
-        night = _rows_at(rows.valid, day_of_log == day)
-        _one_pass(ranker, optimizer, night, training, int(day))
-    return pd.concat(scores, ignore_index=True)
+    return optimizer
 
 
 def _one_pass(
@@ -166,15 +203,3 @@ def _one_pass(
             loss.backward()
             optimizer.step()
     ranker.eval()
-
-
-def _rows_at(rows: Rows, is_wanted: np.ndarray) -> Rows:
-    return replace(
-        rows,
-        codes={name: codes[is_wanted] for name, codes in rows.codes.items()},
-        lists={name: (row[is_wanted], table) for name, (row, table) in rows.lists.items()},
-        **{
-            name: getattr(rows, name)[is_wanted]
-            for name in ("dense", "click", "conversion", "user_key", "item_key", "history_row")
-        },
-    )
