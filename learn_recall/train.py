@@ -30,6 +30,7 @@ from learn_recall.optimizer import learning_rate, make_optimizer, seeded
 from learn_recall.ranking import rank_targets
 from learn_recall.store import EmbeddingStore
 from learn_recall.training_data import prepare
+from learn_recall.transfer import start_from, started_fingerprint
 
 
 def train_towers(
@@ -38,6 +39,7 @@ def train_towers(
     out: str | os.PathLike[str],
     config: RecallConfig | None = None,
     *,
+    start: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = True,
     device: str | torch.device | None = None,
@@ -54,6 +56,8 @@ def train_towers(
         content: store of kind "content" with a vector per item.
         out: checkpoint folder.
         config: settings; None = the preset ``default``.
+        start: checkpoint folder of towers trained before, perhaps on another domain, whose weights and
+            whitening this training begins with (`start_from`). None = from scratch.
         resume: go on where an interrupted run in ``out`` stopped; a finished one returns at once. False =
             start anew.
         progress: show epoch, loss, score and time left on the terminal.
@@ -62,11 +66,21 @@ def train_towers(
     Returns: the folder, with model.safetensors, last.safetensors, config.json and history.jsonl.
 
     Raises: ValueError for tables or settings that do not fit, or when ``out`` holds a training of other
-    data or settings; StoreError for a store that is not one of content vectors.
+    data or settings; StoreError for a store that is not one of content vectors, or of other making than
+    those that ``start`` was trained on.
     """
     content.card.check_expected({"kind": "content"})
+    started = None if start is None else files.load_checkpoint(start)
+    if started is not None:
+        started.check_content(content)
+    config = RecallConfig() if config is None else config
     run = _Run(
-        interactions, content, Path(out), RecallConfig() if config is None else config, _device(device)
+        interactions=interactions,
+        content=content,
+        out=Path(out),
+        config=config,
+        device=_device(device),
+        started=started,
     )
     if not resume:
         for name in (files.MODEL, files.LAST, files.CONFIG, files.HISTORY):
@@ -100,11 +114,13 @@ class _Run:
 
     def __init__(
         self,
+        *,
         interactions: pd.DataFrame,
         content: EmbeddingStore,
         out: Path,
         config: RecallConfig,
         device: torch.device,
+        started: files.TowerCheckpoint | None,
     ):
         self.data = data = prepare(interactions, content, config)
         self.out, self.config, self.device, self.content = out, config, device, content
@@ -116,7 +132,11 @@ class _Run:
                 config.loss.temperature,
                 config.loss.learn_temperature,
             )
-        self.towers.whitening.fit(content.vectors, np.sort(data.train_rows))
+        self.fingerprint = started_fingerprint(data.fingerprint, started)
+        if started is None:
+            self.towers.whitening.fit(content.vectors, np.sort(data.train_rows))
+        else:
+            start_from(self.towers, data.item_keys, started)
         self.towers.to(device)
         self.table = ContentTable(content, self.towers.whitening, device)
         self.objective = Objective(self.towers, self.table, data.train_rows, data.train_counts, config.loss)
@@ -157,10 +177,10 @@ class _Run:
         write_json(self.out / files.CONFIG, self.config.to_dict())
 
     def _check_ours(self, header: dict[str, Any]) -> None:
-        if header.get("fingerprint") != self.data.fingerprint:
+        if header.get("fingerprint") != self.fingerprint:
             raise ValueError(
                 f"out: expected a folder of this very training; got {self.out}, a training with other "
-                "interactions, content vectors or settings. Choose another folder, or start anew with "
+                "interactions, content vectors, settings or start. Choose another folder, or start anew with "
                 "resume=False (--no-resume)."
             )
 
@@ -227,7 +247,7 @@ class _Run:
         self.log.append({"epoch": progress.epoch, "loss": loss, **scores, "seconds": round(seconds, 3)})
         tensors = {f"towers.{name}": value for name, value in self.towers.state_dict().items()}
         tensors |= files.optimizer_tensors(self.optimizer) | self.average.tensors()
-        header = {"fingerprint": self.data.fingerprint, "progress": vars(progress), "log": self.log}
+        header = {"fingerprint": self.fingerprint, "progress": vars(progress), "log": self.log}
         files.write_tensors(self.out / files.LAST, tensors, header)
         self._write_log()
 
@@ -244,7 +264,7 @@ class _Run:
         }
         n_validation = len(data.valid_target)
         header = {
-            "fingerprint": data.fingerprint,
+            "fingerprint": self.fingerprint,
             "config": self.config.to_dict(),
             "content": files.content_identity(self.content),
             "as_of": data.as_of,

@@ -34,6 +34,10 @@ def train(
         list[str] | None,
         typer.Option("--set", help="One setting over the preset, PART.FIELD=VALUE; repeat for more."),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Towers trained before, perhaps on another domain, to begin with."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on with what lies in --out, or start anew.")
     ] = True,
@@ -62,7 +66,7 @@ def train(
         chosen = _config(preset, config, setting)
         store = EmbeddingStore.open(content, expect={"kind": "content"})
         folder = train_towers(
-            read_interactions(interactions), store, out, chosen, resume=resume, device=device
+            read_interactions(interactions), store, out, chosen, start=start, resume=resume, device=device
         )
         _print_history(folder)
 
