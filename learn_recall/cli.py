@@ -23,3 +23,7 @@ for verb in (encode, train, settings, evaluate, export):
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,42 +1,43 @@
 """The encode job: items in, content store out, and nothing finished is ever lost.
 
-    items -> texts -> distinct texts by hash -> shards of token-budget batches -> content store
+    items -> texts by hash -> plan -> shards of token-budget batches -> content store
 
-A shard is a function of its texts alone. A job that was killed, or that found the disk full, goes on from its
-finished shards and ends with the bytes of an undisturbed run (same machine, same number of threads).
+The items are streamed, so memory does not depend on their number. Any number of processes may run the same
+job on one folder. A shard is a function of its texts and the batch settings alone: a job that was killed,
+that found the disk full, or that was done by many ends with the bytes of an undisturbed run of one process
+(same machine, same number of threads).
 """
 
+import os
+import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
+import torch
 from rich.console import Console
 
 from learn_recall.card import DTYPES
-from learn_recall.columns import ITEM_ID
-from learn_recall.encode_identity import (
-    ContentIdentity,
-    EncodeError,
-    Recorded,
-    can_continue,
-    settle_dtype,
-)
-from learn_recall.encode_job import EncodeJob, keeping
-from learn_recall.encode_work import WorkFolder, known_texts, move_texts, write_texts
+from learn_recall.claims import EXPIRY_SECONDS, Claims
+from learn_recall.encode_finish import remove_damaged, write_content_store
+from learn_recall.encode_identity import EncodeError
+from learn_recall.encode_job import WAIT_SECONDS, encode_shards
+from learn_recall.encode_plan import EncodePlan
+from learn_recall.encode_room import check_room
+from learn_recall.encode_start import EncodeRequest, StartedJob, start_job
+from learn_recall.encode_work import WorkFolder
 from learn_recall.encoder import COMPUTE_DTYPES, TextEncoder
-from learn_recall.errors import StoreError
-from learn_recall.ids import as_id_array
-from learn_recall.prompt import Template, render_items
-from learn_recall.store import EmbeddingStore, write_store
-from learn_recall.store_files import CARD
-from learn_recall.text_digests import unique_texts
+from learn_recall.files import remove
+from learn_recall.item_source import Items, ItemSource
+from learn_recall.prompt import Template
+from learn_recall.store import EmbeddingStore
+
+_FINISH = "finish"
 
 
 def encode_items(
-    items: pd.DataFrame,
+    items: Items,
     out: str | Path,
     *,
     encoder: str | Path | None = None,
@@ -49,6 +50,8 @@ def encode_items(
     store_dtype: str = "float16",
     trust_remote_code: bool = False,
     overwrite: bool = False,
+    device: str | None = None,
+    claim_seconds: float = EXPIRY_SECONDS,
     console: Console | None = None,
     progress: bool = True,
 ) -> EmbeddingStore:
@@ -57,9 +60,12 @@ def encode_items(
     Definition: items are rendered by the template; each distinct text is encoded once; texts whose hash is
     known under the same identity (from the store at `out`, or from shards in `OUT.work/`) are not encoded
     again; `OUT.work/` is removed when the store is in place. Where nothing has changed nothing is written.
+    Any number of processes that call this with the same arguments share the work (`learn_recall.claims`);
+    each returns when the store is whole.
 
     Args:
-        items: (N,) rows with `item_id` and the template's fields.
+        items: Rows with `item_id` and the template's fields: a frame, an iterator of frames (one process
+            only), or files: a path, a folder of parquet parts, a pattern with `*`, or a list of these.
         out: The store's folder.
         encoder: Folder, hub name, or None for the offline MiniLM.
         template: "paper", "short", or an own text (`learn_recall.prompt`).
@@ -73,6 +79,8 @@ def encode_items(
         trust_remote_code: Run code that lies in the model's folder.
         overwrite: Replace a store, and drop a work folder, of another identity. One of the same identity is
             always continued or brought up to date.
+        device: "cpu", "cuda", "cuda:1"; None is this process's GPU of torchrun, or the first, or the CPU.
+        claim_seconds: After so long without a sign of life a process counts as dead, and others do its shard.
         console: Where progress goes; None is standard error.
         progress: Whether to show it.
 
@@ -81,101 +89,107 @@ def encode_items(
 
     Raises:
         EncodeError: Items, options or what lies at `out` do not fit; no room on the disk.
-        PromptError, EncoderError, StoreError: From the parts.
+        TableError, PromptError, EncoderError, StoreError: From the parts.
 
     Source: LEARN (arXiv 2405.03988), content-extraction module: "each item alone", average pooling.
     """
     _check_options(dtype, store_dtype, batch_tokens, shard_size)
-    target, template = Path(out).absolute(), Template.of(template)
-    ids = _item_ids(items)
-    unique = unique_texts(render_items(items, template))
-    if not unique.texts:
-        raise EncodeError(
-            f"items: expected text in the fields {template.fields}, got none in {len(items)} rows. "
-            "Remedy: check the columns' names, or choose a template of fields that are filled"
-        )
-    work = WorkFolder(target)
-    move_texts(work, target)
-    store, begun = _existing_store(target, overwrite), work.recorded()
-    text_encoder = TextEncoder.load(
-        encoder, pooling=pooling, max_tokens=max_tokens, trust_remote_code=trust_remote_code
-    )
-    wanted = ContentIdentity(
-        encoder_sha256=text_encoder.sha256,
-        template=template.text,
-        pooling=text_encoder.pooling,
-        max_tokens=text_encoder.max_tokens,
-        compute_dtype=dtype,
+    request = EncodeRequest(
+        source=ItemSource.of(items),
+        target=Path(out).absolute(),
+        template=Template.of(template),
+        load=lambda: TextEncoder.load(
+            encoder,
+            pooling=pooling,
+            max_tokens=max_tokens,
+            trust_remote_code=trust_remote_code,
+            device=local_device() if device is None else device,
+        ),
+        dtype=dtype,
         store_dtype=store_dtype,
-        dimension=text_encoder.dimension,
+        batch_tokens=batch_tokens,
+        shard_size=shard_size,
+        overwrite=overwrite,
     )
-    made = None if store is None else _recorded_in(store)
-    found = [each for each in (begun, made) if each is not None]
-    identity, check = settle_dtype(wanted, text_encoder, unique.texts, found)
-    if begun is not None and not can_continue(identity, begun, overwrite=overwrite):
-        work.remove()
-    if made is not None and not can_continue(identity, made, overwrite=overwrite):
-        store = None
-
-    job = EncodeJob(unique, identity, work, batch_tokens=batch_tokens, shard_size=shard_size)
-    known = None if store is None else known_texts(store)
-    if store is not None and known is not None:
-        job.add_known(known)
-        if np.array_equal(store.ids, ids) and np.array_equal(known.digests, job.item_digests()):
-            work.remove()
-            return store
-    with keeping(work, "every shard"):
-        for shard in work.begin(identity, check):
-            job.add_known(shard)
-    job.check_room(len(ids))
-    job.encode(text_encoder.with_dtype(identity.compute_dtype), console=console, progress=progress)
-    card = _card_extra(identity, check, text_encoder)
-    return _finish(job, text_encoder, card=card, prompt=template.label, ids=ids, target=target)
+    work = WorkFolder(request.target)
+    try:
+        with work.claims(claim_seconds) as claims:
+            while True:
+                job = start_job(request, work, claims)
+                if job.plan is None and job.store is not None:
+                    work.remove()
+                    return job.store
+                store = _work_and_finish(job, request, work, claims, console=console, progress=progress)
+                if store is not None:
+                    return store
+    finally:
+        work.remove_if_empty()
 
 
-def _finish(
-    job: EncodeJob,
-    encoder: TextEncoder,
+def local_device() -> str | None:
+    """Give the GPU that is this process's under torchrun; None leaves the choice to the encoder."""
+    rank = os.environ.get("LOCAL_RANK")
+    if rank is None or not torch.cuda.is_available():
+        return None
+    return f"cuda:{int(rank) % torch.cuda.device_count()}"
+
+
+def _work_and_finish(
+    job: StartedJob,
+    request: EncodeRequest,
+    work: WorkFolder,
+    claims: Claims,
     *,
-    card: dict[str, Any],
-    prompt: str,
-    ids: np.ndarray,
-    target: Path,
-) -> EmbeddingStore:
-    """Write the store, then lay its texts file inside; a kill between the two is mended by the next call."""
-    texts = job.texts_of_items()
-    with keeping(job.work, "every shard"):
-        texts_sha256 = write_texts(job.work, **texts)
-        try:
-            write_store(
-                target,
-                ids=ids,
-                vectors=job.item_vectors(),
-                present=job.is_present(),
-                kind="content",
-                encoder=encoder.name,
-                encoder_sha256=encoder.sha256,
-                prompt=prompt,
-                pooling=encoder.pooling,
-                max_tokens=encoder.max_tokens,
-                dtype=job.identity.store_dtype,
-                extra={**card, **job.counts(), "texts_sha256": texts_sha256},
-                overwrite=target.exists(),
-            )
-        except StoreError as error:
-            raise EncodeError(f"{error}. Kept in {job.work.path}: every shard") from error
-        move_texts(job.work, target)
-    job.work.remove()
-    return EmbeddingStore.open(target, verify=False)
+    console: Console | None,
+    progress: bool,
+) -> EmbeddingStore | None:
+    """Encode until all is there and one process has written the store; None: the plan must be made anew."""
+    plan = job.plan
+    if plan is None:
+        raise EncodeError(f"{work.path}: expected a plan, got none. Remedy: run the same command again")
+    check_room(plan, work, job.identity)
+    while True:
+        encode_shards(plan, work, job.identity, job.encoder, claims, console=console, progress=progress)
+        is_ours = claims.take(_FINISH)
+        if not plan.folder.is_dir():
+            return _finished_by_another(plan, request.target)
+        if not is_ours:
+            time.sleep(WAIT_SECONDS)
+            continue
+        damaged, is_sound = remove_damaged(plan, work)
+        if damaged or not is_sound:
+            claims.release(_FINISH)
+            if is_sound:
+                continue
+            remove(plan.folder)
+            return None
+        store = write_content_store(
+            plan,
+            work,
+            request.target,
+            store=job.store,
+            identity=job.identity,
+            encoder=job.encoder,
+            prompt=request.template.label,
+            card=_card_extra(job),
+        )
+        work.remove()
+        return store
 
 
-def _card_extra(identity: ContentIdentity, check: dict[str, Any], encoder: TextEncoder) -> dict[str, Any]:
+def _finished_by_another(plan: EncodePlan, target: Path) -> EmbeddingStore:
+    store = EmbeddingStore.open(target, verify=False)
+    store.card.check_expected({"extra.items_sha256": plan.items_sha256})
+    return store
+
+
+def _card_extra(job: StartedJob) -> dict[str, Any]:
     """Give what the card says beyond its own fields; nothing in it depends on how often a job was stopped."""
     return {
-        "identity": asdict(identity),
-        "dtype_check": check,
+        "identity": asdict(job.identity),
+        "dtype_check": job.check,
         "norm": "none",
-        "stages_not_applied": list(encoder.folder.not_applied),
+        "stages_not_applied": list(job.encoder.folder.not_applied),
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")},
     }
 
@@ -192,39 +206,4 @@ def _check_options(dtype: str, store_dtype: str, batch_tokens: int, shard_size: 
             raise EncodeError(f"{name}: expected at least 1, got {number}. Remedy: leave it out")
 
 
-def _item_ids(items: pd.DataFrame) -> np.ndarray:
-    if ITEM_ID not in items.columns:
-        raise EncodeError(
-            f"items: expected a column {ITEM_ID!r}, got {list(items.columns)}. Remedy: rename the id's column"
-        )
-    ids = as_id_array(items[ITEM_ID], name=f"items column {ITEM_ID}")
-    twice = items[ITEM_ID][pd.Index(ids).duplicated()]
-    if len(twice):
-        raise EncodeError(
-            f"items column {ITEM_ID}: expected each id once, got {len(twice)} repeated, first "
-            f"{twice.head(3).tolist()}. Remedy: keep one row per item"
-        )
-    return ids
-
-
-def _existing_store(target: Path, overwrite: bool) -> EmbeddingStore | None:
-    if not target.exists():
-        return None
-    if not (target / CARD).is_file():
-        raise EncodeError(
-            f"{target}: expected a free path or a store, got neither. Remedy: choose another out"
-        )
-    try:
-        return EmbeddingStore.open(target)
-    except StoreError:
-        if overwrite:
-            return None  # damaged; its texts are encoded again
-        raise
-
-
-def _recorded_in(store: EmbeddingStore) -> Recorded:
-    extra = store.card.extra
-    return Recorded(store.path, extra.get("identity", {}), extra.get("dtype_check", {}))
-
-
-__all__ = ["EncodeError", "encode_items"]
+__all__ = ["EncodeError", "encode_items", "local_device"]

@@ -52,6 +52,13 @@ class EncodeProgress:
         total = self._seen_tokens * self._n_characters / max(self._seen_characters, 1)
         self._bar.update(self._task, total=total)
 
+    def skip(self, n_texts: int, n_characters: int) -> None:
+        """Take texts out of what is left: another process has encoded them."""
+        self._n_texts -= n_texts
+        self._n_characters -= n_characters
+        if self._seen_characters:
+            self._bar.update(self._task, total=self._seen_tokens * self._n_characters / self._seen_characters)
+
     def advance(self, n_texts: int, n_tokens: int) -> None:
         """Count a batch that is done."""
         self._done_texts += n_texts

@@ -25,7 +25,7 @@ import numpy as np
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_HOST = re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())
+HOST = re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())
 
 
 @contextmanager
@@ -56,12 +56,12 @@ def atomic_path(path: str | os.PathLike[str], *, folder: bool = False) -> Iterat
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(target)
-    temporary = target.parent / f".{target.name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    temporary = target.parent / f".{target.name}.{HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         if folder:
             temporary.mkdir()
         yield temporary
-        _fsync_tree(temporary)
+        fsync_tree(temporary)
         _put_in_place(temporary, target)
     except BaseException:
         remove(temporary)
@@ -170,10 +170,11 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
-def _fsync_tree(path: Path) -> None:
+def fsync_tree(path: Path) -> None:
+    """Make sure that a file, or a folder with all in it, is on the disk."""
     if path.is_dir():
         for inner in path.iterdir():
-            _fsync_tree(inner)
+            fsync_tree(inner)
         _fsync_folder(path)
     else:
         with open(path, "rb") as file:
@@ -190,10 +191,10 @@ def _fsync_folder(path: Path) -> None:
 
 
 def _remove_leftovers(target: Path) -> None:
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.{_HOST}-(\d+)-[0-9a-f]{{8}}(\.old)?\.tmp")
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.{HOST}-(\d+)-[0-9a-f]{{8}}(\.old)?\.tmp")
     for beside in target.parent.iterdir():
         match = pattern.fullmatch(beside.name)
-        if match is None or _is_alive(int(match[1])):
+        if match is None or is_alive(int(match[1])):
             continue
         if match[2] is not None and not target.exists():
             os.replace(beside, target)  # killed between the two renames: the old version is still whole
@@ -201,7 +202,8 @@ def _remove_leftovers(target: Path) -> None:
             remove(beside)
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Tell whether a process of this machine runs."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -211,4 +213,14 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-__all__ = ["atomic_path", "read_json", "remove", "sha256_of_file", "to_json", "write_json"]
+__all__ = [
+    "HOST",
+    "atomic_path",
+    "fsync_tree",
+    "is_alive",
+    "read_json",
+    "remove",
+    "sha256_of_file",
+    "to_json",
+    "write_json",
+]

@@ -157,7 +157,7 @@ def render_items(items: pd.DataFrame, template: str | Template = "paper") -> lis
     Source: LEARN (arXiv 2405.03988), the item prompt of the industry data; "short": its Amazon experiments.
     """
     template = Template.of(template)
-    _check_fields(template, items)
+    check_fields(template, [str(name) for name in items.columns])
     absent = [""] * len(items)
     columns = [column_texts(items[name]) if name in items.columns else absent for name in template.fields]
     patterns: dict[tuple[bool, ...], str] = {}
@@ -171,8 +171,8 @@ def render_items(items: pd.DataFrame, template: str | Template = "paper") -> lis
     return texts
 
 
-def _check_fields(template: Template, items: pd.DataFrame) -> None:
-    columns = [str(name) for name in items.columns]
+def check_fields(template: Template, columns: list[str]) -> None:
+    """Raise `PromptError` unless the columns of the items offer the template's fields, each once."""
     twice = sorted({name for name in template.fields if columns.count(name) > 1})
     if twice:
         raise PromptError(f"items: expected one column per field, got {twice} more than once. Remedy: rename")
@@ -245,4 +245,4 @@ def _syntax_error(text: str, place: int, got: str) -> PromptError:
     )
 
 
-__all__ = ["CANONICAL_FIELDS", "TEMPLATES", "PromptError", "Template", "render_items"]
+__all__ = ["CANONICAL_FIELDS", "TEMPLATES", "PromptError", "Template", "check_fields", "render_items"]

@@ -20,14 +20,39 @@ _ROWS_AT_ONCE = 1 << 16
 
 def write_ids(path: Path, ids: np.ndarray) -> None:
     """Write ids (n,) of int64 or strings as the one column `id`."""
+    pq.write_table(_ids_table(ids), path, compression="zstd")
+
+
+class IdsWriter:
+    """Writes ids in chunks into a file that `open_ids` reads; the kind is that of the first chunk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, ids: np.ndarray) -> None:
+        """Append ids (n,) of int64 or strings."""
+        table = _ids_table(ids)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._writer.write_table(table)
+
+    def __enter__(self) -> "IdsWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _ids_table(ids: np.ndarray) -> pa.Table:
     kind = pa.int64() if ids.dtype.kind == "i" else pa.large_string()
     try:
-        table = pa.table({"id": pa.array(ids, type=kind)})
+        return pa.table({"id": pa.array(ids, type=kind)})
     except UnicodeEncodeError as error:
         raise StoreError.of(
             "ids", expected="text that UTF-8 can hold", got=error, remedy="clean the ids"
         ) from error
-    pq.write_table(table, path, compression="zstd")
 
 
 def open_ids(path: Path) -> pq.ParquetFile:
@@ -100,16 +125,21 @@ def write_vectors(
                     remedy="make all vectors with the same model",
                 )
             if row == 0:
-                _check_room(path.parent, n_ids * dimension * np.dtype(dtype).itemsize + n_ids)
-                header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (n_ids, dimension)}
-                np.lib.format.write_array_header_1_0(file, header)
+                check_room(path.parent, n_ids * dimension * np.dtype(dtype).itemsize + n_ids)
+                write_npy_head(file, dtype, (n_ids, dimension))
             if row + len(chunk) > n_ids:
                 raise _wrong_count(n_ids, f"at least {row + len(chunk)}")
-            _stored(chunk, present[row : row + len(chunk)], row, dtype).tofile(file)
+            stored_rows(chunk, present[row : row + len(chunk)], row, dtype).tofile(file)
             row += len(chunk)
     if row != n_ids or dimension is None:
         raise _wrong_count(n_ids, row)
     return dimension
+
+
+def write_npy_head(file: Any, dtype: str, shape: tuple[int, ...]) -> None:
+    """Write what stands in an npy file before its numbers."""
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def broken(path: Path, expected: object, got: object) -> StoreError:
@@ -133,7 +163,8 @@ def _pieces(chunks: Iterable[Any]) -> Iterator[np.ndarray]:
             yield array[start : start + _ROWS_AT_ONCE]
 
 
-def _stored(chunk: np.ndarray, present: np.ndarray, first_row: int, dtype: str) -> np.ndarray:
+def stored_rows(chunk: np.ndarray, present: np.ndarray, first_row: int, dtype: str) -> np.ndarray:
+    """Give vectors (n, D) as they are stored, absent rows as zeros; raise `StoreError` if one cannot be."""
     given = chunk[present]
     if not np.isfinite(given).all():
         where = first_row + np.flatnonzero(present)[~np.isfinite(given).all(axis=1)]
@@ -172,7 +203,8 @@ def _wrong_count(expected: int, got: object) -> StoreError:
     )
 
 
-def _check_room(folder: Path, n_bytes: int) -> None:
+def check_room(folder: Path, n_bytes: int) -> None:
+    """Raise `StoreError` if the disk has less room than that."""
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise StoreError.of(
@@ -189,10 +221,14 @@ __all__ = [
     "IDS",
     "PRESENT",
     "VECTORS",
+    "IdsWriter",
     "broken",
+    "check_room",
     "id_chunks",
     "open_ids",
     "read_array",
+    "stored_rows",
     "write_ids",
+    "write_npy_head",
     "write_vectors",
 ]

@@ -53,7 +53,7 @@ def write_store(
             large for float16; counts or dimensions that differ; no room on the disk; the path is taken.
     """
     target = Path(path)
-    _check_target(target, overwrite)
+    check_target(target, overwrite)
     id_array = as_id_array(ids)
     sorted_keys(id_array)
     flags = _presence(present, len(id_array))
@@ -94,7 +94,7 @@ def write_store(
             files={name: sha256_of_file(folder / name) for name in store_files.DATA},
         )
         (folder / store_files.CARD).write_text(to_json(card), encoding="utf-8")
-        _check_target(target, overwrite)
+        check_target(target, overwrite)
     return EmbeddingStore.open(target, verify=False)
 
 
@@ -116,7 +116,8 @@ def _one_block(kind: str, dimension: int) -> tuple[Block, ...]:
     return (Block("content" if kind == "content" else "tower", 0, dimension),)
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def check_target(target: Path, overwrite: bool) -> None:
+    """Raise `StoreError` unless a store may be written there."""
     if not target.exists():
         return
     if not overwrite:
@@ -132,4 +133,4 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
 
 
-__all__ = ["write_store"]
+__all__ = ["check_target", "write_store"]

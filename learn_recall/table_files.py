@@ -42,7 +42,7 @@ _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 _NUMBER = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^-?(inf|Inf|Infinity)$"
 _LINES_AT_ONCE = 10_000
 _EMPTY_WORDS = pa.array(["NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N"])
-_DAMAGED = (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowException)
+DAMAGED = (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowException)
 
 
 def read_raw(
@@ -70,7 +70,7 @@ def read_raw(
         ]
     try:
         frame, problems = reader(path, table, as_text)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         remedy = "copy or export the file again, as UTF-8"
         return None, [Problem(table, "", "a readable file", f"{path}: {error}", (), remedy)]
     if ids == "string":
@@ -94,10 +94,11 @@ def _reader_of(path: Path) -> Any:
 def _read_parquet(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
     parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     arrow = pa.concat_tables([pq.ParquetFile(part).read() for part in parts], promote_options="permissive")
-    return pd.DataFrame({name: _from_arrow(arrow[name], name) for name in arrow.column_names}), []
+    return pd.DataFrame({name: from_arrow(arrow[name], name) for name in arrow.column_names}), []
 
 
-def _from_arrow(column: pa.ChunkedArray, name: str) -> pd.Series:
+def from_arrow(column: pa.ChunkedArray, name: str) -> pd.Series:
+    """Give a parquet column as pandas; ids stay integers where some are missing."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -109,33 +110,50 @@ def _from_arrow(column: pa.ChunkedArray, name: str) -> pd.Series:
 
 
 def _read_csv(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
-    with _open_text(path) as file:
+    header, problems = csv_header(path, table)
+    if problems:
+        return pd.DataFrame(), problems
+    bad: list[Any] = []
+    arrow = pa_csv.read_csv(path, **csv_options(header, bad))
+    frame = pd.DataFrame({name: _from_text(arrow[name], name, as_text) for name in arrow.column_names})
+    return frame, malformed_lines(bad, header, table)
+
+
+def csv_header(path: Path, table: str) -> tuple[list[str], list[Problem]]:
+    """Give the names in the first line of a csv, and what is wrong with them."""
+    with open_text(path) as file:
         header = next(csv.reader(file), [])
     repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated or not header:
-        got = f"{', '.join(repeated)} more than once" if repeated else "an empty file"
-        remedy = "write one header line with distinct names"
-        return pd.DataFrame(), [Problem(table, "", "a header with distinct names", got, (), remedy)]
-    bad: list[Any] = []
+    if header and not repeated:
+        return header, []
+    got = f"{', '.join(repeated)} more than once" if repeated else "an empty file"
+    remedy = "write one header line with distinct names"
+    return header, [Problem(table, "", "a header with distinct names", got, (), remedy)]
+
+
+def csv_options(header: list[str], bad: list[Any]) -> dict[str, Any]:
+    """Give how a csv is read: every column as text; lines of another length are noted in `bad`."""
 
     def note(row: Any) -> str:
         bad.append(row)
         return "skip"
 
-    arrow = pa_csv.read_csv(
-        path,
-        read_options=pa_csv.ReadOptions(use_threads=False),  # so that bad rows come with their line number
-        parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-        convert_options=pa_csv.ConvertOptions(
+    return {
+        "read_options": pa_csv.ReadOptions(use_threads=False),  # so that bad rows have their line number
+        "parse_options": pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        "convert_options": pa_csv.ConvertOptions(
             column_types={name: pa.string() for name in header}, strings_can_be_null=False
         ),
-    )
-    frame = pd.DataFrame({name: _from_text(arrow[name], name, as_text) for name in arrow.column_names})
+    }
+
+
+def malformed_lines(bad: list[Any], header: list[str], table: str) -> list[Problem]:
+    """Give the problem of lines with another number of cells; none where there are none."""
     if not bad:
-        return frame, []
+        return []
     example = f"{bad[0].actual_columns} in {str(bad[0].text)[:60]!r}"
     got = f"{counted(len(bad), 'line')} with another number, e.g. {example}"
-    return frame, [
+    return [
         Problem(
             table,
             "",
@@ -149,27 +167,49 @@ def _read_csv(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.Data
 
 def _from_text(column: pa.ChunkedArray, name: str, as_text: Collection[str]) -> pd.Series:
     """Give a csv column its type, by the rules at the top of this file."""
-    column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+    column = without_empty_cells(column)
     if name in LIST_COLUMNS:
-        cells = [_as_list(cell, name) for cell in column.to_pylist()]
+        cells = [as_list(cell, name) for cell in column.to_pylist()]
         return pd.Series(_as_integers(cells) if name == c.HISTORY else cells, dtype=object)
     if name in TEXT_COLUMNS or name in as_text:
         return column.to_pandas()
-    is_id = name in ID_COLUMNS
-    cleaned = column
-    if not is_id:
-        is_empty = pc.is_in(column, value_set=_EMPTY_WORDS)
-        cleaned = pc.if_else(is_empty, pa.scalar(None, pa.string()), column)
-    for pattern, kind in ((_INTEGER, pa.int64()), (_NUMBER, pa.float64()))[: 1 if is_id else 2]:
-        if pc.all(pc.match_substring_regex(cleaned, pattern), min_count=0).as_py():
-            try:
-                return cleaned.cast(kind).to_pandas(integer_object_nulls=is_id)
-            except pa.ArrowInvalid:
-                continue  # an integer beyond 64 bits
+    for kind in number_kinds(column, name):
+        return as_numbers(column, name, kind)
     return column.to_pandas()
 
 
-def _as_list(cell: str | None, name: str) -> Any:
+def number_kinds(column: pa.ChunkedArray, name: str) -> list[pa.DataType]:
+    """Give the types that every cell of a text column, or of a part of one, can be read as; best first."""
+    kinds = []
+    cleaned = _without_empty_words(column, name)
+    for pattern, kind in ((_INTEGER, pa.int64()), (_NUMBER, pa.float64()))[: 1 if name in ID_COLUMNS else 2]:
+        if pc.all(pc.match_substring_regex(cleaned, pattern), min_count=0).as_py():
+            try:
+                cleaned.cast(kind)
+            except pa.ArrowInvalid:
+                continue  # an integer beyond 64 bits
+            kinds.append(kind)
+    return kinds
+
+
+def as_numbers(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pd.Series:
+    """Give a text column as one of the types that `number_kinds` found."""
+    cleaned = _without_empty_words(column, name)
+    return cleaned.cast(kind).to_pandas(integer_object_nulls=name in ID_COLUMNS)
+
+
+def without_empty_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give a csv column with missing values where its cells are empty."""
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+
+def _without_empty_words(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    if name in ID_COLUMNS:
+        return column
+    return pc.if_else(pc.is_in(column, value_set=_EMPTY_WORDS), pa.scalar(None, pa.string()), column)
+
+
+def as_list(cell: str | None, name: str) -> Any:
     """Read a list cell: JSON where it starts with a bracket; else a history is ids between blanks."""
     if cell is not None and cell.lstrip().startswith("["):
         try:
@@ -202,10 +242,10 @@ def _map_list(cell: Any, to: Callable[[Any], Any]) -> Any:
 def _read_jsonl(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
     values: dict[str, list[Any]] = {}
     n_rows, bad = 0, []
-    with _open_text(path) as file:
+    with open_text(path) as file:
         numbered_lines = enumerate(file)
         while lines := list(islice(numbered_lines, _LINES_AT_ONCE)):
-            rows, wrong = _objects_of(lines)
+            rows, wrong = objects_of(lines)
             bad.extend(wrong)
             for name in dict.fromkeys(name for row in rows for name in row):
                 cells = values.setdefault(name, [])
@@ -214,16 +254,21 @@ def _read_jsonl(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.Da
             n_rows += len(rows)
     for cells in values.values():
         cells.extend([None] * (n_rows - len(cells)))
-    frame = pd.DataFrame({name: _from_json(cells, name) for name, cells in values.items()})
+    frame = pd.DataFrame({name: from_json(cells, name) for name, cells in values.items()})
+    return frame, other_lines(bad, table)
+
+
+def other_lines(bad: list[tuple[int, str]], table: str) -> list[Problem]:
+    """Give the problem of lines that are no JSON object; none where there are none."""
     if not bad:
-        return frame, []
+        return []
     got = f"{counted(len(bad), 'other line')}, e.g. {bad[0][1].strip()[:60]!r}"
     rows_of_bad = tuple(number for number, _ in bad[:SHOWN_ROWS])
     remedy = "write the file with one object per line (rows named below do not count these lines)"
-    return frame, [Problem(table, "", "one JSON object in each line", got, rows_of_bad, remedy)]
+    return [Problem(table, "", "one JSON object in each line", got, rows_of_bad, remedy)]
 
 
-def _objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+def objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     """Parse lines at one go, and one by one only if that fails; give the objects and the other lines."""
     filled = [(number, line) for number, line in lines if line.strip()]
     try:
@@ -245,7 +290,8 @@ def _objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]],
     return rows, wrong
 
 
-def _from_json(cells: list[Any], name: str) -> pd.Series:
+def from_json(cells: list[Any], name: str) -> pd.Series:
+    """Give the cells of one name of a jsonl file as a column."""
     kinds = set(map(type, cells)) - {type(None)}
     has_empty = any(cell is None for cell in cells)
     if name not in ID_COLUMNS and has_empty and kinds and kinds <= {int, float}:
@@ -260,7 +306,8 @@ def _from_json(cells: list[Any], name: str) -> pd.Series:
     return pd.Series(cells, dtype=object)
 
 
-def _open_text(path: Path) -> TextIOWrapper:
+def open_text(path: Path) -> TextIOWrapper:
+    """Open a text file, packed or not."""
     if path.name.endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
     return open(path, encoding="utf-8-sig", newline="")
@@ -270,4 +317,24 @@ def _present(names: Collection[str], frame: pd.DataFrame) -> Iterator[str]:
     return (name for name in names if name in frame)
 
 
-__all__ = ["ID_COLUMNS", "LIST_COLUMNS", "TEXT_COLUMNS", "IdsAs", "read_raw"]
+__all__ = [
+    "DAMAGED",
+    "FORMATS",
+    "ID_COLUMNS",
+    "LIST_COLUMNS",
+    "TEXT_COLUMNS",
+    "IdsAs",
+    "as_list",
+    "as_numbers",
+    "csv_header",
+    "csv_options",
+    "from_arrow",
+    "from_json",
+    "malformed_lines",
+    "number_kinds",
+    "objects_of",
+    "open_text",
+    "other_lines",
+    "read_raw",
+    "without_empty_cells",
+]

@@ -1,19 +1,21 @@
 """Runs the encode job in children that are killed with SIGKILL at named places; used by test_encode_job.py.
 
-Usage: encode_victim.py MODEL ITEMS FOLDER PLACE... For each place one child is killed there, then a second
-one runs undisturbed, into FOLDER/PLACE. The parent warms up once, on one thread, so that forking it is safe.
+Usage: encode_victim.py MODEL ITEMS FOLDER SCENARIO... Each scenario (see `Scenario`) runs into FOLDER/SCENARIO:
+its children die where it says, and where none has finished the job another one runs undisturbed. The parent
+warms up once, on one thread, so that forking it is safe.
 """
 
 import os
+import random
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import torch
 
-from learn_recall import content_shards, encode, encode_job
+from learn_recall import encode, encode_finish, encode_job, encode_start, encode_work
 from learn_recall.encoder import TextEncoder
 
 SETTINGS = {
@@ -23,6 +25,7 @@ SETTINGS = {
     "dtype": "float32",
     "store_dtype": "float32",  # float16 would round away what another batch composition does to a vector
     "progress": False,
+    "claim_seconds": 5.0,
 }
 
 
@@ -62,37 +65,80 @@ PLACES = {
     "seventh-batch": lambda: wrap(TextEncoder, "_encode_batch", call=7, before=die),
     "second-shard-half-written": lambda: wrap(Path, "write_bytes", call=2, before=half_written),
     "after-third-shard": lambda: wrap(encode_job, "write_shard", call=3, after=die),
-    "before-store": lambda: wrap(encode, "write_store", before=die),
-    "between-store-and-texts": lambda: wrap(encode, "write_store", after=die),
-    "before-clean-up": lambda: wrap(encode, "move_texts", call=2, after=die),
+    "while-planning": lambda: wrap(encode_start, "make_plan", before=die),
+    "before-plan-is-in-place": lambda: wrap(encode_start, "fsync_tree", before=die),
+    "before-store": lambda: wrap(encode_finish, "write_store_stream", before=die),
+    "before-clean-up": lambda: wrap(encode_work.WorkFolder, "remove", before=die),
     "nowhere": lambda: None,
 }
 
 
-def run(place: str, model: str, items: str, out: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        try:
-            PLACES[place]()
-            encode.encode_items(pd.read_json(items, dtype=False), out, encoder=model, **SETTINGS)
-        finally:
-            os._exit(1 if sys.exc_info()[0] is not None else 0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    expected = 0 if place == "nowhere" else -signal.SIGKILL
-    if status != expected:
-        raise SystemExit(f"{place}: expected exit {expected}, got {status}")
+class Scenario:
+    """Children on one store: which die, and where.
+
+    Args:
+        name: `PLACE`, `PLACE+PLACE+...` for children side by side, or `random-N`: one child that is killed
+            at the N-th of some random moments of an undisturbed run.
+        arguments: Model, items and folder.
+        run_seconds: What an undisturbed run takes.
+    """
+
+    def __init__(self, name: str, model: str, items: str, folder: Path, run_seconds: float = 0.0) -> None:
+        self.name, self._model, self._items, self._out = name, model, items, folder / name
+        self._places = ["nowhere"] if name.startswith("random-") else name.split("+")
+        self._kill_after = None
+        if name.startswith("random-"):
+            moments = random.Random(11).choices(range(1000), k=100)
+            self._kill_after = run_seconds * moments[int(name.removeprefix("random-"))] / 1000
+
+    def play(self) -> float:
+        """Run the children to their ends; then one undisturbed, if none has finished. Give the seconds."""
+        start = time.monotonic()
+        children = {self._fork(place): place for place in self._places}
+        if self._kill_after is not None:
+            time.sleep(self._kill_after)
+            os.kill(next(iter(children)), signal.SIGKILL)
+        codes = []
+        while children:  # in the order of their ends: one that is not waited for would count as alive
+            child, status = os.wait()
+            place, code = children.pop(child), os.waitstatus_to_exitcode(status)
+            expected = (
+                {0, -signal.SIGKILL}
+                if self._kill_after is not None
+                else {0 if place == "nowhere" else -signal.SIGKILL}
+            )
+            if code not in expected:
+                raise SystemExit(f"{self.name}, {place}: expected exit {expected}, got {code}")
+            codes.append(code)
+        seconds = time.monotonic() - start
+        if 0 not in codes:
+            Scenario("nowhere", self._model, self._items, self._out.parent)._into(self._out).play()
+        return seconds
+
+    def _into(self, out: Path) -> "Scenario":
+        self._out = out
+        return self
+
+    def _fork(self, place: str) -> int:
+        child = os.fork()
+        if child == 0:
+            try:
+                PLACES[place]()
+                encode.encode_items(self._items, self._out, encoder=self._model, **SETTINGS)
+            finally:
+                os._exit(1 if sys.exc_info()[0] is not None else 0)
+        return child
 
 
-def main(model: str, items: str, folder: str, *places: str) -> None:
-    assert content_shards.write_shard is encode_job.write_shard
+def main(model: str, items: str, folder: str, *names: str) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(1)
     TextEncoder.load(model, device="cpu").encode(["red ring"])  # what is imported late is imported once
-    for place in places:
-        out = Path(folder) / place
-        if place != "nowhere":
-            run(place, model, items, out)
-        run("nowhere", model, items, out)
+    seconds = 0.0
+    for name in names:
+        taken = Scenario(name, model, items, Path(folder), seconds).play()
+        if name == "nowhere":
+            seconds = taken
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from tiny_models import save_tiny_model
 
-from learn_recall import encode, encode_identity, encode_job
+from learn_recall import encode_finish, encode_identity, encode_job, encode_room, encode_work
 from learn_recall.compute_dtype import DtypeCheck
 from learn_recall.content_shards import ShardError, open_shard, write_shard
 from learn_recall.encode import EncodeError, encode_items
@@ -23,7 +23,7 @@ from learn_recall.encoder import TextEncoder
 from learn_recall.parity import Parity
 from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, StoreError, write_store
-from learn_recall.text_digests import digest_keys, unique_texts
+from learn_recall.text_digests import text_digests
 
 WORDS = ["red", "blue", "ring", "pin", "for", "women", "men", "set", "of", "nail", "polish"]
 
@@ -146,33 +146,54 @@ def test_only_new_and_changed_texts_are_encoded_and_the_rest_keeps_its_bytes(job
     assert encoded == []
 
 
-def test_an_update_that_stops_before_its_texts_file_is_in_place_loses_nothing(job, encoded):
+def test_an_update_that_stops_when_its_store_is_in_place_loses_nothing(job, encoded, tmp_path):
     items = many_items()
     job(items.iloc[:30])
     with pytest.MonkeyPatch.context() as patch:
-        fail_on_call(patch, encode, "move_texts", 2, KeyboardInterrupt())
+        fail_on_call(patch, encode_work.WorkFolder, "remove", 1, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             job(items)
     encoded.clear()
-    store = job(items)
+    assert (tmp_path / "store.work").exists()
+    assert len(job(items)) == 40
     assert encoded == []
-    assert len(store) == 40
-    job(items)
-    assert encoded == []
+    assert not (tmp_path / "store.work").exists()
+
+
+def play(model: Path, folder: Path, *scenarios: str) -> dict[str, dict[str, bytes]]:
+    """Give the bytes of the store of each scenario of `encode_victim`."""
+    many_items().to_parquet(folder / "items.parquet")
+    arguments = [encode_victim.__file__, model, folder / "items.parquet", folder / "out", *scenarios]
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(scenarios)  # nothing else left
+    return {name: content_bytes(folder / "out" / name) for name in scenarios}
 
 
 def test_a_job_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_run(model, tmp_path):
-    many_items().to_json(tmp_path / "items.json")
-    victim = Path(encode_victim.__file__)
     places = [place for place in encode_victim.PLACES if place != "nowhere"]
-    command = [sys.executable, victim, model, tmp_path / "items.json", tmp_path / "out", "nowhere", *places]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr
-    undisturbed = content_bytes(tmp_path / "out" / "nowhere")
-    assert set(undisturbed) == {"card.json", "ids.parquet", "present.npy", "texts.safetensors", "vectors.npy"}
-    for place in places:
-        assert content_bytes(tmp_path / "out" / place) == undisturbed, place
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(["nowhere", *places])
+    moments = [f"random-{number}" for number in range(4)]
+    undisturbed, *stores = play(model, tmp_path, "nowhere", *places, *moments).items()
+    assert set(undisturbed[1]) == {
+        "card.json", "ids.parquet", "present.npy", "texts.safetensors", "vectors.npy"
+    }  # fmt: skip
+    for scenario, store in stores:
+        assert store == undisturbed[1], scenario
+
+
+def test_many_workers_make_the_store_of_one_and_take_over_from_the_dead(model, tmp_path):
+    scenarios = [
+        "nowhere+nowhere",
+        "nowhere+nowhere+nowhere",
+        "second-shard-half-written+nowhere",
+        "seventh-batch+while-planning+nowhere",
+        "before-store+nowhere",
+        "first-batch+first-batch",
+    ]
+    undisturbed, *stores = play(model, tmp_path, "nowhere", *scenarios).items()
+    for scenario, store in stores:
+        assert store == undisturbed[1], scenario
 
 
 def fail_on_call(monkeypatch, owner, name: str, call: int, error: BaseException) -> None:
@@ -193,10 +214,11 @@ def test_a_full_disk_loses_no_finished_shard(job, encoded, tmp_path):
     encoded.clear()
     with pytest.MonkeyPatch.context() as patch:
         full = OSError(errno.ENOSPC, "No space left on device")
-        fail_on_call(patch, Path, "write_bytes", 4, full)
+        fail_on_call(patch, Path, "write_bytes", 4, full)  # each shard is written so
         with pytest.raises(EncodeError, match=r"No space left.*kept: 3 of 6 shards.*same command again"):
             job(many_items())
-    assert len(list((tmp_path / "store.work").glob("*"))) == 3 + 1  # and the manifest; nothing half-written
+    left = sorted(path.name.split("-")[0] for path in (tmp_path / "store.work").iterdir())
+    assert left == ["manifest.json", "plan", *["shard"] * 3]  # nothing half-written
     first = sum(encoded)
     encoded.clear()
     assert content_bytes(job(many_items()).path) == undisturbed
@@ -207,7 +229,9 @@ def test_a_full_disk_loses_no_finished_shard(job, encoded, tmp_path):
 
 def test_a_disk_that_fills_up_while_the_store_is_written_keeps_every_shard(job, encoded, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
-        fail_on_call(patch, encode, "write_store", 1, OSError(errno.ENOSPC, "No space left on device"))
+        fail_on_call(
+            patch, encode_finish, "write_store_stream", 1, OSError(errno.ENOSPC, "No space left on device")
+        )
         with pytest.raises(EncodeError, match="kept: every shard"):
             job(many_items())
     encoded.clear()
@@ -217,7 +241,7 @@ def test_a_disk_that_fills_up_while_the_store_is_written_keeps_every_shard(job, 
 
 
 def test_too_little_room_is_said_before_the_first_batch(job, encoded, monkeypatch):
-    monkeypatch.setattr(encode_job.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 100))
+    monkeypatch.setattr(encode_room.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 100))
     with pytest.raises(EncodeError, match=r"bytes of room, got 100"):
         job(many_items())
     assert encoded == []
@@ -241,7 +265,7 @@ def test_a_damaged_shard_is_noticed_and_encoded_again(job, encoded, tmp_path):
     cut.write_bytes(cut.read_bytes()[:-1])
     encoded.clear()
     assert content_bytes(job(many_items()).path) == undisturbed
-    assert sum(encoded) == len(unique_texts(render_items(many_items(), "short")).texts) - 2 * 7
+    assert sum(encoded) == len(set(render_items(many_items(), "short"))) - 2 * 7
 
 
 def test_shards_of_a_job_whose_items_changed_meanwhile_are_still_used(job, encoded):
@@ -443,9 +467,8 @@ def test_a_shard_reads_back_what_was_written_and_refuses_other_files(tmp_path):
     }
     write_shard(tmp_path / "one.safetensors", **arrays)
     shard = open_shard(tmp_path / "one.safetensors")
-    for name in ("digests", "n_tokens", "is_truncated"):
-        np.testing.assert_array_equal(getattr(shard, name), arrays[name])
-    np.testing.assert_array_equal(shard.vectors(), arrays["vectors"])
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(getattr(shard, name).read(0, 3), array)
     for content in (b"", b"\xff" * 100, b"{}"):
         (tmp_path / "bad.safetensors").write_bytes(content)
         with pytest.raises(ShardError):
@@ -453,7 +476,9 @@ def test_a_shard_reads_back_what_was_written_and_refuses_other_files(tmp_path):
 
 
 def test_digests_follow_the_text_and_nothing_else():
-    found = unique_texts(["b", "a", "", "b", "東京"])
-    assert found.texts == ["b", "a", "東京"]
-    assert found.text_of_item.tolist() == [0, 1, -1, 0, 2]
-    assert digest_keys(found.digests)[1:] == digest_keys(unique_texts(["a", "東京"]).digests)
+    found = text_digests(["b", "a", "", "b", "東京"])
+    assert found.shape == (5, 16)
+    np.testing.assert_array_equal(found[0], found[3])
+    assert len(np.unique(found, axis=0)) == 4
+    assert not found[2].any()
+    np.testing.assert_array_equal(found[[1, 4]], text_digests(["a", "東京"]))

@@ -499,9 +499,9 @@ def test_json_is_written_whole_with_numpy_and_dataclasses_and_never_with_nan(tmp
 
 
 def test_a_file_left_by_a_living_process_is_not_cleared(tmp_path):
-    mine = tmp_path / f".v.json.{files._HOST}-{os.getpid()}-00000000.tmp"
+    mine = tmp_path / f".v.json.{files.HOST}-{os.getpid()}-00000000.tmp"
     other = tmp_path / f".v.json.elsewhere-{2**22 + 1}-00000000.tmp"
-    dead = tmp_path / f".v.json.{files._HOST}-{2**22 + 1}-00000000.tmp"
+    dead = tmp_path / f".v.json.{files.HOST}-{2**22 + 1}-00000000.tmp"
     for path in (mine, other, dead):
         path.write_text("")
     files.write_json(tmp_path / "v.json", 1)
@@ -509,7 +509,7 @@ def test_a_file_left_by_a_living_process_is_not_cleared(tmp_path):
 
 
 def test_an_old_version_set_aside_by_a_killed_rename_comes_back(tmp_path):
-    aside = tmp_path / f".s.{files._HOST}-{2**22 + 1}-00000000.old.tmp"
+    aside = tmp_path / f".s.{files.HOST}-{2**22 + 1}-00000000.old.tmp"
     make(tmp_path / "s").path.rename(aside)
     with pytest.raises(StoreError, match="got 0 rows"):
         make(tmp_path / "s", vectors=iter([]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,13 @@ from learn_recall.plain_errors import plain_errors
 
 def encode(
     *,
-    items: Annotated[Path, typer.Option(help="item_id, title, and any of category, brand, price, ..")],
+    items: Annotated[
+        list[str],
+        typer.Option(
+            help="item_id, title, any of category, brand, price, ..: a file, a folder, or a quoted pattern "
+            "such as 'items/*.parquet'; repeat for more. Read piece by piece, whatever its size."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Content store; the same command goes on after a stop.")],
     encoder: Annotated[
         str | None,
@@ -27,7 +34,15 @@ def encode(
         int | None, typer.Option(min=1, help="Texts are cut here. Default: the model's own, at most 256.")
     ] = None,
     dtype: Annotated[str, typer.Option(help="Arithmetic: auto, float32, bfloat16, float16, int8.")] = "auto",
+    store_dtype: Annotated[str, typer.Option(help="Of the stored vectors: float16 or float32.")] = "float16",
     batch_tokens: Annotated[int, typer.Option(min=1, help="Padded tokens per batch.")] = 2048,
+    shard_size: Annotated[int, typer.Option(min=1, help="Texts in a shard: what a kill can cost.")] = 4096,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1. Default: this process's GPU, if there is one.")
+    ] = None,
+    claim_seconds: Annotated[
+        float, typer.Option(min=0.1, help="A worker silent for so long is dead; others do its shard.")
+    ] = 60.0,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that lies in the model's folder.")
     ] = False,
@@ -43,22 +58,32 @@ def encode(
 
       learn-recall encode --items items.csv.gz --encoder Qwen/Qwen3-Embedding-0.6B --template short --out
       stores/qwen
+
+    [bold]Many workers[/bold] share a folder: run the same command as often and on as many machines
+    as you like, or under torchrun, one process a GPU. Each returns when the store is whole.
+
+      torchrun --nproc-per-node 8 -m learn_recall.cli encode --items 'items/*.parquet' --encoder models/7b
+      --out stores/content
     """
     with plain_errors():
         from learn_recall.encode import encode_items
-        from learn_recall.tables import read_items
 
         store = encode_items(
-            read_items(items),
+            items,
             out,
             encoder=encoder,
             template=template,
             pooling=pooling,
             max_tokens=max_tokens,
             dtype=dtype,
+            store_dtype=store_dtype,
             batch_tokens=batch_tokens,
+            shard_size=shard_size,
+            device=device,
+            claim_seconds=claim_seconds,
             trust_remote_code=trust_remote_code,
             overwrite=overwrite,
+            progress=os.environ.get("LOCAL_RANK", "0") == "0",
         )
         say(
             f"{store.card.n_present} of {store.card.n_ids} items have a vector of "

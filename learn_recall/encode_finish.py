@@ -1,0 +1,216 @@
+"""The end of an encode job: every shard is looked at once more, then all vectors go into the store."""
+
+import hashlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from learn_recall.content_shards import ContentShard, ShardError, open_shard
+from learn_recall.encode_identity import ContentIdentity, EncodeError
+from learn_recall.encode_plan import EncodePlan
+from learn_recall.encode_work import STORE, TEXTS_FILE, WorkFolder, keeping, known_texts
+from learn_recall.encoder import TextEncoder
+from learn_recall.errors import StoreError
+from learn_recall.files import remove
+from learn_recall.row_file import RowFile
+from learn_recall.store import EmbeddingStore
+from learn_recall.store_stream import write_store_stream
+from learn_recall.text_places import is_first, row_of, source_of
+
+_CHUNK_BYTES = 1 << 26
+_MOST_ROWS = 1 << 13
+_OPEN_SOURCES = 64
+
+
+def remove_damaged(plan: EncodePlan, work: WorkFolder) -> tuple[list[str], bool]:
+    """Remove the files whose bytes are not those that were written.
+
+    Returns:
+        The names of the plan's own shards among them, which must be encoded again; and whether one was a
+        source of the plan, which then must be made anew.
+    """
+    is_sound = True
+    for name in plan.sources:
+        if name != STORE and not _is_whole(work.path / name):
+            is_sound = False
+    return [each.name for each in plan.shards if not _is_whole(work.path / each.name)], is_sound
+
+
+def write_content_store(
+    plan: EncodePlan,
+    work: WorkFolder,
+    target: Path,
+    *,
+    store: EmbeddingStore | None,
+    identity: ContentIdentity,
+    encoder: TextEncoder,
+    prompt: str,
+    card: dict[str, Any],
+) -> EmbeddingStore:
+    """Write the store of a plan whose shards are all there.
+
+    Args:
+        plan, work, identity, encoder: Of the job.
+        target: Where the store goes.
+        store: The one that is there, where the plan takes vectors from it.
+        prompt: What the card calls the template.
+        card: What the card's `extra` says beyond the counts.
+    """
+    rows = _ItemRows(plan, work, store, identity)
+
+    def lay_texts(folder: Path) -> dict[str, Any]:
+        sha256 = _write_texts(folder / TEXTS_FILE, rows.texts())
+        return {**card, **rows.counts(), "items_sha256": plan.items_sha256, "texts_sha256": sha256}
+
+    with keeping(work, "every shard"):
+        try:
+            return write_store_stream(
+                target,
+                ids=plan.ids_path,
+                n_ids=plan.n_items,
+                dimension=identity.dimension,
+                rows=rows,
+                kind="content",
+                encoder=encoder.name,
+                encoder_sha256=encoder.sha256,
+                prompt=prompt,
+                pooling=encoder.pooling,
+                max_tokens=encoder.max_tokens,
+                dtype=identity.store_dtype,
+                extra=lay_texts,
+                overwrite=target.exists(),
+            )
+        except StoreError as error:
+            raise EncodeError(f"{error}. Kept in {work.path}: every shard") from error
+
+
+class _ItemRows:
+    """Vectors and `present` in item order, piece by piece; what was met on the way is counted."""
+
+    def __init__(
+        self, plan: EncodePlan, work: WorkFolder, store: EmbeddingStore | None, identity: ContentIdentity
+    ) -> None:
+        self._plan, self._work, self._store, self._identity = plan, work, store, identity
+        self._open: OrderedDict[int, ContentShard] = OrderedDict()
+        self._n_tokens = self._n_truncated = 0
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        identity = self._identity
+        row_bytes = identity.dimension * np.dtype(identity.store_dtype).itemsize
+        self._n_tokens = self._n_truncated = 0
+        with open(self._path("n_tokens"), "wb") as tokens, open(self._path("is_truncated"), "wb") as cut:
+            for places in self._plan.places.chunks(min(max(_CHUNK_BYTES // row_bytes, 1), _MOST_ROWS)):
+                vectors = np.zeros((len(places), identity.dimension), dtype=identity.store_dtype)
+                n_tokens = np.zeros(len(places), dtype=np.int32)
+                is_truncated = np.zeros(len(places), dtype=bool)
+                source, row = source_of(places), row_of(places)
+                for number in np.unique(source[source >= 0]).tolist():
+                    here = source == number
+                    shard = self._source(number)
+                    vectors[here] = shard.vectors.take(row[here])
+                    n_tokens[here] = shard.n_tokens.take(row[here])
+                    is_truncated[here] = shard.is_truncated.take(row[here])
+                first = is_first(places)
+                self._n_tokens += int(n_tokens[first].sum())
+                self._n_truncated += int(is_truncated[first].sum())
+                n_tokens.tofile(tokens)
+                is_truncated.tofile(cut)
+                yield vectors, n_tokens > 0
+
+    def counts(self) -> dict[str, float]:
+        """Give the numbers for the card; none depends on what was known before."""
+        plan = self._plan
+        return {
+            "n_texts": plan.n_texts,
+            "n_duplicates": plan.n_items - plan.n_without_text - plan.n_texts,
+            "n_without_text": plan.n_without_text,
+            "n_tokens": self._n_tokens,
+            "n_truncated": self._n_truncated,
+            "truncation_rate": self._n_truncated / plan.n_texts,
+        }
+
+    def texts(self) -> dict[str, RowFile]:
+        """Give what the texts file of the store holds, in item order."""
+        n_items = self._plan.n_items
+        return {
+            "digests": self._plan.digests,
+            "n_tokens": RowFile(self._path("n_tokens"), 0, np.dtype(np.int32), (), n_items),
+            "is_truncated": RowFile(self._path("is_truncated"), 0, np.dtype(np.bool_), (), n_items),
+        }
+
+    def _path(self, name: str) -> Path:
+        return self._plan.folder / name
+
+    def _source(self, number: int) -> ContentShard:
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        n_known = len(self._plan.sources)
+        is_known = number < n_known
+        name = self._plan.sources[number] if is_known else self._plan.shards[number - n_known].name
+        self._open[number] = _open(self._work, self._store, name)
+        if len(self._open) > _OPEN_SOURCES:
+            self._open.popitem(last=False)
+        return self._open[number]
+
+
+def _open(work: WorkFolder, store: EmbeddingStore | None, name: str) -> ContentShard:
+    if name != STORE:
+        return open_shard(work.path / name, verify=False)
+    texts = None if store is None else known_texts(store)
+    if texts is None:
+        raise EncodeError(
+            f"{work.path}: expected the store that its plan was made with, got none. Remedy: run it again"
+        )
+    return texts
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        open_shard(path)
+    except ShardError:
+        remove(path)
+        return False
+    return True
+
+
+def _write_texts(path: Path, arrays: dict[str, RowFile]) -> str:
+    """Write arrays as one safetensors file, piece by piece; give its sha256."""
+    names = {np.uint8: "U8", np.int32: "I32", np.bool_: "BOOL"}
+    header: dict[str, Any] = {}
+    end = 0
+    for name, array in arrays.items():
+        start, end = end, end + array.n_rows * array.row_bytes
+        header[name] = {
+            "dtype": names[array.dtype.type],
+            "shape": [array.n_rows, *array.row_shape],
+            "data_offsets": [start, end],
+        }
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    digest = hashlib.sha256()
+    with open(path, "wb") as file:
+        write = _writer(file, digest.update)
+        write(len(head).to_bytes(8, "little") + head)
+        for array in arrays.values():
+            for rows in array.chunks(_MOST_ROWS):
+                write(rows.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _writer(file: BinaryIO, also: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        file.write(data)
+        also(data)
+
+    return write
+
+
+__all__ = ["remove_damaged", "write_content_store"]

@@ -1,0 +1,224 @@
+"""The start of an encode job: what lies on disk is looked at, then items are planned, or a plan joined."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from learn_recall.claims import Claims
+from learn_recall.encode_identity import (
+    ContentIdentity,
+    EncodeError,
+    Recorded,
+    can_continue,
+    settle_dtype,
+)
+from learn_recall.encode_job import WAIT_SECONDS
+from learn_recall.encode_plan import EncodePlan, make_plan
+from learn_recall.encode_work import STORE, WorkFolder, keeping, known_texts
+from learn_recall.encoder import TextEncoder
+from learn_recall.errors import StoreError
+from learn_recall.files import fsync_tree, remove
+from learn_recall.item_source import ItemSource
+from learn_recall.item_spool import ItemSpool, spool_items
+from learn_recall.prompt import Template
+from learn_recall.store import EmbeddingStore
+from learn_recall.store_files import CARD, VECTORS
+
+_CLAIM = "plan"
+_N_SAMPLE = 32
+
+
+@dataclass(frozen=True)
+class EncodeRequest:
+    """What a job was asked for.
+
+    Args:
+        source: The items.
+        target: The store to be.
+        template: Of the texts.
+        load: Loads the encoder.
+        dtype, store_dtype, batch_tokens, shard_size, overwrite: As in `encode_items`.
+    """
+
+    source: ItemSource
+    target: Path
+    template: Template
+    load: Callable[[], TextEncoder]
+    dtype: str
+    store_dtype: str
+    batch_tokens: int
+    shard_size: int
+    overwrite: bool
+
+    def identity(self, encoder: TextEncoder) -> ContentIdentity:
+        """Give the identity as asked for; its compute dtype may still be "auto"."""
+        return ContentIdentity(
+            encoder_sha256=encoder.sha256,
+            template=self.template.text,
+            pooling=encoder.pooling,
+            max_tokens=encoder.max_tokens,
+            compute_dtype=self.dtype,
+            store_dtype=self.store_dtype,
+            dimension=encoder.dimension,
+        )
+
+
+@dataclass(frozen=True)
+class StartedJob:
+    """What there is to do.
+
+    Args:
+        plan: The work; None where the store is up to date.
+        store: The store that is there and of this identity, or None.
+        identity: Of the vectors.
+        check: The evidence for its compute dtype.
+        encoder: The loaded encoder, in that dtype.
+    """
+
+    plan: EncodePlan | None
+    store: EmbeddingStore | None
+    identity: ContentIdentity
+    check: dict[str, Any]
+    encoder: TextEncoder
+
+
+def start_job(request: EncodeRequest, work: WorkFolder, claims: Claims) -> StartedJob:
+    """Plan the job, or join the plan that fits; one process at a time.
+
+    Raises:
+        EncodeError: What lies on disk is of another identity, or others work there on other items.
+    """
+    encoder = None
+    while not claims.take(_CLAIM):
+        if encoder is None:
+            encoder = request.load()  # while another process plans
+        time.sleep(WAIT_SECONDS)
+    try:
+        return _start(request, work, claims, encoder)
+    finally:
+        claims.release(_CLAIM)
+
+
+def _start(
+    request: EncodeRequest, work: WorkFolder, claims: Claims, encoder: TextEncoder | None
+) -> StartedJob:
+    store, begun = _existing_store(request.target, request.overwrite), work.recorded()
+    plan = work.plan()
+    if plan is not None and not _is_usable(plan, request, store):
+        plan = None
+    with _spool_folder(work) as folder:
+        spool = None
+        if plan is None or plan.fingerprint is None or plan.fingerprint != request.source.fingerprint:
+            with keeping(work, "every shard of earlier runs"):
+                spool = spool_items(
+                    request.source.frames(), request.template, folder, is_ragged=request.source.is_ragged
+                )
+            if plan is not None and plan.items_sha256 != spool.sha256:
+                plan = None
+        encoder = request.load() if encoder is None else encoder
+        made = None if store is None else _recorded_in(store)
+        sample = [] if spool is None else spool.sample(_N_SAMPLE)
+        found = [each for each in (begun, made) if each is not None]
+        identity, check = settle_dtype(request.identity(encoder), encoder, sample, found)
+        encoder = encoder.with_dtype(identity.compute_dtype)
+        if begun is not None and not can_continue(identity, begun, overwrite=request.overwrite):
+            _refuse_if_busy(work, claims)
+            work.empty()
+            plan = None
+        if made is not None and not can_continue(identity, made, overwrite=request.overwrite):
+            store = None
+        if plan is not None:
+            return StartedJob(plan, store, identity, check, encoder)
+        if spool is None:  # the plan fitted the items, and what it was made with is gone
+            spool = spool_items(
+                request.source.frames(), request.template, folder, is_ragged=request.source.is_ragged
+            )
+        _refuse_if_busy(work, claims)
+        with keeping(work, "every shard"):
+            plan = _planned(request, work, spool, store)
+            if plan is not None:
+                work.begin(identity, check)
+                _put_in_place(folder, work.plan_path)
+                plan = work.plan()
+        return StartedJob(plan, store, identity, check, encoder)
+
+
+def _planned(
+    request: EncodeRequest, work: WorkFolder, spool: ItemSpool, store: EmbeddingStore | None
+) -> EncodePlan | None:
+    """Make the plan; None where the store holds these items already."""
+    texts = None if store is None else known_texts(store)
+    if store is not None and texts is not None and store.card.extra.get("items_sha256") == spool.sha256:
+        return None
+    known = [] if texts is None else [(STORE, texts)]
+    return make_plan(
+        spool,
+        known + work.finished_shards(),
+        fingerprint=request.source.fingerprint,
+        store_sha256=None if store is None or texts is None else store.card.files[VECTORS],
+        shard_size=request.shard_size,
+        batch_tokens=request.batch_tokens,
+    )
+
+
+def _is_usable(plan: EncodePlan, request: EncodeRequest, store: EmbeddingStore | None) -> bool:
+    """Tell whether a plan cuts as asked, and the store that it takes vectors from is still that one."""
+    is_cut_so = (plan.shard_size, plan.batch_tokens) == (request.shard_size, request.batch_tokens)
+    there = None if store is None else store.card.files[VECTORS]
+    is_done = store is not None and store.card.extra.get("items_sha256") == plan.items_sha256
+    return is_cut_so and not is_done and plan.store_sha256 in (None, there)
+
+
+def _refuse_if_busy(work: WorkFolder, claims: Claims) -> None:
+    others = claims.others()
+    if others:
+        raise EncodeError(
+            f"{work.path}: expected no other job there, got {len(others)} pieces that living processes work "
+            f"on, for other items or settings (first {others[0]}). Remedy: give every worker the same items, "
+            "batch_tokens and shard_size; or wait for them; or choose another out"
+        )
+
+
+@contextmanager
+def _spool_folder(work: WorkFolder) -> Iterator[Path]:
+    folder = work.path / f".spool-{secrets.token_hex(4)}"
+    with keeping(work, "every shard of earlier runs"):
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    fsync_tree(folder)
+    remove(target)
+    os.replace(folder, target)
+
+
+def _existing_store(target: Path, overwrite: bool) -> EmbeddingStore | None:
+    if not target.exists():
+        return None
+    if not (target / CARD).is_file():
+        raise EncodeError(
+            f"{target}: expected a free path or a store, got neither. Remedy: choose another out"
+        )
+    try:
+        return EmbeddingStore.open(target)
+    except StoreError:
+        if overwrite:
+            return None  # damaged; its texts are encoded again
+        raise
+
+
+def _recorded_in(store: EmbeddingStore) -> Recorded:
+    extra = store.card.extra
+    return Recorded(store.path, extra.get("identity", {}), extra.get("dtype_check", {}))
+
+
+__all__ = ["EncodeRequest", "StartedJob", "start_job"]

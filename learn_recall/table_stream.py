@@ -1,0 +1,161 @@
+"""Item files of any size as checked frames of a few thousand rows; types are those of `read_items`.
+
+A csv says nothing of types, and the rule for one looks at the whole column: so it is read twice, once to see
+what every column is, once to give it.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from learn_recall import columns as c
+from learn_recall.problems import Problem, TableError
+from learn_recall.schemas import inspect_items
+from learn_recall.table_files import (
+    DAMAGED,
+    LIST_COLUMNS,
+    TEXT_COLUMNS,
+    as_list,
+    as_numbers,
+    csv_header,
+    csv_options,
+    from_arrow,
+    from_json,
+    malformed_lines,
+    number_kinds,
+    objects_of,
+    open_text,
+    other_lines,
+    without_empty_cells,
+)
+
+ROWS_AT_ONCE = 1 << 13
+_READ_BYTES = 1 << 20
+_MOST_PROBLEMS = 10
+_LOG = logging.getLogger("learn_recall.tables")
+
+
+def item_frames(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    """Read item files piece by piece, each piece checked as `read_items` checks a whole table.
+
+    That an id stands twice is seen within a piece only; the job looks for it over all of them.
+
+    Args:
+        files: parquet, csv(.gz), jsonl(.gz).
+
+    Yields:
+        Frames of at most 8,192 rows, price as float64.
+
+    Raises:
+        TableError: What is wrong with the files: after the first problem the rest is read for up to ten.
+    """
+    problems: list[Problem] = []
+    warned: set[tuple[str, str]] = set()
+    for path in files:
+        first_row = 0
+        for frame, wrong in _raw_frames(path):
+            report = inspect_items(frame, table=str(path)) if len(frame) else None
+            found = [*wrong, *(() if report is None else report.problems)]
+            problems += [_moved(problem, first_row) for problem in found]
+            if len(problems) >= _MOST_PROBLEMS:
+                raise TableError(problems)
+            for warning in () if report is None else report.warnings:
+                if (warning.column, warning.expected) not in warned:
+                    _LOG.warning("%s", _moved(warning, first_row))
+                    warned.add((warning.column, warning.expected))
+            first_row += len(frame)
+            if not problems and len(frame):
+                if c.PRICE in frame:
+                    frame[c.PRICE] = pd.to_numeric(frame[c.PRICE]).astype("float64")
+                yield frame
+        if first_row == 0 and not problems:
+            problems.append(
+                Problem(str(path), "", "at least one row", "none", (), "check the file or the filter before")
+            )
+    if problems:
+        raise TableError(problems)
+
+
+def _raw_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
+    kind = path.name.removesuffix(".gz").rsplit(".", 1)[1]
+    read = {"parquet": _parquet_frames, "csv": _csv_frames, "jsonl": _jsonl_frames}[kind]
+    try:
+        yield from read(path)
+    except DAMAGED as error:
+        remedy = "copy or export the file again, as UTF-8"
+        problem = Problem(str(path), "", "a readable file", f"{path}: {error}", (), remedy)
+        yield pd.DataFrame(), [problem]
+
+
+def _parquet_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
+    # without pre-buffering a row group of any size is read page by page
+    file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
+    for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
+        table = pa.Table.from_batches([batch])
+        yield pd.DataFrame({name: from_arrow(table[name], name) for name in table.column_names}), []
+
+
+def _csv_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
+    header, problems = csv_header(path, str(path))
+    if problems:
+        yield pd.DataFrame(), problems
+        return
+    bad: list[Any] = []
+    kinds: dict[str, list[pa.DataType]] = {}
+    for table in _csv_tables(path, header, bad):
+        for name in set(header) - set(TEXT_COLUMNS):
+            here = number_kinds(without_empty_cells(table[name]), name)
+            kinds[name] = [kind for kind in kinds.get(name, here) if kind in here]
+    if bad:
+        yield pd.DataFrame(), malformed_lines(bad, header, str(path))
+    for table in _csv_tables(path, header, []):
+        columns = {name: _csv_column(table[name], name, kinds.get(name)) for name in header}
+        frame = pd.DataFrame(columns)
+        for start in range(0, len(frame), ROWS_AT_ONCE):
+            yield frame.iloc[start : start + ROWS_AT_ONCE].reset_index(drop=True), []
+
+
+def _csv_tables(path: Path, header: list[str], bad: list[Any]) -> Iterator[pa.Table]:
+    options = csv_options(header, bad)
+    options["read_options"].block_size = _READ_BYTES
+    with pa_csv.open_csv(path, **options) as reader:
+        for batch in reader:
+            yield pa.Table.from_batches([batch])
+
+
+def _csv_column(column: pa.ChunkedArray, name: str, kinds: list[pa.DataType] | None) -> pd.Series:
+    column = without_empty_cells(column)
+    if name in LIST_COLUMNS:
+        return pd.Series([as_list(cell, name) for cell in column.to_pylist()], dtype=object)
+    return as_numbers(column, name, kinds[0]) if kinds else column.to_pandas()
+
+
+def _jsonl_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
+    bad: list[tuple[int, str]] = []
+    with open_text(path) as file:
+        numbered_lines = enumerate(file)
+        while lines := list(islice(numbered_lines, ROWS_AT_ONCE)):
+            rows, wrong = objects_of(lines)
+            bad += wrong
+            names = dict.fromkeys(name for row in rows for name in row)
+            yield (
+                pd.DataFrame({name: from_json([row.get(name) for row in rows], name) for name in names}),
+                [],
+            )
+    if bad:
+        yield pd.DataFrame(), other_lines(bad, str(path))
+
+
+def _moved(problem: Problem, n_rows: int) -> Problem:
+    return replace(problem, first_rows=tuple(row + n_rows for row in problem.first_rows))
+
+
+__all__ = ["ROWS_AT_ONCE", "item_frames"]
