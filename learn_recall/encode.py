@@ -71,8 +71,8 @@ def encode_items(
         template: "paper", "short", or an own text (`learn_recall.prompt`).
         pooling: "mean", "last", "cls"; None as in `TextEncoder.load`.
         max_tokens: Length at which texts are cut; None as in `TextEncoder.load`.
-        dtype: "float32", "bfloat16", or "auto": bfloat16 where the machine has it and a sample of the texts
-            keeps cosine >= .999. What "auto" chose is kept by later runs of the same store.
+        dtype: "float32", "bfloat16", "float16", "int8", or "auto": the fastest on this machine that keeps a
+            sample's vectors (`learn_recall.compute_dtype`); later runs of the same store keep what it chose.
         batch_tokens: Padded tokens in a batch.
         shard_size: Texts in a shard: what a kill can cost.
         store_dtype: "float16" or "float32" of the stored vectors.
