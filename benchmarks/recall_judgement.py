@@ -24,6 +24,7 @@ HISTORY_BUCKETS = {"1-3": (1, 3), "4-7": (4, 7), "8+": (8, None)}
 RARE = "0-5"
 DIAL = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3)
 _OFFICIAL_BATCH = 1024
+_TARGETS_AT_ONCE = 512
 Scores = Callable[[slice], Tensor]
 
 
@@ -132,14 +133,31 @@ def dial(world: World, scores: Scores) -> list[dict[str, float | None]]:
     log_count_N = torch.from_numpy(np.log1p(world.train_counts)).float()
     sample = scores(slice(0, min(256, len(world.users[1])))).float()
     unit = float(sample.std(dim=1).mean())
+    n_targets = len(world.targets)
+    hit_AT = np.zeros((len(DIAL), n_targets))
+    of_targets = _by_target(world, scores)
+    for start in range(0, n_targets, _TARGETS_AT_ONCE):
+        part = slice(start, min(start + _TARGETS_AT_ONCE, n_targets))
+        chunk = of_targets(part)  # once for all strengths
+        for place, strength in enumerate(DIAL):
+            shift_N = strength * unit * log_count_N
+            ranks = rank_scores(
+                _constant(chunk, shift_N),
+                world.targets[part],
+                len(world.items),
+                exclude=_constant(world.histories[world.users[0][part]]),
+                k=0,
+            )
+            hit_AT[place, part] = ranks.recall(10)
     is_rare = _inside(world.train_counts[world.targets], *ITEM_BUCKETS[RARE])
-    curve = []
-    for strength in DIAL:
-        shift_N = strength * unit * log_count_N
-        hit = _rank(world, _shifted(scores, shift_N), filters=True).recall(10)
-        rare = float(hit[is_rare].mean()) if is_rare.any() else None
-        curve.append({"a": strength, "R@10": float(hit.mean()), "rare R@10": rare})
-    return curve
+    return [
+        {
+            "a": strength,
+            "R@10": float(hit_T.mean()),
+            "rare R@10": float(hit_T[is_rare].mean()) if is_rare.any() else None,
+        }
+        for strength, hit_T in zip(DIAL, hit_AT, strict=True)
+    ]
 
 
 def interval(values_SU: np.ndarray) -> tuple[float, float]:
@@ -149,12 +167,15 @@ def interval(values_SU: np.ndarray) -> tuple[float, float]:
     return float(mean_U.mean() - half), float(mean_U.mean() + half)
 
 
-def _shifted(scores: Scores, shift_N: Tensor) -> Scores:
-    return lambda part: scores(part) - shift_N
-
-
 def _rank(world: World, scores: Scores, *, filters: bool) -> Ranks:
     """Rank all targets, given scores by user."""
+    user = world.users[0]
+    exclude = (lambda part: world.histories[user[part]]) if filters else None
+    return rank_scores(_by_target(world, scores), world.targets, len(world.items), exclude=exclude)
+
+
+def _by_target(world: World, scores: Scores) -> Scores:
+    """Scores of a slice of the targets, from those of a slice of the users."""
     user = world.users[0]
 
     def of_targets(part: slice) -> Tensor:
@@ -162,8 +183,12 @@ def _rank(world: World, scores: Scores, *, filters: bool) -> Ranks:
         chunk = scores(slice(int(members[0]), int(members[-1]) + 1))
         return chunk if len(members) == len(chunk) else chunk[torch.from_numpy(members - members[0])]
 
-    exclude = (lambda part: world.histories[user[part]]) if filters else None
-    return rank_scores(of_targets, world.targets, len(world.items), exclude=exclude)
+    return of_targets
+
+
+def _constant(chunk: Any, shift: Tensor | None = None) -> Callable[[slice], Any]:
+    """Rows of what lies in memory, less a shift."""
+    return lambda part: chunk[part] if shift is None else chunk[part] - shift
 
 
 def _bucket(places: Places, is_inside: np.ndarray) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def rank_targets(
         users: (n, D) float. items: (N, D) float. targets: (n,) int64 rows of ``items``.
         exclude: gives, for a slice of the n rows, the items to take out of the ranking (its history): (n, m)
             int64 rows of ``items``, -1 = padding; a target among them stays in.
-        k: length of the list of best items.
+        k: length of the list of best items; 0 = none, which is faster.
 
     Raises: ValueError for shapes that do not fit.
     """
@@ -105,8 +105,11 @@ def rank_scores(
             score_BN.scatter_(1, target_B1, own_B1)
         higher.append((score_BN > own_B1).sum(1))
         equal.append((score_BN == own_B1).sum(1) - 1)
-        best = score_BN.topk(min(k, n_items), dim=1)
-        top.append(torch.where(best.values == -torch.inf, -1, best.indices))
+        if k > 0:
+            best = score_BN.topk(min(k, n_items), dim=1)
+            top.append(torch.where(best.values == -torch.inf, -1, best.indices))
+        else:
+            top.append(torch.zeros(len(score_BN), 0, dtype=torch.int64))
     if not higher:
         return Ranks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, min(k, n_items)), np.int64))
     return Ranks(*(torch.cat(part).cpu().numpy() for part in (higher, equal, top)))

@@ -186,3 +186,12 @@ def test_validation_scores_leave_the_history_in_or_take_it_out_as_asked(tmp_path
     for filters, history in ((False, "unfiltered"), (True, "filtered")):
         assert scores[filters] == pytest.approx(report.value("recall@10", history=history), abs=1e-6)
     assert scores[False] < scores[True]
+
+
+def test_a_ranking_without_lists_has_the_same_counts():
+    users, items = torch.randn(30, 4), torch.randn(40, 4)
+    targets = np.arange(30)
+    with_lists, without = (rank_targets(users, items, targets, k=k) for k in (10, 0))
+    assert without.top.shape == (30, 0)
+    assert (without.n_higher == with_lists.n_higher).all()
+    assert (without.n_equal == with_lists.n_equal).all()

@@ -123,16 +123,6 @@ def test_several_targets_of_a_user_give_a_share_and_a_chance_of_any(folder):
     np.testing.assert_allclose(values["H@5"], 1.0)
 
 
-def test_the_dial_starts_at_the_models_own_figures_and_ends_nearer_to_the_tail(world):
-    count = world.train_counts.astype(float)
-    scores = scores_of(np.tile(np.log1p(count), (len(world.histories), 1)))
-    curve = dial(world, scores)
-    assert curve[0]["a"] == 0.0
-    assert curve[0]["R@10"] == pytest.approx(
-        judge(world, place_targets(world, scores))["strict"]["filtered"]["R@10"]
-    )
-
-
 def test_the_interval_is_of_users_not_of_seeds():
     values = np.array([[0.0, 1.0, 1.0, 0.0]] * 3)
     low, high = interval(values)
@@ -257,3 +247,15 @@ def test_results_of_another_setting_are_not_mistaken_for_these(world, tmp_path):
         )
     )
     assert len(keys) == 5
+
+
+def test_the_dial_equals_ranking_shifted_scores(world):
+    rng = np.random.default_rng(3)
+    matrix = rng.normal(size=(len(world.histories), 20))
+    curve = dial(world, scores_of(matrix))
+    unit = float(torch.from_numpy(matrix).float().std(dim=1).mean())
+    for point in curve:
+        shifted = matrix - point["a"] * unit * np.log1p(world.train_counts)
+        expected = judge(world, place_targets(world, scores_of(shifted)))
+        assert point["R@10"] == pytest.approx(expected["strict"]["filtered"]["R@10"])
+        assert point["rare R@10"] == pytest.approx(expected["buckets"]["item_count"]["0-5"]["R@10"])
