@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ab_worlds import BUCKETS, small_world
 
+from benchmarks.ab_candidate_worlds import BUCKETS, small_world
 from learn_rank.ab.candidate_files import CandidateFiles
 
 

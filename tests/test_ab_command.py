@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ab_worlds import small_world
 from typer.testing import CliRunner
 
+from benchmarks.ab_candidate_worlds import small_world
 from learn_rank.ab.result import read_result
 from learn_rank.cli import app
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from ab_worlds import small_world
 
+from benchmarks.ab_candidate_worlds import small_world
 from learn_rank.ab.candidate_files import CandidateFiles
 from learn_rank.ab.config import ABConfig
 from learn_rank.ab.environment import KnownEnvironment, MarketplaceEnvironment

@@ -4,8 +4,10 @@ import hashlib
 
 import numpy as np
 import pytest
-from ab_worlds import small_world
+from scipy import stats
 
+from benchmarks.ab_candidate_worlds import small_world
+from benchmarks.ab_evidence_traffic import budget_table, cold_table
 from learn_rank.ab.candidate_files import CandidateFiles
 from learn_rank.ab.config import ABConfig
 from learn_rank.ab.environment import KnownEnvironment
@@ -219,34 +221,25 @@ def test_no_choice_beats_the_oracle_in_any_request():
         assert np.array_equal(value[one.row].reshape(-1, 2), best)
 
 
-def standard_error(control, treatment):
-    """Of the difference of two means over users."""
-    return np.sqrt(control.var(ddof=1) / control.size + treatment.var(ddof=1) / treatment.size)
-
-
-@pytest.mark.parametrize(("budget", "has_interference"), [("shared", True), ("split", False)])
-def test_binding_shared_budgets_invent_lift_and_split_ones_do_not(budget, has_interference):
-    frame = small_world(
-        noise=(0.5, 0.5),
-        n_users=3000,
-        n_days=2,
-        n_requests_per_day=6000,
-        n_candidates=6,
-        budget=250.0,
-        seed=4,
+def test_binding_shared_budgets_invent_lift_and_split_ones_do_not():
+    found = {row["budget"]: row for row in budget_table()}
+    assert abs(found["shared"]["gap in errors"]) > 3 and abs(found["split"]["gap in errors"]) < 3
+    assert found["shared"]["low"] > 0.3, "bids that read higher drain the shared budget first"
+    assert all(abs(found[budget]["launch"]) < 0.01 for budget in ("shared", "split")), (
+        "a launch changes nothing"
     )
-    frame["pcvr_a"] = frame["pcvr_b"] = frame["pcvr_a"] / 2
-    frame["pcvr_b"] *= 1.6  # bids that read higher drain the shared budget first; a launch changes nothing
-    worlds = {}
-    for world in ("ab", "a", "b"):
-        totals = run(frame, world, n_days=2, budget=budget, treatment_share=0.5)[0]
-        is_active = totals.requests() > 0
-        worlds[world] = totals.total("revenue")[is_active], totals.arm[is_active]
-    revenue, arm = worlds["ab"]
-    estimate = revenue[arm == 1].mean() - revenue[arm == 0].mean()
-    launch = worlds["b"][0].mean() - worlds["a"][0].mean()
-    gap = abs(estimate - launch) / standard_error(revenue[arm == 0], revenue[arm == 1])
-    assert bool(gap > 3) is has_interference
+    assert found["none"]["launch"] == pytest.approx(0.6, rel=1e-9), (
+        "without budgets every price is 1.6 times as high"
+    )
+
+
+def test_the_interval_of_cold_items_holds_the_lift_that_was_planted_there_and_not_0():
+    n_splits = 25
+    found = {row["metric"]: row for row in cold_table(n_splits, n_users=1200)}
+    least = stats.binom.ppf(0.0005, n_splits, 0.95) / n_splits
+    assert found["CTR"]["planted"] > 0.15
+    assert all(row["holds it"] >= least for row in found.values())
+    assert found["CTR"]["holds 0"] < least
 
 
 def test_late_conversions_are_counted_as_immature_and_billed():

@@ -1,4 +1,4 @@
-"""Small candidate worlds with a known truth for the A/B tests: `small_world()` gives the parquet schema."""
+"""Candidate worlds with a known truth: `small_world()` gives the parquet schema of the A/B simulation."""
 
 import numpy as np
 import pandas as pd
