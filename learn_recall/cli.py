@@ -1,9 +1,10 @@
-"""The command `learn-recall`: encode, train, settings, evaluate, export."""
+"""The command `learn-recall`: encode, train, settings, evaluate, export, add-items."""
 
 from __future__ import annotations
 
 import typer
 
+from learn_recall.commands.add_items import add_items
 from learn_recall.commands.encode import encode
 from learn_recall.commands.evaluate import evaluate
 from learn_recall.commands.export import export
@@ -16,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for verb in (encode, train, settings, evaluate, export):
+for verb in (encode, train, settings, evaluate, export, add_items):
     app.command()(verb)
 
 

@@ -107,6 +107,26 @@ def export_embeddings(
     return item_store, user_store
 
 
+@torch.inference_mode()
+def content_block(
+    trained: TowerCheckpoint,
+    content: EmbeddingStore,
+    rows: np.ndarray,
+    *,
+    dimension: int,
+    device: str | torch.device,
+) -> Tensor | None:
+    """The content block r(x) of the items in `rows` (n,) of the store: (n, dimension); None for 0."""
+    if dimension == 0:
+        return None
+    chunks = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = content.vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32)
+        reduced = trained.towers.whitening.reduce(torch.from_numpy(part).to(device), dimension)
+        chunks.append(F.normalize(reduced, dim=-1))
+    return torch.cat(chunks)
+
+
 class _Vectors:
     """Item vectors, once, and user vectors made of them, chunk by chunk."""
 
@@ -125,20 +145,9 @@ class _Vectors:
         table = ContentTable(content, trained.towers.whitening, device)
         known = trained.known_rows(content.ids)[self.catalogue]
         self.tower_ND, self.embedded_NH = item_vectors(trained.towers, table, self.catalogue, known)
-        self.content_NK = self._reduced(content_dimension, device)
-
-    @torch.inference_mode()
-    def _reduced(self, content_dimension: int, device: str | torch.device) -> Tensor | None:
-        if content_dimension == 0:
-            return None
-        chunks = []
-        for start in range(0, len(self.catalogue), _ROWS_AT_ONCE):
-            rows = self.catalogue[start : start + _ROWS_AT_ONCE]
-            vectors = torch.from_numpy(self.content.vectors[rows].astype(np.float32)).to(device)
-            chunks.append(
-                F.normalize(self.trained.towers.whitening.reduce(vectors, content_dimension), dim=-1)
-            )
-        return torch.cat(chunks)
+        self.content_NK = content_block(
+            trained, content, self.catalogue, dimension=content_dimension, device=device
+        )
 
     def item_chunks(self) -> Iterator[np.ndarray]:
         """Rows of the item store, in the order of the content store."""

@@ -1,0 +1,46 @@
+"""`learn-recall add-items`: items that came after the training, into the item store that is being served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from learn_recall.commands.common import CONTENT_HELP, TOWERS_HELP, say, set_threads
+from learn_recall.plain_errors import plain_errors
+
+
+def add_items(
+    *,
+    towers: Annotated[Path, typer.Option(help=TOWERS_HELP + " The ones that the store was exported with.")],
+    content: Annotated[Path, typer.Option(help=CONTENT_HELP + " With the new items, encoded the same way.")],
+    items: Annotated[
+        Path, typer.Option(help="The item store that `export` wrote; a new version replaces it.")
+    ],
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+) -> None:
+    """Give new items their frozen vectors without training: append them to the item store.
+
+    Old rows keep their bytes. A reader that has the store open keeps its version; whoever opens it next sees
+    the new one.
+
+    [bold]Example[/bold]
+
+      learn-recall encode --items today.parquet --out stores/content
+
+      learn-recall add-items --towers runs/towers --content stores/content --items stores/items
+    """
+    with plain_errors():
+        from learn_recall.add_items import add_items as append
+        from learn_recall.add_items import version_of
+        from learn_recall.store import EmbeddingStore
+
+        set_threads(threads)
+        before = len(EmbeddingStore.open(items, verify=False))
+        store = append(towers, EmbeddingStore.open(content), items, device=device)
+        say(
+            f"version {version_of(store)}: {len(store) - before} items appended; {store.card.n_present} of "
+            f"{len(store)} have a vector: {items}"
+        )
