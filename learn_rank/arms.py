@@ -20,18 +20,21 @@ class Arm:
     Attributes:
         name: as printed in the report.
         blocks: names of the store's blocks that it gets; None = no fusion, the baseline.
+        compared: those of them that are only compared, and not read by the fusion's linear layers
+            (`FusionConfig.projected_blocks`): what was learned from clicks would be learned by heart there.
         is_shuffled: every id gets the vector of another id: equal in capacity, empty in content.
     """
 
     name: str
     blocks: tuple[str, ...] | None
+    compared: tuple[str, ...] = ()
     is_shuffled: bool = False
 
 
 BASELINE = Arm("baseline", None)
-LEARN = Arm("learn", ("tower", "content"))
+LEARN = Arm("learn", ("tower", "content"), compared=("tower",))
 RAW_TEXT = Arm("raw_text", ("content",))
-SHUFFLED = Arm("shuffled", ("tower", "content"), is_shuffled=True)
+SHUFFLED = Arm("shuffled", ("tower", "content"), compared=("tower",), is_shuffled=True)
 ARMS = (BASELINE, LEARN, RAW_TEXT, SHUFFLED)
 
 
@@ -63,7 +66,15 @@ def make_fusion(
         return None
     generator = np.random.default_rng(seed)
     tables = frozen_table(users, arm, generator), frozen_table(items, arm, generator)
-    return fusion_of_kind(kind, *tables, replace(config), host_dim=host_dim)
+    return fusion_of_kind(kind, *tables, config_of(arm, config), host_dim=host_dim)
+
+
+def config_of(arm: Arm, config: FusionConfig) -> FusionConfig:
+    """The fusion's settings with the arm's `compared` blocks, unless they name blocks themselves."""
+    if not arm.compared or config.projected_blocks is not None:
+        return config
+    numbers = (number for number, name in enumerate(arm.blocks or ()) if name not in arm.compared)
+    return replace(config, projected_blocks=tuple(numbers))
 
 
 def frozen_table(store: EmbeddingStore, arm: Arm, generator: np.random.Generator) -> FrozenEmbedding:

@@ -54,6 +54,9 @@ class FusionConfig:
             item. Likeness to those items is what tells a conversion from a click. None = not known.
         has_histogram: also the histogram of the similarities (SimTier); the nearest items and the mean alone
             validated better.
+        projected_blocks: numbers of the blocks that the linear layers and `passes_vectors` read; None = all.
+            The similarities compare every block in any case. A block that was itself learned from clicks is
+            best compared only: through a linear layer it is learned by heart.
         projection_dim: width of the linear layer of each side.
         hidden_dim: width of the MLP.
         fusion_dim: F, width of the fusion embedding.
@@ -73,6 +76,7 @@ class FusionConfig:
     history_length: int = 80
     converted_feature: str | None = None
     has_histogram: bool = False
+    projected_blocks: tuple[int, ...] | None = None
     projection_dim: int = 64
     hidden_dim: int = 128
     fusion_dim: int = 32
@@ -117,7 +121,7 @@ class LearnFeatureFusion(nn.Module):
         config: widths, feature names, auxiliary loss.
 
     Raises:
-        ValueError: the tables differ in dimension or blocks.
+        ValueError: the tables differ in dimension or blocks, or have no block that the config names.
 
     Source: LEARN (arXiv 2405.03988), section 3.4 and figure 5: two linear layers, one per side, then an MLP,
     supervised by an auxiliary CVR loss. Similarity features: SimTier (arXiv 2407.19467).
@@ -137,10 +141,11 @@ class LearnFeatureFusion(nn.Module):
                 f"user_vectors and item_vectors: expected equal blocks, got {user_vectors.blocks} and "
                 f"{item_vectors.blocks}; export both from one tower."
             )
-        dimension = user_vectors.dimension
         self.config = config
+        self.projected = _parts(item_vectors.blocks, config.projected_blocks)
         self.user_vectors = user_vectors
         self.item_vectors = item_vectors
+        dimension = self.vector_dim
         self.user_fallback = nn.Parameter(torch.zeros(dimension))
         self.item_fallback = nn.Parameter(torch.zeros(dimension))
         self.user_projection = nn.Linear(dimension, config.projection_dim)
@@ -161,9 +166,14 @@ class LearnFeatureFusion(nn.Module):
         self.auxiliary_head = nn.Linear(config.fusion_dim, len(AUXILIARY_TASKS[config.auxiliary_task]))
 
     @property
+    def vector_dim(self) -> int:
+        """D of the vectors that `fuse` is given: all blocks, or `FusionConfig.projected_blocks`."""
+        return sum(stop - start for start, stop in self.projected)
+
+    @property
     def output_dim(self) -> int:
         """Width of `FusionOutput.features`."""
-        vectors = 2 * self.item_vectors.dimension if self.config.passes_vectors else 0
+        vectors = 2 * self.vector_dim if self.config.passes_vectors else 0
         return self.config.fusion_dim + vectors + self.n_similarities + 2
 
     def forward(self, features: KeyedJaggedTensor, host: Tensor | None = None) -> FusionOutput:
@@ -181,8 +191,9 @@ class LearnFeatureFusion(nn.Module):
         present_BD = torch.where(has_user_B[:, None], block_presence(user_BD, self.item_vectors.blocks), 1.0)
         item_BD = item_BD * present_BD
         similarity_BS = self._similarity(features, user_BD, item_BD, has_user_B, has_item_B)
-        user_BD = torch.where(has_user_B[:, None], unit_variance(user_BD), self.user_fallback)
-        item_BD = torch.where(has_item_B[:, None], unit_variance(item_BD), self.item_fallback)
+        user_BD, item_BD = (unit_variance(_cut(side_BD, self.projected)) for side_BD in (user_BD, item_BD))
+        user_BD = torch.where(has_user_B[:, None], user_BD, self.user_fallback)
+        item_BD = torch.where(has_item_B[:, None], item_BD, self.item_fallback)
         presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(user_BD.dtype)
 
         fusion_BF = self.fuse(user_BD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1))
@@ -257,6 +268,23 @@ class LearnFeatureFusion(nn.Module):
             has_converted_BH,
             has_histogram=config.has_histogram,
         )
+
+
+def _parts(
+    blocks: tuple[tuple[int, int], ...], numbers: tuple[int, ...] | None
+) -> tuple[tuple[int, int], ...]:
+    """``(start, stop)`` of the parts of a vector that the linear layers read."""
+    if numbers is None:
+        return ((blocks[0][0], blocks[-1][1]),)
+    if not numbers or not set(numbers) <= set(range(len(blocks))):
+        raise ValueError(
+            f"projected_blocks: expected some of 0..{len(blocks) - 1}, blocks of the tables, got {numbers}."
+        )
+    return tuple(blocks[number] for number in numbers)
+
+
+def _cut(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:
+    return torch.cat([vectors_BD[:, start:stop] for start, stop in parts], dim=1)
 
 
 def unit_variance(vectors: Tensor) -> Tensor:

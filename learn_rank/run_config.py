@@ -88,13 +88,16 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     parts = dict(saved["config"])
     ranker = {**parts.pop("ranker")}
     ranker["bottom_dims"] = tuple(ranker["bottom_dims"])
+    fusion = {**parts.pop("fusion")}
+    if fusion.get("projected_blocks") is not None:
+        fusion["projected_blocks"] = tuple(fusion["projected_blocks"])
     parts["seeds"] = tuple(range(n_seeds)) if n_seeds else tuple(parts["seeds"])
     parts["embedding_decays"] = tuple(parts["embedding_decays"])
     parts["arms"] = arms or tuple(parts["arms"])
     config = RunConfig(
         **{
             **parts,
-            "fusion": FusionConfig(**parts["fusion"]),
+            "fusion": FusionConfig(**fusion),
             "training": RankTrainConfig(**parts["training"]),
             "ranker": RankerConfig(**ranker),
         }

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from learn_recall.checkpoint import TowerCheckpoint, load_checkpoint
-from learn_recall.export import content_block
+from learn_recall.export import IS_CENTRED, content_block
 from learn_recall.inference import item_vectors
 from learn_recall.objective import ContentTable
 from learn_recall.store import EmbeddingStore, write_store
@@ -64,7 +64,9 @@ def add_items(
         return store
     card = store.card
     blocks = {block.name: block.stop - block.start for block in card.blocks}
-    maker = _Maker(trained, content, blocks.get("content", 0), device)
+    maker = _Maker(
+        trained, content, blocks.get("content", 0), device, is_centred=bool(card.extra.get(IS_CENTRED))
+    )
     present = np.concatenate([store.present, content.present[new]])
     present[place[filled]] = True
     return write_store(
@@ -110,6 +112,7 @@ class _Maker:
     content: EmbeddingStore
     content_dimension: int
     device: str | torch.device
+    is_centred: bool
 
     @cached_property
     def _table(self) -> ContentTable:
@@ -119,6 +122,8 @@ class _Maker:
         """Content rows (n,) that have a vector -> (n, D) float32."""
         known = self.trained.known_rows(self.content.ids[rows])
         tower_ND = item_vectors(self.trained.towers, self._table, rows, known)[0]
+        if self.is_centred:
+            tower_ND = self.trained.centred(tower_ND)
         content_NK = content_block(
             self.trained, self.content, rows, dimension=self.content_dimension, device=self.device
         )

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional
 
 from learn_recall.config import RecallConfig
 from learn_recall.files import atomic_path, sha256_of_file
@@ -37,7 +38,7 @@ class TowerCheckpoint:
     towers: the module, in evaluation mode. config: its settings.
     content_identity: fields of the content store's card that a store must share to be used with these towers.
     item_keys, train_counts: (n,) int64, sorted `id_keys` of the items seen in training and their number of
-    events.
+    events. item_mean: (D,) mean tower vector of those items.
     as_of: unix seconds of the newest event that went in, None if unknown.
     sha256: of the model file. extra: epoch and validation scores of the model.
     """
@@ -47,6 +48,7 @@ class TowerCheckpoint:
     content_identity: dict[str, Any]
     item_keys: np.ndarray
     train_counts: np.ndarray
+    item_mean: Tensor
     as_of: float | None
     sha256: str
     extra: dict[str, Any]
@@ -63,6 +65,14 @@ class TowerCheckpoint:
         """Training events of each item, (n,) int64."""
         row = self.known_rows(ids)
         return np.where(row >= 0, self.train_counts[np.maximum(row, 0)] if len(self.train_counts) else 0, 0)
+
+    def centred(self, vectors: Tensor) -> Tensor:
+        """Tower vectors (n, D) less the mean of the training items, of unit length; zeros stay zeros.
+
+        Tower vectors lie in a narrow cone: only without what they share does a cosine tell two items apart.
+        """
+        is_vector_N1 = (vectors != 0).any(dim=1, keepdim=True)
+        return functional.normalize(vectors - self.item_mean, dim=1) * is_vector_N1
 
     def check_content(self, content: EmbeddingStore) -> None:
         """Raise StoreError unless the store was made by the encoder, prompt and pooling that the towers
@@ -90,6 +100,7 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     config = RecallConfig.from_dict(header["config"])
     counts = tensors.pop("train_counts").numpy()
     keys = tensors.pop("item_keys").numpy()
+    mean = tensors.pop("item_mean")
     towers = DoubleTower(header["content"]["dimension"], config.tower, counts)
     towers.load_state_dict(tensors)
     return TowerCheckpoint(
@@ -98,6 +109,7 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
         content_identity=header["content"],
         item_keys=keys,
         train_counts=counts,
+        item_mean=mean.to(device),
         as_of=header["as_of"],
         sha256=sha256_of_file(file),
         extra=header["extra"],

@@ -19,6 +19,7 @@ from learn_recall.objective import ContentTable
 from learn_recall.sequences import offsets_of
 from learn_recall.store import Block, EmbeddingStore, write_store
 
+IS_CENTRED = "is_centred"  # of a card's `extra`: the mean was taken out of the tower block
 _ROWS_AT_ONCE = 1 << 14
 
 
@@ -31,14 +32,16 @@ def export_embeddings(
     contexts: pd.DataFrame | None = None,
     interactions: pd.DataFrame | None = None,
     content_dimension: int = 64,
+    centers: bool = True,
     dtype: str = "float16",
     as_of: float | None = None,
     device: str | torch.device = "cpu",
 ) -> tuple[EmbeddingStore, EmbeddingStore]:
     """Write an item store and a user store that a ranker can look up by id.
 
-    Definition: an item is ``[tower(item) | r(x)]``, a user context ``[tower(history) | mean of r(x) over
-    history]``, each block L2-normalised for itself. r(x) are the first ``content_dimension`` principal
+    Definition: an item is ``[tower(item) - m | r(x)]``, a user context ``[tower(history) - m | mean of r(x)
+    over history]``, each block L2-normalised for itself. m is the mean tower vector of the training items
+    (`TowerCheckpoint.centred`). r(x) are the first ``content_dimension`` principal
     coordinates of the frozen content vector, whitened as in the towers and fitted on the same training
     items: what the text knew stays available for new items, whatever the towers learned. Only the newest
     ``history_length`` items of a history are read. A context without any item that has a vector is kept
@@ -54,6 +57,8 @@ def export_embeddings(
             of ``interactions``, with the user's id as context id.
         interactions: see above; ignored when contexts are given.
         content_dimension: width of the content block, 0 = none, at most the content's own.
+        centers: False leaves m where it is: a user's dot products with the items then rank exactly as the
+            towers do, and two items' cosine says less.
         dtype: "float16" or "float32" of the stored vectors.
         as_of: unix seconds of the newest event in the histories. None = the newest of training and
             interactions, or of the training alone for contexts: these differ in time, and that none is
@@ -82,8 +87,9 @@ def export_embeddings(
         histories = from_contexts(contexts, content)
     elif interactions is not None:
         histories = from_interactions(interactions, content)
-    vectors = _Vectors(trained, content, content_dimension, device)
+    vectors = _Vectors(trained, content, content_dimension, device, centers=centers)
     fields = _card_fields(trained, content, content_dimension, dtype)
+    fields["extra"][IS_CENTRED] = centers
     item_store = write_store(
         items_out,
         ids=content.ids,
@@ -136,15 +142,18 @@ class _Vectors:
         content: EmbeddingStore,
         content_dimension: int,
         device: str | torch.device,
+        *,
+        centers: bool,
     ):
-        self.trained, self.content = trained, content
+        self.trained, self.content, self.centers = trained, content, centers
         config = trained.config
         self.history_length = config.sampling.history_length
         self.catalogue = np.flatnonzero(content.present)
         self.place = np.where(content.present, np.cumsum(content.present) - 1, -1)
         table = ContentTable(content, trained.towers.whitening, device)
         known = trained.known_rows(content.ids)[self.catalogue]
-        self.tower_ND, self.embedded_NH = item_vectors(trained.towers, table, self.catalogue, known)
+        tower_ND, self.embedded_NH = item_vectors(trained.towers, table, self.catalogue, known)
+        self.tower_ND = trained.centred(tower_ND) if centers else tower_ND
         self.content_NK = content_block(
             trained, content, self.catalogue, dimension=content_dimension, device=device
         )
@@ -170,6 +179,8 @@ class _Vectors:
             index = np.where(rows >= 0, self.place[np.maximum(rows, 0)], -1)
             distinct, inverse = np.unique(index, axis=0, return_inverse=True)
             vectors = user_vectors(self.trained.towers, self.embedded_NH, distinct)
+            if self.centers:
+                vectors = self.trained.centred(vectors)
             if self.content_NK is not None:
                 vectors = torch.cat([vectors, self._mean_content(self.content_NK, distinct)], dim=1)
             chunk = vectors.cpu().numpy()[inverse.reshape(-1)]

@@ -261,6 +261,7 @@ class _Run:
             **self.towers.state_dict(),
             "item_keys": torch.from_numpy(data.item_keys),
             "train_counts": torch.from_numpy(data.train_counts),
+            "item_mean": self._item_mean(),
         }
         n_validation = len(data.valid_target)
         header = {
@@ -271,6 +272,12 @@ class _Run:
             "extra": {"epoch": self.epoch, "n_validation": n_validation, **scores, **data.n_left_out},
         }
         files.write_tensors(self.out / files.MODEL, tensors, header)
+
+    def _item_mean(self) -> torch.Tensor:
+        """Mean tower vector (D,) of the training items, each once, as the towers stand."""
+        self.towers.eval()
+        known = np.arange(len(self.data.train_rows))
+        return item_vectors(self.towers, self.table, self.data.train_rows, known)[0].mean(dim=0)
 
     def _best_text(self) -> str:
         progress = self.progress

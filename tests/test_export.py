@@ -63,23 +63,29 @@ def test_items_and_users_are_what_the_towers_give_one_at_a_time(trained, tmp_pat
     towers = checkpoint.towers
     assert items.ids.tolist() == content.ids.tolist()
     known = torch.from_numpy(checkpoint.known_rows(content.ids))
+    plain_items, plain_users = export(trained, tmp_path / "plain", centers=False)
     with torch.no_grad():
         raw = torch.from_numpy(np.array(content.vectors))
         whitened = towers.whitening(raw)
         embedded = towers.embed_items(whitened, known)
         reduced = F.normalize(towers.whitening.reduce(raw, 4), dim=-1).numpy()
-        for row in (0, 17, 59, 63):
-            single = towers.items(whitened[row][None, None], embedded[row][None, None])[0, 0]
-            np.testing.assert_allclose(blocks_of(items)["tower"][row], single, atol=1e-5)
+        singles = torch.stack(
+            [towers.items(whitened[row][None, None], embedded[row][None, None])[0, 0] for row in range(66)]
+        )
+        np.testing.assert_allclose(blocks_of(plain_items)["tower"], singles, atol=1e-5)
+        mean = singles[known >= 0].mean(dim=0)
+        np.testing.assert_allclose(blocks_of(items)["tower"], F.normalize(singles - mean, dim=1), atol=1e-5)
         np.testing.assert_allclose(blocks_of(items)["content"], reduced, atol=1e-5)
         sequences = build_sequences(table, content)
         assert users.ids.tolist() == sequences.user_ids.tolist()
         for index in range(0, sequences.n_users, 7):
             history = sequences.rows[sequences.offsets[index] : sequences.offsets[index + 1]][-6:]
             vector = towers.users(embedded[history][None])[0, -1]
-            np.testing.assert_allclose(blocks_of(users)["tower"][index], vector, atol=1e-5)
-            mean = F.normalize(torch.from_numpy(reduced[history].mean(axis=0)), dim=-1)
-            np.testing.assert_allclose(blocks_of(users)["content"][index], mean, atol=1e-5)
+            np.testing.assert_allclose(blocks_of(plain_users)["tower"][index], vector, atol=1e-5)
+            centred = F.normalize(vector - mean, dim=0)
+            np.testing.assert_allclose(blocks_of(users)["tower"][index], centred, atol=1e-5)
+            of_text = F.normalize(torch.from_numpy(reduced[history].mean(axis=0)), dim=-1)
+            np.testing.assert_allclose(blocks_of(users)["content"][index], of_text, atol=1e-5)
 
 
 def test_a_new_item_is_its_text_alone_whatever_else_is_exported(trained, tmp_path):
@@ -95,7 +101,7 @@ def test_a_new_item_is_its_text_alone_whatever_else_is_exported(trained, tmp_pat
     with torch.no_grad():
         whitened = checkpoint.towers.whitening(torch.from_numpy(np.array(content.vectors[[63]])))
         text = checkpoint.towers.single_items(whitened, checkpoint.towers.pal.embed(whitened))
-    np.testing.assert_allclose(blocks_of(items)["tower"][63], text[0], atol=1e-5)
+    np.testing.assert_allclose(blocks_of(items)["tower"][63], checkpoint.centred(text)[0], atol=1e-5)
 
 
 def test_an_items_without_content_vector_is_kept_as_absent(trained, tmp_path):

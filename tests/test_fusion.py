@@ -259,3 +259,24 @@ def test_items_that_converted_are_compared_apart():
 def test_flags_of_conversion_without_a_history_are_refused():
     with pytest.raises(ValueError, match="converted_feature: expected None without a history_feature"):
         FusionConfig(history_feature=None, converted_feature="learn_history_converted")
+
+
+def test_blocks_that_are_compared_only_reach_no_linear_layer():
+    users, items = (
+        FrozenEmbedding(table.keys, table.vectors[:-1], blocks=((0, 1), (1, 4))) for table in tables()
+    )
+    whole, part = (
+        LearnFeatureFusion(users, items, FusionConfig(projected_blocks=numbers)) for numbers in (None, (1,))
+    )
+    assert (whole.vector_dim, part.vector_dim) == (4, 3)
+    assert whole.n_similarities == part.n_similarities == 2 * len(similarity_names(has_history=True))
+    seen = []
+    part.user_projection.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    part(THREE)
+    expected = unit_variance(users(torch.tensor([100, 101]))[0][:, 1:])
+    torch.testing.assert_close(seen[0][:2], expected)
+
+
+def test_a_block_that_no_table_has_is_named():
+    with pytest.raises(ValueError, match=r"projected_blocks: expected some of 0..0, .* got \(1,\)"):
+        LearnFeatureFusion(*tables(), FusionConfig(projected_blocks=(1,)))

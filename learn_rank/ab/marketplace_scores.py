@@ -12,7 +12,7 @@ import torch
 
 from learn_rank.ab.marketplace_traffic import DAY, Traffic
 from learn_rank.ab.new_ids import widened, with_new_ids
-from learn_rank.arms import ARMS, Arm, frozen_table
+from learn_rank.arms import ARMS, Arm, config_of, frozen_table
 from learn_rank.batches import EncodedDataset, Rows, encode_dataset
 from learn_rank.dataset import RankingDataset
 from learn_rank.fusion import LearnFeatureFusion
@@ -166,7 +166,7 @@ def _fusion(
         config.fusion_kind,
         frozen_table(contexts, arm, generator),
         items,
-        config.fusion,
+        config_of(arm, config.fusion),
         host_dim=MultiTaskRanker.host_dim(rows.n_codes, config.ranker),
     )
 

@@ -34,7 +34,7 @@ class ExpertFusion(LearnFeatureFusion):
     ) -> None:
         super().__init__(user_vectors, item_vectors, config)
         del self.user_projection, self.item_projection
-        dimension, width = item_vectors.dimension, config.projection_dim
+        dimension, width = self.vector_dim, config.projection_dim
         self.shared = _experts(n_shared, dimension, width)
         self.user_experts = _experts(n_own, dimension, width)
         self.item_experts = _experts(n_own, dimension, width)
