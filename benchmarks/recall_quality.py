@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from benchmarks.recall_judgement import Places, dial, interval, judge, place_targets, user_values
 from benchmarks.recall_pages import comparison_table, draw_dial, main_table
 from benchmarks.recall_scores import Bench
-from benchmarks.recall_variants import VARIANTS, Variant, chosen
-from benchmarks.recall_world import LEAVE_ONE_OUT, World, read_world
+from benchmarks.recall_variants import TRAINED, VARIANTS, Variant, chosen
+from benchmarks.recall_world import LEAVE_ONE_OUT, read_world
 from benchmarks.uauc_provenance import provenance
 from learn_recall.datasets.amazon import ITEMS, SEQUENCES
 from learn_recall.files import read_json, write_json
@@ -59,6 +59,9 @@ def main(  # noqa: D103
         str, typer.Option(help="leave-one-out, or window: the last events together.")
     ] = LEAVE_ONE_OUT,
     window: Annotated[int, typer.Option(min=1, help="Events held out by --task window.")] = 3,
+    pretrain: Annotated[
+        list[Path] | None, typer.Option(help="Other folders, for zero_shot and finetuned; repeat for more.")
+    ] = None,
     work: Annotated[Path | None, typer.Option(help="Kept results. Default: runs/recall-FOLDER.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Of the texts, as in learn-recall encode.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
@@ -74,10 +77,11 @@ def main(  # noqa: D103
             raise ValueError(f"--fit: expected all or train; got {fit!r}")
         if threads:
             torch.set_num_threads(threads)
-        variants = chosen(only, is_quick=quick, with_ablation=ablation)
+        variants = chosen(only, is_quick=quick, with_ablation=ablation, with_transfer=bool(pretrain))
         world = read_world(data, task=task, window=window)
         folder = Path("runs") / f"recall-{data.resolve().name}" if work is None else work
-        run = Run(world, folder, fit=fit, encoder=encoder, n_epochs=QUICK_EPOCHS if quick else None)
+        bench = Bench(world, folder, encoder, tuple(pretrain) if pretrain else ())
+        run = Run(bench, fit=fit, n_epochs=QUICK_EPOCHS if quick else None)
         models = {name: run.model(name, v, 1 if quick else seeds) for name, v in variants.items()}
         compare(models, run.values)
         options = {"seeds": 1 if quick else seeds, "quick": quick, "fit": fit, "task": task}
@@ -99,19 +103,16 @@ def main(  # noqa: D103
 
 
 class Run:
-    """Models of one world, each result kept in ``folder`` under a key of everything that it depends on."""
+    """Models of one world, each result kept under a key of everything that it depends on."""
 
-    def __init__(
-        self, world: World, folder: Path, *, fit: str, encoder: str | None, n_epochs: int | None = None
-    ):
-        self.world, self.folder, self.fit, self.n_epochs = world, folder, fit, n_epochs
-        self.encoder = encoder
-        self.bench = Bench(world, folder, encoder)
+    def __init__(self, bench: Bench, *, fit: str, n_epochs: int | None = None):
+        self.bench, self.world, self.folder = bench, bench.world, bench.work
+        self.fit, self.n_epochs = fit, n_epochs
         self.values: dict[str, dict[str, np.ndarray]] = {}
 
     def model(self, name: str, variant: Variant, n_seeds: int) -> dict[str, Any]:
         """All figures of one model over its seeds; what is there already is read."""
-        n_seeds = n_seeds if variant.scorer == "towers" else 1
+        n_seeds = n_seeds if variant.scorer in TRAINED else 1
         per_seed = [self._one(name, variant, seed) for seed in range(n_seeds)]
         values = [user_values(self.world, places.filtered) for _, places in per_seed]
         self.values[name] = {key: np.stack([value[key] for value in values]) for key in values[0]}
@@ -130,7 +131,7 @@ class Run:
 
     def _one(self, name: str, variant: Variant, seed: int) -> tuple[dict[str, Any], Places]:
         config = None
-        if variant.scorer == "towers":
+        if variant.scorer in TRAINED:
             config = variant.config(seed, fit=self.fit, n_epochs=self.n_epochs)
         key = self._key(variant, config)
         folder = self.folder / f"{name}-{seed}-{key}"
@@ -153,7 +154,9 @@ class Run:
     def _key(self, variant: Variant, config: Any) -> str:
         world = self.world
         settings = None if config is None else config.to_dict()
-        known = [variant.scorer, variant.content, settings, world.fingerprint, world.task, self.encoder]
+        known = [variant.scorer, variant.content, settings, world.fingerprint, world.task, self.bench.encoder]
+        if variant.scorer in ("zero_shot", "finetuned"):
+            known.append([path.resolve().name for path in self.bench.pretrain])
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -20,11 +20,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.recall_judgement import Scores
-from benchmarks.recall_variants import Variant
+from benchmarks.recall_variants import VARIANTS, Variant
 from benchmarks.recall_world import World
 from learn_recall.checkpoint import LAST, load_checkpoint
-from learn_recall.columns import ITEM_ID
+from learn_recall.columns import ITEM_ID, USER_ID
 from learn_recall.config import RecallConfig
+from learn_recall.datasets import read_amazon
 from learn_recall.encode import encode_items
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
@@ -41,10 +42,11 @@ class Bench:
 
     Args:
         world: the question. work: folder for stores and trainings. encoder: as for `encode_items`.
+        pretrain: other folders, whose events the "zero_shot" and "finetuned" variants start from.
     """
 
-    def __init__(self, world: World, work: Path, encoder: str | None = None):
-        self.world, self.work, self.encoder = world, work, encoder
+    def __init__(self, world: World, work: Path, encoder: str | None = None, pretrain: tuple[Path, ...] = ()):
+        self.world, self.work, self.encoder, self.pretrain = world, work, encoder, pretrain
 
     def content(self, kind: str) -> EmbeddingStore:
         """The content store of a kind, see `Variant.content`.
@@ -53,9 +55,7 @@ class Bench:
         """
         path = self.work / f"content-{kind}"
         if kind == "text":
-            return encode_items(
-                self.world.items, path, encoder=self.encoder, console=Console(stderr=True), progress=True
-            )
+            return self._encoded(self.world.items, path)
         if (path / "card.json").is_file():
             return EmbeddingStore.open(path)
         n_items = len(self.world.items)
@@ -94,9 +94,35 @@ class Bench:
 
     def _towers(self, variant: Variant, config: RecallConfig, folder: Path) -> Scores:
         content = self.content(variant.content)
-        train_towers(self.world.history, content, folder, config)
+        start = None if variant.scorer == "towers" else self._pretrained(config.train.seed)
+        if variant.scorer == "zero_shot" and start is not None:
+            return self.of_checkpoint(start, content)
+        train_towers(self.world.history, content, folder, config, start=start)
         (folder / LAST).unlink(missing_ok=True)  # it is finished: what is left is the model
         return self.of_checkpoint(folder, content)
+
+    def _pretrained(self, seed: int) -> Path:
+        """Towers on the text of the other folders, trained once a seed and kept.
+
+        Raises: ValueError without other folders.
+        """
+        if not self.pretrain:
+            raise ValueError("--pretrain: expected a folder for zero_shot and finetuned; got none")
+        names = "-".join(path.resolve().name for path in self.pretrain)
+        items, events = [], []
+        for path in self.pretrain:
+            data = read_amazon(path)
+            key = {name: f"{path.resolve().name}:" for name in (ITEM_ID, USER_ID)}
+            items.append(data.items.assign(**{ITEM_ID: key[ITEM_ID] + data.items[ITEM_ID].astype(str)}))
+            both = {name: prefix + data.interactions[name].astype(str) for name, prefix in key.items()}
+            events.append(data.interactions.assign(**both))
+        content = self._encoded(pd.concat(items, ignore_index=True), self.work / f"content-{names}")
+        config = VARIANTS["text"].config(seed, fit="all")
+        folder = self.work / f"pretrained-{names}-{seed}"
+        return train_towers(pd.concat(events, ignore_index=True), content, folder, config)
+
+    def _encoded(self, items: pd.DataFrame, path: Path) -> EmbeddingStore:
+        return encode_items(items, path, encoder=self.encoder, console=Console(stderr=True))
 
     def of_checkpoint(self, folder: Path, content: EmbeddingStore) -> Scores:
         """Scores by trained towers; items without a vector are never shown."""

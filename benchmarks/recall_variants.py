@@ -8,7 +8,8 @@ from typing import Any
 from learn_recall.config import RecallConfig
 from learn_recall.presets import preset
 
-MAIN, ABLATION = "main", "ablation"
+MAIN, ABLATION, TRANSFER = "main", "ablation", "transfer"
+TRAINED = ("towers", "zero_shot", "finetuned")
 EVERYONE = 1_000_000
 # over the preset ``default``, for every model that is trained: chosen on validation of Amazon Beauty
 RECIPE: dict[str, dict[str, Any]] = {
@@ -22,10 +23,13 @@ RECIPE: dict[str, dict[str, Any]] = {
 class Variant:
     """One row of the table.
 
-    words: what it is. scorer: "towers", or the name of a scorer without training. content: what an item is
-    read as: "text" (frozen encoder), "none" (a constant: ids alone), "random" (a fixed random vector each),
-    "tfidf" (384 singular directions of the words). settings: over `RECIPE`, part by part.
-    group: "main" or "ablation". is_quick: part of ``--quick``.
+    words: what it is.
+    scorer: "towers"; "zero_shot" and "finetuned", which start from towers of other folders; or the name of a
+    scorer without training.
+    content: what an item is read as: "text" (frozen encoder), "none" (a constant: ids alone), "random" (a
+    fixed random vector each), "tfidf" (384 singular directions of the words).
+    settings: over `RECIPE`, part by part.
+    group: "main", "ablation" or "transfer". is_quick: part of ``--quick``.
     """
 
     words: str
@@ -87,6 +91,11 @@ VARIANTS: dict[str, Variant] = {
     "learn": Variant("one model: text and ids", is_quick=True),
     "learn_shared": Variant("the same, item side through the shared tower",
                             settings={"tower": {"item_tower": "seq_to_seq"}}),
+    # trained on other folders (--pretrain)
+    "zero_shot": _text_only("text alone, trained elsewhere, not here", scorer="zero_shot", group=TRANSFER),
+    "finetuned": _text_only("the same, then trained here",
+                            {"train": {"learning_rate": 1e-3, "n_epochs": 8}},
+                            scorer="finetuned", group=TRANSFER),
     # towers of the paper, under its loss
     "tower_a": _all_action("all action, tower (a): causal over the targets", "seq_to_seq"),
     "tower_b": _all_action("all action, tower (b): each target alone", "seq_to_item"),
@@ -116,7 +125,13 @@ VARIANTS: dict[str, Variant] = {
 }  # fmt: skip
 
 
-def chosen(only: list[str] | None, *, is_quick: bool, with_ablation: bool) -> dict[str, Variant]:
+def chosen(
+    only: list[str] | None,
+    *,
+    is_quick: bool = False,
+    with_ablation: bool = False,
+    with_transfer: bool = False,
+) -> dict[str, Variant]:
     """The variants to run, in the table's order.
 
     Raises: ValueError for a name that is none of them.
@@ -126,6 +141,9 @@ def chosen(only: list[str] | None, *, is_quick: bool, with_ablation: bool) -> di
         if unknown:
             raise ValueError(f"--only: expected names among {', '.join(VARIANTS)}; got {unknown[0]!r}")
         return {name: VARIANTS[name] for name in VARIANTS if name in only}
-    if is_quick:
-        return {name: variant for name, variant in VARIANTS.items() if variant.is_quick}
-    return {name: variant for name, variant in VARIANTS.items() if with_ablation or variant.group == MAIN}
+    groups = {MAIN} | ({ABLATION} if with_ablation else set()) | ({TRANSFER} if with_transfer else set())
+    return {
+        name: variant
+        for name, variant in VARIANTS.items()
+        if variant.group in groups and (variant.is_quick or not is_quick)
+    }

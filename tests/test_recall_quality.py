@@ -13,6 +13,7 @@ from benchmarks.recall_judgement import dial, interval, judge, official, place_t
 from benchmarks.recall_scores import Bench, _newest
 from benchmarks.recall_variants import VARIANTS, chosen
 from benchmarks.recall_world import WINDOW, World, read_world
+from learn_recall.store import write_store
 
 COLOURS = ("red", "blue", "green", "black")
 WORDS = [f"{colour} {thing}" for thing in ("shoe", "lamp", "chair", "soap", "book") for colour in COLOURS]
@@ -181,10 +182,9 @@ def test_every_variant_has_settings_that_exist():
             assert variant.config(3, fit="all", n_epochs=2).train.seed == 3
             assert variant.config(3, fit="train").train.max_validation_users >= 1_000_000
     with pytest.raises(ValueError, match="--only: expected names among popularity"):
-        chosen(["bert"], is_quick=False, with_ablation=False)
-    assert set(chosen(None, is_quick=True, with_ablation=False)) < set(
-        chosen(None, is_quick=False, with_ablation=False)
-    )
+        chosen(["bert"])
+    assert set(chosen(None, is_quick=True)) < set(chosen(None)) < set(chosen(None, with_ablation=True))
+    assert set(chosen(None, with_transfer=True)) - set(chosen(None)) == {"zero_shot", "finetuned"}
 
 
 # ------------------------------------------------------------------------------------------------ the command
@@ -237,14 +237,12 @@ def test_what_the_command_cannot_use_is_refused_in_words(folder, tmp_path):
 
 
 def test_results_of_another_setting_are_not_mistaken_for_these(world, tmp_path):
-    run = recall_quality.Run(world, tmp_path, fit="all", encoder=None)
+    run = recall_quality.Run(Bench(world, tmp_path), fit="all")
     variant = VARIANTS["id"]
     keys = {run._key(variant, variant.config(seed, fit=fit)) for seed in (0, 1) for fit in ("all", "train")}
     other = World(world.items, world.history, world.test, world.train_counts, world.task, {"sha256": "x"})
     keys.add(
-        recall_quality.Run(other, tmp_path, fit="all", encoder=None)._key(
-            variant, variant.config(0, fit="all")
-        )
+        recall_quality.Run(Bench(other, tmp_path), fit="all")._key(variant, variant.config(0, fit="all"))
     )
     assert len(keys) == 5
 
@@ -259,3 +257,29 @@ def test_the_dial_equals_ranking_shifted_scores(world):
         expected = judge(world, place_targets(world, scores_of(shifted)))
         assert point["R@10"] == pytest.approx(expected["strict"]["filtered"]["R@10"])
         assert point["rare R@10"] == pytest.approx(expected["buckets"]["item_count"]["0-5"]["R@10"])
+
+
+def test_towers_of_another_folder_are_used_as_they_are_or_trained_on(folder, world, tmp_path, monkeypatch):
+    # no encoder here: an item's vector is its colour, in this folder and in the other one
+    def encoded(self, items, path):
+        colour = np.array([COLOURS.index(title.split()[0]) for title in items["title"]])
+        noise = np.random.default_rng(0).normal(size=(len(items), 4))
+        return write_store(
+            path, ids=items["item_id"].to_numpy(), vectors=np.eye(4)[colour] + 0.01 * noise, kind="content",
+            encoder="colours", encoder_sha256="c", prompt="p", pooling="mean", max_tokens=1, overwrite=True,
+        )  # fmt: skip
+
+    monkeypatch.setattr(Bench, "_encoded", encoded)
+    (tmp_path / "other").mkdir()
+    bench = Bench(world, tmp_path, pretrain=(folder_of(tmp_path / "other", seed=5),))
+    own = np.array([COLOURS.index(WORDS[past[0]].split()[0]) for past in world.histories])
+    is_own = (np.arange(20) % 4)[None] == own[:, None]
+    is_own[:, 19] = own == COLOURS.index(WORDS[18].split()[0])
+    for name in ("zero_shot", "finetuned"):
+        config = VARIANTS[name].config(0, fit="all", n_epochs=1)
+        scores = bench.scores(name, VARIANTS[name], config, tmp_path / name)(slice(0, 60)).numpy()
+        assert np.mean(scores[is_own]) > np.mean(scores[~is_own]), name
+    assert not (tmp_path / "zero_shot").exists()
+    assert (tmp_path / "finetuned" / "model.safetensors").exists()
+    with pytest.raises(ValueError, match="--pretrain: expected a folder"):
+        Bench(world, tmp_path).scores("zero_shot", VARIANTS["zero_shot"], config, tmp_path / "x")
