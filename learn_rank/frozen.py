@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from learn_rank.frozen_cosines import cosine_of_blocks, look_up_cosines
 from learn_rank.frozen_exchange import group_of_name, look_up_sharded, name_of_group
 from learn_rank.frozen_load import digest_of, identity_of_store, load_rows, rows_of
 from learn_rank.frozen_rows import FrozenRows, look_up
@@ -16,7 +17,9 @@ from learn_recall.store import EmbeddingStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+torch.fx.wrap("cosine_of_blocks")
 torch.fx.wrap("look_up")
+torch.fx.wrap("look_up_cosines")
 torch.fx.wrap("look_up_sharded")
 
 IDENTITY = "identity"
@@ -148,6 +151,24 @@ class FrozenEmbedding(nn.Module):
         if self.group_name is None:
             return look_up(ids, self.keys, self.vectors, self.scales, self.has_vector)
         return look_up_sharded(ids, self.keys, self.vectors, self.scales, self.has_vector, self.group_name)
+
+    def cosines(self, ids: Tensor, has_id: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare each row's target with the vectors of its ids, block by block, and hand out no vectors.
+
+        Args:
+            ids: (B, H) int64.
+            has_id: (B, H) bool; slots where it is False count as ids without a vector.
+            targets: (B, D) float32.
+
+        Returns:
+            (B, K, H) cosines, 0 where a block or a vector is missing, and ``has_vector`` of shape (B, H).
+        """
+        if self.group_name is None:
+            return look_up_cosines(
+                ids, has_id, targets, self.blocks, self.keys, self.vectors, self.has_vector
+            )
+        vectors, has_vector = self(ids)
+        return cosine_of_blocks(targets, vectors, self.blocks), has_vector & has_id
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""

@@ -15,10 +15,10 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.frozen import FrozenEmbedding
-from learn_rank.similarity import block_presence, similarity_features, similarity_names
+from learn_rank.similarity import block_presence, cosine_features, similarity_names
 
 torch.fx.wrap("recent_items")
-torch.fx.wrap("similarity_features")  # it branches on shapes, which torch.fx cannot trace
+torch.fx.wrap("cosine_features")  # it branches on shapes, which torch.fx cannot trace
 
 
 class FusionOutput(NamedTuple):
@@ -247,23 +247,22 @@ class LearnFeatureFusion(nn.Module):
     ) -> Tensor:
         config, has_both_B = self.config, has_user_B & has_item_B
         if config.history_feature is None:
-            return similarity_features(user_BD, item_BD, has_both_B, self.item_vectors.blocks)
+            return cosine_features(user_BD, item_BD, has_both_B, self.item_vectors.blocks)
         history = features[config.history_feature]
-        # keys of absent slots are looked up too and then masked: one gather, no branch
         keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), config.history_length)
-        history_BHD, has_vector_BH = self.item_vectors(keys_BH)
-        is_compared_BH = has_vector_BH & has_slot_BH & has_item_B[:, None]
+        cosine_BKH, has_vector_BH = self.item_vectors.cosines(keys_BH, has_slot_BH, item_BD)
+        is_compared_BH = has_vector_BH & has_item_B[:, None]
         has_converted_BH = None
         if config.converted_feature is not None:
             flags = features[config.converted_feature].values()
             flags_BH, _ = recent_items(flags, history.lengths(), config.history_length)
             has_converted_BH = flags_BH > 0
-        return similarity_features(
+        return cosine_features(
             user_BD,
             item_BD,
             has_both_B,
             self.item_vectors.blocks,
-            history_BHD,
+            cosine_BKH,
             is_compared_BH,
             has_converted_BH,
             has_histogram=config.has_histogram,

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from learn_rank.frozen_cosines import cosine_of_blocks, unit_blocks
+
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0)  # of the histogram, in units of cosine x sqrt(D)
 N_BINS = len(EDGES) + 1
 N_NEAREST = 3
@@ -70,19 +72,35 @@ def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of 
         log(1 + items) / 3 and, if asked for, the histogram; then the same of the converted items alone, and
         by how much their mean z exceeds that of the others (0 without either).
     """
+    cosine_BKH = None if history is None else cosine_of_blocks(item, history, blocks)
+    return cosine_features(
+        user, item, has_both, blocks, cosine_BKH, has_history, has_converted, has_histogram=has_histogram
+    )
+
+
+def cosine_features(  # noqa: PLR0917 - as `similarity_features`
+    user: Tensor,
+    item: Tensor,
+    has_both: Tensor,
+    blocks: Sequence[tuple[int, int]],
+    cosine: Tensor | None = None,
+    has_history: Tensor | None = None,
+    has_converted: Tensor | None = None,
+    *,
+    has_histogram: bool = False,
+) -> Tensor:
+    """`similarity_features` from (B, K, H) cosines with the history, K blocks, in place of its vectors."""
     columns = []
-    for start, stop in blocks:
+    item_BKD, user_BKD = unit_blocks(item, blocks), unit_blocks(user, blocks)
+    user_BK = (user_BKD * item_BKD).sum(-1) * has_both[:, None]
+    has_block_BK = (item_BKD != 0).any(dim=2)
+    for at, (start, stop) in enumerate(blocks):
         root = (stop - start) ** 0.5
-        item_BD = functional.normalize(item[:, start:stop], dim=-1)
-        user_BD = functional.normalize(user[:, start:stop], dim=-1)
-        columns.append(((user_BD * item_BD).sum(-1) * has_both)[:, None] * (root / SCALE))
-        if history is not None and has_history is not None:
-            # divide the (B, H) products by the lengths, not the (B, H, D) vectors: a fifteenth of the writes
-            history_BHD = history[:, :, start:stop]
-            length_BH = torch.linalg.vector_norm(history_BHD, dim=-1).clamp(min=1e-12)
-            z_BH = torch.bmm(history_BHD, item_BD[:, :, None])[:, :, 0] * root / length_BH
+        columns.append(user_BK[:, at : at + 1] * (root / SCALE))
+        if cosine is not None and has_history is not None:
+            z_BH = cosine[:, at] * root
             # an item without vector is near to nothing
-            has_z_BH = has_history & (item_BD != 0).any(dim=1, keepdim=True)
+            has_z_BH = has_history & has_block_BK[:, at : at + 1]
             columns += _summary(z_BH, has_z_BH, has_histogram)
             if has_converted is not None:
                 is_of_BH = has_z_BH & has_converted

@@ -118,3 +118,39 @@ def test_half_precision_vectors_come_out_as_float32_of_the_same_value():
 def test_a_table_that_cannot_be_right_is_refused(keys, vectors, has_vector, word):
     with pytest.raises(ValueError, match=word):
         FrozenEmbedding(keys, vectors, has_vector)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("slots_at_once", [1, 7, 2048])
+def test_cosines_by_pieces_are_those_of_the_vectors_looked_up_one_by_one(dtype, slots_at_once, monkeypatch):
+    monkeypatch.setattr("learn_rank.frozen_cosines.SLOTS_AT_ONCE", slots_at_once)
+    generator = torch.Generator().manual_seed(2)
+    vectors = torch.randn(40, 6, generator=generator)
+    vectors[3, :2] = 0  # a block of zeros is near to nothing
+    has_vector = torch.rand(40, generator=generator) < 0.8
+    blocks = [(0, 2), (2, 6)]
+    table = FrozenEmbedding(torch.arange(40) * 5 - 60, vectors, has_vector, blocks=blocks, dtype=dtype)
+    ids = torch.randint(-13, 29, (9, 4), generator=generator) * 5  # some of them unknown
+    has_id = torch.arange(4) < torch.tensor([4, 0, 2, 1, 4, 3, 0, 0, 1])[:, None]
+    targets = torch.randn(9, 6, generator=generator)
+    targets[4, 2:] = 0
+    cosine, has = table.cosines(ids, has_id, targets)
+    assert cosine.shape == (9, 2, 4)
+    for row in range(9):
+        for slot in range(4):
+            vector, is_known = table(ids[row, slot])
+            assert has[row, slot] == (is_known & has_id[row, slot])
+            for at, (start, stop) in enumerate(blocks):
+                one, other = vector[start:stop].double(), targets[row, start:stop].double()
+                lengths = one.norm() * other.norm()
+                expected = (one @ other) / lengths if has[row, slot] and lengths > 0 else 0.0
+                assert cosine[row, at, slot].item() == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_cosines_of_an_empty_batch_and_of_no_slots_are_empty():
+    table = FrozenEmbedding(torch.arange(3), torch.eye(3))
+    for n_rows, n_slots in ((0, 4), (2, 0)):
+        ids = torch.zeros(n_rows, n_slots, dtype=torch.int64)
+        cosine, has = table.cosines(ids, ids > 0, torch.ones(n_rows, 3))
+        assert cosine.shape == (n_rows, 1, n_slots)
+        assert has.shape == (n_rows, n_slots)
