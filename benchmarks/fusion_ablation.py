@@ -45,11 +45,19 @@ TOWER_ONLY = Arm("tower_only", ("tower",))
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of the table: which vectors, which fusion, which settings differ from the run's."""
+    """One row of the table: which vectors, which fusion, which settings differ from the run's.
+
+    Attributes:
+        arm: None trains the ranker without the plugin.
+        kind: of `learn_rank.fusions.FUSIONS`.
+        settings: of `FusionConfig`; training: of `RankTrainConfig`; what differs from the run's.
+        words: for people.
+    """
 
     arm: Arm | None = LEARN
     kind: str = "learn"
     settings: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
     words: str = ""
 
 
@@ -59,6 +67,7 @@ VARIANTS = {
     "auxiliary_0.05": Variant(settings={"auxiliary_weight": 0.05}),
     "auxiliary_1": Variant(settings={"auxiliary_weight": 1.0}),
     "auxiliary_ctr": Variant(settings={"auxiliary_task": "ctr"}),
+    "auxiliary_both": Variant(settings={"auxiliary_task": "both"}),
     "auxiliary_all_rows": Variant(settings={"auxiliary_space": "all"}),
     "stop_gradient": Variant(settings={"stops_gradient": True}),
     "concat": Variant(settings={"passes_vectors": True}, words="the paper's concat"),
@@ -69,6 +78,12 @@ VARIANTS = {
     "tower_only": Variant(TOWER_ONLY, words="without the frozen text"),
     "raw_text": Variant(RAW_TEXT, words="without the tower"),
     "shuffled": Variant(SHUFFLED, words="control"),
+    "project_all": Variant(
+        replace(LEARN, compared=()), words="the tower block through the linear layers as well"
+    ),
+    "histogram": Variant(settings={"has_histogram": True}, words="SimTier's histogram besides"),
+    "no_outcome": Variant(settings={"converted_feature": None}, words="what converted is not compared apart"),
+    "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
     "base_ensemble": Variant(None, words="control: mean of two baselines' logits"),
 }
 
@@ -137,7 +152,8 @@ def open_study(run: Path) -> Study:
                     )
                 return MultiTaskRanker(data.n_codes, data.n_dense, ranker, plugin)
 
-            model, _ = train_ranker(build, data, replace(training, seed=seed), folder)
+            how = replace(training, seed=seed, **variant.training)
+            model, _ = train_ranker(build, data, how, folder)
             write_predictions(folder.with_suffix(".valid.parquet"), valid_labels, predict(model, data.valid))
             write_predictions(path, labels, predict(model, data.test))
         return pd.read_parquet(path)

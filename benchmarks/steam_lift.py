@@ -1,0 +1,186 @@
+"""What LEARN adds on Steam, over several splits, negative draws and training seeds, with its controls.
+
+python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5
+
+Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with a
+seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`). Finished
+pieces are kept in OUT, so a stopped command goes on where it was.
+
+A difference is the mean over the splits. Its interval adds the spread between the splits to the sampling of the
+users, and counts the users once, since the splits share them: the more cautious reading.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
+
+from benchmarks.fusion_ablation import BASE, VARIANTS, Study, mean_logits, open_study
+from learn_rank.evaluation import evaluate_arms
+from learn_rank.predictions import RATES, prediction_path
+from learn_rank.run_report import provenance
+from learn_rank.spread import add_seed_noise, t_range
+from learn_rank.student_t import t_quantile
+from learn_recall.files import write_json
+from learn_recall.plain_errors import plain_errors
+
+#: (candidate, reference): what is asked
+QUESTIONS = (
+    ("learn", BASE),
+    ("raw_text", BASE),
+    ("learn", "raw_text"),
+    ("learn", "no_auxiliary"),
+    ("learn", "no_newness"),
+    (BASE, "no_newness"),
+    ("auto", BASE),
+    ("shuffled", BASE),
+    ("base_ensemble", BASE),
+    (RATES, BASE),
+)
+LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="The folder with Steam's three files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the runs; what is finished there is kept.")],
+    splits: Annotated[int, typer.Option(min=1, help="Splits, each with its own seeds.")] = 5,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write all rows there.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+) -> None:
+    """Run every split and print the answers in points, with 95 % intervals."""
+    with plain_errors():
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        console = Console(width=160)
+        found = [predictions_of(data, out / f"split-{split}", split, console) for split in range(splits)]
+        rows = [row for question in QUESTIONS for row in contrast(found, *question)]
+        values = baseline_values(found)
+        show(rows, values, console)
+        if json_out is not None:
+            write_json(
+                json_out,
+                {"splits": splits, "baseline": values, "rows": rows, **provenance()},
+            )
+
+
+def predictions_of(data: Path, out: Path, split: int, console: Console) -> dict[str, pd.DataFrame]:
+    """Arm -> test predictions of one split."""
+    from learn_rank.datasets.steam import SteamSplit, read_steam
+    from learn_rank.pipeline import run_pipeline
+    from learn_rank.run_config import RunConfig
+
+    run_pipeline(
+        lambda: read_steam(data, SteamSplit(seed=split)),
+        {"dataset": "steam", "split_seed": split},
+        out,
+        RunConfig(seeds=(split,)),
+        console=console,
+    )
+    arms = (BASE, "learn", "raw_text", "shuffled", "auto")
+    tables = {arm: pd.read_parquet(prediction_path(out, arm, split)) for arm in arms}
+    tables[RATES] = pd.read_parquet(prediction_path(out, RATES, 0))
+    study: Study = open_study(out)
+    for name in ("no_auxiliary", "no_newness"):
+        tables[name] = study.train(name, VARIANTS[name], split)
+    other = study.train("base_ensemble", VARIANTS["base_ensemble"], split + 1000)
+    tables["base_ensemble"] = mean_logits(tables[BASE], other)
+    return tables
+
+
+def contrast(
+    found: Sequence[Mapping[str, pd.DataFrame]], candidate: str, reference: str
+) -> list[dict[str, Any]]:
+    """Differences candidate - reference over the splits, a row for each task, metric and bucket."""
+    by_place: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    for tables in found:
+        arms = {name: [tables[name]] for name in (reference, candidate)}
+        for row in evaluate_arms(arms, reference)[1]:
+            place = (row["task"], row["metric"], row["bucket_kind"], row["bucket"])
+            by_place.setdefault(place, []).append(dict(row))
+    return [
+        {"candidate": candidate, "reference": reference, **_combined(place, rows)}
+        for place, rows in by_place.items()
+    ]
+
+
+def _combined(place: tuple[str, str, str, str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    deltas = [row["delta"] for row in rows]
+    errors = [(row["high"] - row["low"]) / 2 / t_quantile(0.95, LARGE) for row in rows]
+    # the splits share their users, so these are counted once and not once a split
+    of_users = sum(error**2 for error in errors) / len(errors)
+    variance, df = add_seed_noise(of_users, LARGE, deltas)
+    value = sum(deltas) / len(deltas)
+    low, high, _, p = t_range(value, variance, df, 0.95)
+    names = ("task", "metric", "bucket_kind", "bucket")
+    return {
+        **dict(zip(names, place, strict=True)),
+        "delta": value,
+        "low": low,
+        "high": high,
+        "p": p,
+        "of_splits": deltas,
+    }
+
+
+def baseline_values(found: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, float]:
+    """Task and metric -> the baseline's value on all test rows, mean over the splits."""
+    values: dict[str, list[float]] = {}
+    for tables in found:
+        for row in evaluate_arms({BASE: [tables[BASE]]}, BASE)[0]:
+            if row["bucket_kind"] == "all" and row["value"] is not None:
+                values.setdefault(f"{row['task']} {row['metric']}", []).append(row["value"])
+    return {name: sum(each) / len(each) for name, each in values.items()}
+
+
+def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console: Console) -> None:
+    """All test rows by task and metric, then CTR UAUC by bucket."""
+    cells = {
+        (
+            row["candidate"],
+            row["reference"],
+            row["task"],
+            row["metric"],
+            row["bucket_kind"],
+            row["bucket"],
+        ): row
+        for row in rows
+    }
+    places = [key.split() for key in values]
+    table = Table(title="All test rows: points, 95 % intervals", box=SIMPLE)
+    table.add_column("candidate - reference", no_wrap=True)
+    for task, metric in places:
+        table.add_column(f"{task} {metric} ({values[f'{task} {metric}']:.4f})", justify="right")
+    for question in QUESTIONS:
+        shown = [_points(cells[*question, task, metric, "all", "all"]) for task, metric in places]
+        table.add_row(" - ".join(question), *shown)
+    console.print(table)
+    buckets = [(kind, name) for kind in ("user", "item") for name in ("cold-start", "long-tail", "other")]
+    table = Table(title="CTR UAUC by bucket", box=SIMPLE)
+    table.add_column("candidate - reference", no_wrap=True)
+    for kind, name in buckets:
+        table.add_column(f"{name} {kind}s", justify="right")
+    for question in QUESTIONS:
+        table.add_row(
+            " - ".join(question), *(_points(cells[*question, "CTR", "UAUC", *place]) for place in buckets)
+        )
+    console.print(table)
+
+
+def _points(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['delta']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+
+
+if __name__ == "__main__":
+    typer.run(main)
