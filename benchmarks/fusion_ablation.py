@@ -78,6 +78,7 @@ VARIANTS = {
     "tower_only": Variant(TOWER_ONLY, words="without the frozen text"),
     "raw_text": Variant(RAW_TEXT, words="without the tower"),
     "shuffled": Variant(SHUFFLED, words="control"),
+    "random": Variant(replace(LEARN, is_random=True), words="control"),
     "project_all": Variant(
         replace(LEARN, compared=()), words="the tower block through the linear layers as well"
     ),

@@ -2,12 +2,12 @@
 
 python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5
 
-Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with a
-seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`). Finished
-pieces are kept in OUT, so a stopped command goes on where it was.
+Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with
+a seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`).
+Finished pieces are kept in OUT, so a stopped command goes on where it was.
 
-A difference is the mean over the splits. Its interval adds the spread between the splits to the sampling of the
-users, and counts the users once, since the splits share them: the more cautious reading.
+A difference is the mean over the splits. Its interval adds the spread between the splits to the sampling of
+the users, and counts the users once, since the splits share them: the more cautious reading.
 """
 
 from __future__ import annotations
@@ -116,22 +116,19 @@ def contrast(
 
 
 def _combined(place: tuple[str, str, str, str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    about = dict(zip(("task", "metric", "bucket_kind", "bucket"), place, strict=True))
+    if any(row["low"] is None for row in rows):  # a bucket that is empty or of one class in some split
+        return {**about, "delta": None, "low": None, "high": None, "p": None, "of_splits": []}
     deltas = [row["delta"] for row in rows]
     errors = [(row["high"] - row["low"]) / 2 / t_quantile(0.95, LARGE) for row in rows]
     # the splits share their users, so these are counted once and not once a split
     of_users = sum(error**2 for error in errors) / len(errors)
     variance, df = add_seed_noise(of_users, LARGE, deltas)
     value = sum(deltas) / len(deltas)
+    if not variance > 0:  # equal scores in every split
+        return {**about, "delta": value, "low": value, "high": value, "p": 1.0, "of_splits": deltas}
     low, high, _, p = t_range(value, variance, df, 0.95)
-    names = ("task", "metric", "bucket_kind", "bucket")
-    return {
-        **dict(zip(names, place, strict=True)),
-        "delta": value,
-        "low": low,
-        "high": high,
-        "p": p,
-        "of_splits": deltas,
-    }
+    return {**about, "delta": value, "low": low, "high": high, "p": p, "of_splits": deltas}
 
 
 def baseline_values(found: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, float]:
@@ -179,6 +176,8 @@ def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console
 
 
 def _points(row: Mapping[str, Any]) -> str:
+    if row["delta"] is None:
+        return "–"
     return f"{100 * row['delta']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
 
 

@@ -23,12 +23,14 @@ class Arm:
         compared: those of them that are only compared, and not read by the fusion's linear layers
             (`FusionConfig.projected_blocks`): what was learned from clicks would be learned by heart there.
         is_shuffled: every id gets the vector of another id: equal in capacity, empty in content.
+        is_random: every id gets random directions instead, block by block.
     """
 
     name: str
     blocks: tuple[str, ...] | None
     compared: tuple[str, ...] = ()
     is_shuffled: bool = False
+    is_random: bool = False
 
 
 BASELINE = Arm("baseline", None)
@@ -97,6 +99,11 @@ def frozen_table(store: EmbeddingStore, arm: Arm, generator: np.random.Generator
     if arm.is_shuffled:
         rows = np.flatnonzero(present)
         vectors[rows] = vectors[generator.permutation(rows)]
+    if arm.is_random:
+        for start, stop in blocks:
+            drawn = generator.standard_normal((len(vectors), stop - start))
+            vectors[:, start:stop] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        vectors[~present] = 0
     return FrozenEmbedding(
         torch.from_numpy(np.array(id_keys(store.ids))),
         torch.from_numpy(vectors),

@@ -1,0 +1,90 @@
+"""The arms of a comparison: equal in capacity, different in what their vectors say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from learn_rank.arms import BASELINE, LEARN, RAW_TEXT, SHUFFLED, config_of, frozen_table, make_fusion
+from learn_rank.fusion import FusionConfig
+from learn_recall.store import Block, StoreError, id_keys, write_store
+
+CARD = {
+    "encoder": "e",
+    "encoder_sha256": "0" * 64,
+    "prompt": "p",
+    "pooling": "mean",
+    "max_tokens": 8,
+    "dtype": "float32",
+    "tower": "t",
+}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("arms")
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(40, 10)).astype(np.float32)
+    for part in (slice(0, 6), slice(6, 10)):
+        vectors[:, part] /= np.linalg.norm(vectors[:, part], axis=1, keepdims=True)
+    present = np.arange(40) % 5 > 0
+    vectors[~present] = 0
+    blocks = (Block("tower", 0, 6), Block("content", 6, 10))
+    ids = np.arange(40)
+    return [
+        write_store(
+            folder / kind, ids=ids, vectors=vectors, present=present, kind=kind, blocks=blocks, **CARD
+        )
+        for kind in ("user", "item")
+    ]
+
+
+def looked_up(arm, store):
+    table = frozen_table(store, arm, np.random.default_rng(3))
+    vectors, has_vector = table(torch.from_numpy(np.array(id_keys(store.ids))))
+    return vectors.numpy(), has_vector.numpy()
+
+
+def test_an_arm_gets_the_blocks_that_it_names(stores):
+    store = stores[1]
+    whole, has_vector = looked_up(LEARN, store)
+    np.testing.assert_array_equal(whole, store.vectors)
+    np.testing.assert_array_equal(has_vector, store.present)
+    np.testing.assert_array_equal(looked_up(RAW_TEXT, store)[0], store.vectors[:, 6:])
+
+
+def test_shuffled_vectors_are_the_same_vectors_at_other_ids(stores):
+    store = stores[1]
+    shuffled, has_vector = looked_up(SHUFFLED, store)
+    np.testing.assert_array_equal(has_vector, store.present)
+    own = np.asarray(store.vectors)[store.present]
+    dealt = shuffled[store.present]
+    assert sorted(map(tuple, dealt.tolist())) == sorted(map(tuple, own.tolist()))
+    assert (dealt != own).any(axis=1).mean() > 0.8
+
+
+def test_random_vectors_are_unit_directions_that_know_nothing_of_the_store(stores):
+    store = stores[1]
+    drawn, has_vector = looked_up(replace(LEARN, is_random=True), store)
+    np.testing.assert_array_equal(has_vector, store.present)
+    assert not drawn[~store.present].any()
+    for part in (slice(0, 6), slice(6, 10)):
+        np.testing.assert_allclose(np.linalg.norm(drawn[store.present, part], axis=1), 1, rtol=1e-5)
+    own = np.asarray(store.vectors)[store.present]
+    assert abs((drawn[store.present] * own).sum(axis=1).mean()) < 0.5  # with itself it would be 2
+
+
+def test_what_was_learned_from_clicks_is_compared_and_not_projected(stores):
+    config = FusionConfig()
+    assert config_of(LEARN, config).projected_blocks == (1,)
+    assert config_of(SHUFFLED, config).projected_blocks == (1,)
+    assert config_of(RAW_TEXT, config).projected_blocks is None
+    assert config_of(LEARN, replace(config, projected_blocks=(0,))).projected_blocks == (0,)
+    assert make_fusion(LEARN, *stores, config, seed=0).vector_dim == 4
+    assert make_fusion(BASELINE, *stores, config, seed=0) is None
+
+
+def test_a_block_that_the_store_has_not_is_named(stores):
+    with pytest.raises(StoreError, match=r"expected blocks \['tower', 'picture'\] for the arm 'learn'"):
+        make_fusion(replace(LEARN, blocks=("tower", "picture")), *stores, FusionConfig(), seed=0)
