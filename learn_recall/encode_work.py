@@ -1,4 +1,4 @@
-"""What an encode job leaves on disk between runs: OUT.work/ with plan and shards, and the texts of a store.
+"""What an encode job leaves on disk between runs: OUT.work/ with its plan, its claims and its shards.
 
 A vector is a function of the text and of the identity (encoder, template, pooling, length, dtypes), so any
 vector of the same identity whose text's hash is known is taken as it is: from the store that is there, from
@@ -17,13 +17,8 @@ from learn_recall.claims import Claims
 from learn_recall.content_shards import ContentShard, ShardError, open_shard
 from learn_recall.encode_identity import ContentIdentity, EncodeError, Recorded
 from learn_recall.encode_plan import EncodePlan
-from learn_recall.errors import StoreError
-from learn_recall.files import read_json, remove, sha256_of_file, write_json
-from learn_recall.row_file import RowFile
-from learn_recall.store import EmbeddingStore
-from learn_recall.store_files import VECTORS
+from learn_recall.files import read_json, remove, write_json
 
-TEXTS_FILE = "texts.safetensors"
 STORE = "the store"
 _MANIFEST = "manifest.json"
 _PLAN = "plan"
@@ -110,22 +105,6 @@ class WorkFolder:
             self.path.rmdir()
 
 
-def known_texts(store: EmbeddingStore) -> ContentShard | None:
-    """Give the texts of a content store by their hashes; None where the texts file is not the card's.
-
-    Args:
-        store: A store of kind "content" that `encode_items` wrote.
-    """
-    path = store.path / TEXTS_FILE
-    if not path.is_file() or sha256_of_file(path) != store.card.extra.get("texts_sha256"):
-        return None
-    try:
-        arrays, _ = RowFile.of_safetensors(path)
-        return ContentShard(**arrays, vectors=RowFile.of_npy(store.path / VECTORS))
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: expected the texts of a content store, got {error}") from error
-
-
 @contextmanager
 def keeping(work: WorkFolder, what: str) -> Iterator[None]:
     """Turn an error of the disk into one that says what is kept and what to do."""
@@ -138,4 +117,4 @@ def keeping(work: WorkFolder, what: str) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["STORE", "TEXTS_FILE", "WorkFolder", "keeping", "known_texts"]
+__all__ = ["STORE", "WorkFolder", "keeping"]

@@ -230,6 +230,13 @@ def _as_integers(cells: list[Any]) -> list[Any]:
     return [_map_list(cell, int) for cell in cells]
 
 
+def integers_if_all_are(texts: Sequence[str]) -> np.ndarray:
+    """Give ids as int64 if every one is an integer in its canonical spelling, else as the text they are."""
+    if texts and number_kinds(pa.chunked_array([texts]), c.ITEM_ID):
+        return np.array(texts, dtype=np.int64)
+    return np.array(texts, dtype=object)
+
+
 def _integer_as_text(value: Any) -> Any:
     """Give an integer as text; anything else stays for the validation to see (1.0 must not become "1.0")."""
     return str(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else value
@@ -330,6 +337,7 @@ __all__ = [
     "csv_options",
     "from_arrow",
     "from_json",
+    "integers_if_all_are",
     "malformed_lines",
     "number_kinds",
     "objects_of",
