@@ -30,9 +30,11 @@ format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, and the README's tables (DATA=folder with steam and ml1m_ctr)
+bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, the A/B simulation, and the README's tables (DATA=folder with steam and ml1m_ctr)
 	$(BIN)/python benchmarks/uauc.py --speed
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/ab_evidence.py $(if $(DATA),--data $(DATA))
+	$(BIN)/python benchmarks/ab_speed.py
 	$(MAKE) steam ml1m_ctr
 
 peers: $(STAMP)  ## the grouped AUC of other libraries beside ours (TORCHEASYREC=checkout, where there is one)

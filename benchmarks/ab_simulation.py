@@ -2,6 +2,7 @@
 
 python benchmarks/ab_simulation.py candidates.parquet --environment known --html ab.html
 python benchmarks/ab_simulation.py --marketplace demo --treatment learn
+python benchmarks/ab_simulation.py --marketplace demo --treatment learn --retrain-daily
 python benchmarks/ab_simulation.py --log decisions.parquet --reward click
 """
 

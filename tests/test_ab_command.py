@@ -97,6 +97,7 @@ def test_everything_that_a_reader_needs_stands_beside_the_numbers(same):
     assert {"commit", "machine", "versions", "seconds", "excluded", "counts", "spend"} <= set(about)
     assert [row["arm"] for row in about["spend"]] == ["a", "b"]
     assert len(result.daily) == N_DAYS * 4
+    assert about["excluded"]["days_behind_the_test"] == 0  # one of the four days stands before it
     assert any("CUPED" in notice for notice in about["notices"])
     assert {guard.name.split(",")[0] for guard in result.guards} >= {
         "sample ratio",
@@ -147,7 +148,9 @@ def test_the_same_command_gives_the_same_numbers_and_another_salt_another_split(
     made = []
     for name, more in (("one", []), ("two", []), ("three", ["--salt", "other"])):
         run(*asked, *more, "--json", folder / f"{name}.json")
-        made.append(json.loads((folder / f"{name}.json").read_text())["rows"])
+        content = json.loads((folder / f"{name}.json").read_text())
+        made.append(content["rows"])
+        assert content["about"]["excluded"]["days_behind_the_test"] == 2
     assert made[0] == made[1] != made[2]
 
 

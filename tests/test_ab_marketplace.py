@@ -251,9 +251,18 @@ def test_the_stage_leaves_the_comparison_and_what_must_show_nothing_beside_it(ru
     assert (run / "ab_shuffled.json").is_file()
     launches = [row["launch"] for row in found["ab_aa"]["rows"] if row["launch"] is not None]
     assert launches and not any(launches)
-    assert found["ab"]["mode"] == "E" and len(found["ab"]["about"]["notices"]) >= 3
+    assert found["ab"]["mode"] == "E"
+    beside = found["ab"]["about"]["beside"]
+    assert [row["expected"] for row in beside] == ["no detectable difference", "invalid", "not better"]
+    for row, name in zip(beside, ("ab_aa", "ab_inflated", "ab_shuffled"), strict=True):
+        assert row["status"] == json.loads((run / f"{name}.json").read_text())["verdict"]["status"]
+        allowed = {"not better": row["status"] != "better"}
+        assert row["is_as_expected"] is allowed.get(row["expected"], row["status"] == row["expected"])
+    guard = next(each for each in found["ab"]["guards"] if each["name"] == "arms with known answers")
+    assert guard["has_passed"] is all(row["is_as_expected"] for row in beside)
+    assert guard["has_passed"] or found["ab"]["verdict"]["status"] == "invalid"
     page = (run / "ab.html").read_text(encoding="utf-8")
-    assert "the baseline against itself" in page
+    assert "Played beside it" in page and "LEARN, vectors dealt to other ids" in page
     assert json.loads((run / "stages/ab.json").read_text())["is_finished"]
 
 

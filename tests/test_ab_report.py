@@ -289,6 +289,43 @@ def test_guards_show_value_limit_and_outcome(html):
     assert "must not be used for a decision" in failed
 
 
+def test_how_many_guards_failed_stands_beside_the_status():
+    for passed, said in (
+        ({"ESS": True}, "all of 5 guards passed"),
+        ({"ESS": True, "calibration": False}, "1 of 5 guards failed"),
+        ({}, "all of 4 guards passed, 1 not applicable"),
+        ({"calibration": None, "SRM": False}, "1 of 3 guards failed, 2 not applicable"),
+    ):
+        made = example_result(guards=guards(**passed))
+        assert f"{made.verdict.status} {said} {made.verdict.words[0]}" in text_of(ab_html(made))
+        assert said in printed(made)
+
+
+def test_an_invalid_page_takes_the_colours_of_its_numbers_away():
+    assert '<main class="untrusted">' in ab_html(example_result(guards=guards(SRM=False)))
+    assert "not to be used: a guard failed" in ab_html(example_result(guards=guards(SRM=False)))
+    assert "not to be used: a guard failed" not in ab_html(example_result())
+
+
+@pytest.mark.parametrize("mode", ["R", "E", "D"])
+def test_of_the_three_kinds_of_evidence_the_pages_own_is_marked(mode):
+    page = ab_html(ABResult(mode, DESCRIPTIVE))
+    assert re.findall(r'<li class="own" aria-current="true"><b>(.)</b>', page) == [mode]
+    assert page.count('aria-label="Kinds of evidence') == 1
+
+
+def test_arms_with_known_answers_stand_on_the_page_and_in_the_terminal():
+    row = {"control": "baseline", "name": "itself", "expected": "no detectable difference"}
+    row |= {"lift": "0.00 % [0.00 %, 0.00 %]", "words": "No difference."}
+    beside = [row | {"status": "no detectable difference", "is_as_expected": True}]
+    beside += [row | {"name": EVIL, "expected": "invalid", "status": "better", "is_as_expected": False}]
+    made = example_result(about=example_about(beside=beside))
+    shown = text_of(ab_html(made))
+    assert "Treatment, against baseline" in shown and "✗ better" in shown.replace("\N{NO-BREAK SPACE}", " ")
+    assert "<script>alert" not in ab_html(made)
+    assert "✓ no detectable difference" in " ".join(printed(made).split())
+
+
 def test_a_deterministic_page_has_no_p_column():
     made = ABResult("D", DESCRIPTIVE, about={"counts": {"rows": 12}})
     assert "adj. p" not in ab_html(made)

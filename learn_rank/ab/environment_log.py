@@ -45,7 +45,7 @@ def read_log(log: str | Path | pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise ValueError(
             f"log: expected the columns {', '.join(NEEDED)}, got none of the name {', '.join(missing)}. "
-            "Remedy: rename or add them; docs/ab_environment.md says what they hold."
+            "Remedy: rename or add them; docs/ab.md says what they hold."
         )
     for name in (*ROW, SLOT, CLICK):
         if rows[name].isna().any():

@@ -56,6 +56,8 @@ def page_content(result: ABResult) -> dict[str, Any]:
         "level": level,
         "declared_lift": about.get("declared_lift"),
         "notices": about.get("notices") or [],
+        "guard_summary": words.guard_summary(result.guards),
+        "beside": about.get("beside") or [],
         "cards": [card(result.rows, metric, level) for metric in metrics],
         "metrics": metrics,
         "matrix": matrix(result.rows, metrics, level),

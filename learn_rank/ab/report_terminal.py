@@ -51,6 +51,8 @@ def print_ab(result: ABResult, console: Console) -> None:
         console.print(calibration_table(result))
     if result.guards:
         console.print(guard_table(result))
+    if result.about.get("beside"):
+        console.print(beside_table(result))
     for row in result.rows:
         if row["flag"] is not None:
             flagged = f"{words.MARKS['flagged']} {words.row_words(row)}: {row['flag']}"
@@ -76,6 +78,7 @@ def verdict_panel(result: ABResult) -> Panel:
     return Panel(
         Text("\n").join(lines),
         title=f"Verdict: {verdict.status}",
+        subtitle=words.guard_summary(result.guards) if result.guards else None,
         border_style=_FRAMES.get(verdict.status, "dim"),
         box=box.ROUNDED,
     )
@@ -134,6 +137,19 @@ def guard_table(result: ABResult) -> Table:
         )
         if guard.has_passed is not True:
             table.add_row("", "", "", Text(guard.words, style="dim"))
+    return table
+
+
+def beside_table(result: ABResult) -> Table:
+    """One line per arm whose answer is known: what it has to be, what it was."""
+    table = _table("played beside it, with known answers")
+    table.add_column("treatment")
+    for name in ("has to be", "was", "revenue per user"):
+        table.add_column(name, no_wrap=True)
+    for row in result.about["beside"]:
+        was = f"{words.GUARD_MARKS[row['is_as_expected']]} {row['status']}"
+        style = _GUARDS[row["is_as_expected"]]
+        table.add_row(Text(row["name"]), row["expected"], Text(was, style=style), row["lift"])
     return table
 
 

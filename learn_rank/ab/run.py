@@ -199,12 +199,18 @@ def about_run(
             "requests": int(worlds.ab.requests().sum()),
             **worlds.ab.counts,
         },
-        "excluded": dict(source.excluded),
+        "excluded": {**source.excluded, **_not_served(source, config, worlds)},
         "spend": spend_rows(worlds.ab),
         "variance_reduction": reductions,
         "n_replicas": len(worlds.replicas),
         "notices": notices(worlds),
     }
+
+
+def _not_served(source: CandidateSource, config: ABConfig, worlds: Worlds) -> dict[str, int]:
+    """Days of the candidates that lie behind the test."""
+    n_before = 0 if worlds.pre is None else len(worlds.pre.days)
+    return {"days_behind_the_test": len(source.days) - n_before - config.n_days}
 
 
 def notices(worlds: Worlds) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learn_rank.report_rules import outcome
@@ -54,6 +54,15 @@ MARK_WORDS = {
 GUARD_WORDS = {True: "passed", False: "failed", None: "not applicable"}
 GUARD_MARKS = {True: "✓", False: "✗", None: DASH}
 GUARD_CLASS = {True: "passed", False: "failed", None: "skipped"}
+
+
+def guard_summary(guards: Sequence[Any]) -> str:
+    """``all of 15 guards passed``, ``2 of 15 guards failed``, with those that do not apply."""
+    n_applied = sum(guard.has_passed is not None for guard in guards)
+    n_failed = sum(guard.has_passed is False for guard in guards)
+    n_idle = len(guards) - n_applied
+    text = f"{n_failed} of {n_applied} guards failed" if n_failed else f"all of {n_applied} guards passed"
+    return f"{text}, {n_idle} not applicable" if n_idle else text
 
 
 def mark(row: Mapping[str, Any] | None, level: float = 0.95) -> str:
