@@ -1,0 +1,337 @@
+"""A ranker leaves training: what is loaded scores as what was exported, and refuses what is not its own."""
+
+import copy
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from small_rankers import batch, fused_ranker, host_alone
+from test_fusion import tables
+from torch import nn
+from torch.nn import functional
+from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType
+
+from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
+from learn_rank.fusions import FUSIONS
+from learn_rank.serving import ExportError, VectorSource, export_ranker, load_exported, swap_vectors
+from learn_rank.serving.serving_ranker import ServingRanker, rows_as_inputs
+from learn_recall.store import EmbeddingStore, write_store
+
+
+def exported(ranker, folder, **settings):
+    rows = batch(seed=3)
+    return load_exported(export_ranker(ranker.eval(), folder / "export", rows.sparse, rows.dense, **settings))
+
+
+def assert_same_scores(ranker, served, *, sizes=(1, 2, 50, 131)):
+    for n in sizes:
+        rows = batch(n, seed=n)
+        with torch.no_grad():
+            expected = ranker(rows.sparse, rows.dense)
+        found = served(rows.sparse, rows.dense)
+        assert list(found) == ["ctr_logit", "cvr_logit"]
+        assert torch.equal(found["ctr_logit"], expected.ctr_logit)
+        assert torch.equal(found["cvr_logit"], expected.cvr_logit)
+        assert n == 1 or expected.ctr_logit.std() > 0
+
+
+#: one export of every kind, and of every other choice among them
+EXPORTS = {
+    "learn": ({"entry": "concat"}, {"torchscript": True}),
+    "gate": ({"entry": "widened"}, {"dtype": "float16"}),
+    "experts": ({"entry": "logit", "layers": "ple", "passes_vectors": True}, {"dtype": "int8"}),
+    "similarity": ({"entry": "widened", "layers": "mmoe", "auxiliary_task": "both"}, {}),
+}
+
+
+@pytest.fixture(scope="module", params=FUSIONS)
+def pair(request, tmp_path_factory):
+    """A ranker of each kind, its export, and the settings of the export."""
+    settings, how = EXPORTS[request.param]
+    ranker = fused_ranker(kind=request.param, **settings)
+    with torch.no_grad():
+        for parameter in ranker.parameters():  # nothing stays at zero
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return ranker.eval(), exported(ranker, tmp_path_factory.mktemp("served"), **how), how
+
+
+def of_kind(kind):
+    """The one pair of that kind."""
+    return pytest.mark.parametrize("pair", [kind], indirect=True)
+
+
+def quantised(ranker, dtype):
+    """The same ranker with tables in another dtype."""
+    copied = copy.deepcopy(ranker)
+    for side in ("user_vectors", "item_vectors"):
+        table = getattr(ranker.fusion, side)
+        setattr(copied.fusion, side, FrozenEmbedding(table.keys, table.vectors[:-1], dtype=dtype))
+    return copied
+
+
+def test_what_is_loaded_scores_the_same_bits_as_the_ranker_with_the_same_tables(pair):
+    ranker, served, how = pair
+    assert_same_scores(quantised(ranker, how.get("dtype")), served)
+
+
+def test_an_export_says_by_how_much_storing_the_tables_moved_the_scores(pair):
+    ranker, served, how = pair
+    rows = batch(seed=3)
+    found, own = served(rows.sparse, rows.dense), ranker(rows.sparse, rows.dense)
+    moved = max((found[name] - getattr(own, name)).abs().max().item() for name in found)
+    assert served.manifest.max_change == moved
+    assert (moved > 0) is ("dtype" in how)
+    for table in served.manifest.tables.values():
+        assert table.dtype == how.get("dtype", "float32")
+
+
+def test_a_host_without_the_plugin_is_exported_alike(host):
+    ranker, served = host
+    assert_same_scores(ranker, served)
+    assert served.manifest.tables == {} and served.manifest.fusions == {}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """The host alone and its export."""
+    ranker = host_alone().eval()
+    return ranker, exported(ranker, tmp_path_factory.mktemp("served"))
+
+
+class PlainHost(nn.Module):
+    """A team's own ranker: sum pooling, another order of features, one score."""
+
+    def __init__(self, plugin):
+        super().__init__()
+        self.bags = EmbeddingBagCollection(
+            tables=[
+                EmbeddingBagConfig(
+                    name="both",
+                    embedding_dim=4,
+                    num_embeddings=9,
+                    feature_names=["item_id", "user_id"],
+                    pooling=PoolingType.SUM,
+                ),
+                EmbeddingBagConfig(
+                    name="tags",
+                    embedding_dim=4,
+                    num_embeddings=4,
+                    feature_names=["tags"],
+                    pooling=PoolingType.MEAN,
+                ),
+            ]
+        )
+        self.plugin = plugin
+        self.mlp = nn.Sequential(
+            nn.Linear(12 + 3 + plugin.output_dim, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)
+        )
+
+    def forward(self, sparse, dense):
+        return self.mlp(torch.cat([self.bags(sparse).values(), dense, self.plugin(sparse).features], dim=1))[
+            :, 0
+        ]
+
+
+def test_a_plain_module_of_a_team_is_exported_with_its_batch_statistics(tmp_path):
+    torch.manual_seed(0)
+    host = PlainHost(LearnFeatureFusion(*tables(), FusionConfig(dropout=0.0)))
+    rows = batch()
+    host.train()(rows.sparse, rows.dense)
+    served = exported(host, tmp_path)
+    for n in (1, 7, 60):
+        rows = batch(n, seed=n)
+        assert torch.equal(served(rows.sparse, rows.dense)["score"], host.eval()(rows.sparse, rows.dense))
+
+
+def plain_tensors(rows):
+    return {name: (rows.sparse[name].values(), rows.sparse[name].lengths()) for name in rows.sparse.keys()}  # noqa: SIM118
+
+
+def test_an_empty_batch_and_plain_tensors_are_scored(pair):
+    _, served, _ = pair
+    empty, rows = batch(0), batch(20)
+    assert served(empty.sparse, empty.dense)["ctr_logit"].shape == (0,)
+    one, other = served(plain_tensors(rows), rows.dense), served(rows.sparse, rows.dense)
+    assert torch.equal(one["ctr_logit"], other["ctr_logit"])
+
+
+def test_the_auxiliary_head_is_not_in_the_export_and_the_ranker_keeps_it(pair):
+    ranker, served, _ = pair
+    names = set(served.program.state_dict())
+    assert any("fusion.mlp.0.weight" in name for name in names)
+    assert not any("auxiliary_head" in name for name in names)
+    rows = batch()
+    assert ranker(rows.sparse, rows.dense).fusion.auxiliary_logit.abs().sum() > 0
+
+
+def test_the_copy_that_is_exported_shares_the_frozen_tables():
+    ranker = fused_ranker("concat")
+    serving = ServingRanker(ranker)
+    assert not any(
+        tensor.shape == ranker.fusion.item_vectors.vectors.shape for tensor in serving.state_dict().values()
+    )
+    given = rows_as_inputs(ranker.fusion.item_vectors.rows)
+    assert given["vectors"] is ranker.fusion.item_vectors.vectors
+
+
+@of_kind("learn")
+def test_the_torchscript_program_scores_the_same_bits_for_any_number_of_rows(pair):
+    _, served, _ = pair
+    file, _ = served.manifest.torchscript
+    with pytest.warns(DeprecationWarning, match=r"torch\.jit\.load"):
+        program = torch.jit.load(str(served.folder / file))
+    for n in (1, 9, 140):
+        rows = batch(n, seed=n)
+        given = {
+            f"{name}.{part}": tensor
+            for name, parts in plain_tensors(rows).items()
+            for part, tensor in zip(("values", "lengths"), parts, strict=True)
+        }
+        given["dense"] = rows.dense
+        for name, parts in served.tables.items():
+            given |= {f"{name}.{part}": tensor for part, tensor in parts.items()}
+        scores = program(*(given[name] for name in served.manifest.torchscript_inputs))
+        for one, other in zip(scores, served(rows.sparse, rows.dense).values(), strict=True):
+            assert torch.equal(one, other)
+
+
+def store(folder, table, *, n_new=0, **card) -> EmbeddingStore:
+    """A table as a store, with `n_new` ids more, 300, 301, .."""
+    generator = torch.Generator().manual_seed(9)
+    new = functional.normalize(torch.randn(n_new, table.dimension, generator=generator), dim=1)
+    settings = {"kind": "item", "encoder": "e", "encoder_sha256": "1" * 64, "prompt": "p", "pooling": "mean"}
+    return write_store(
+        folder,
+        ids=np.concatenate([table.keys.numpy(), 300 + np.arange(n_new)]),
+        vectors=torch.cat([table.vectors[:-1], new]).numpy(),
+        max_tokens=8,
+        dtype="float32",
+        **{**settings, **card},
+    )
+
+
+@pytest.fixture(scope="module")
+def from_store(tmp_path_factory):
+    """A ranker whose item vectors came from a store, exported with it."""
+    folder = tmp_path_factory.mktemp("served")
+    ranker = fused_ranker("concat", history_feature=None).eval()
+    own = store(folder / "items", ranker.fusion.item_vectors)
+    ranker.fusion.item_vectors = FrozenEmbedding.from_store(own)
+    rows = batch(seed=3)
+    export_ranker(
+        ranker, folder / "export", rows.sparse, rows.dense, sources={"fusion.item_vectors": VectorSource(own)}
+    )
+    return folder, ranker, own
+
+
+def test_vectors_of_new_items_are_swapped_in_and_score_without_a_new_export(from_store):
+    folder, ranker, _ = from_store
+    newer = store(folder / "newer", ranker.fusion.item_vectors, n_new=40)
+    before = load_exported(folder / "export")
+    swap_vectors(folder / "export", "fusion.item_vectors", VectorSource(newer))
+    after = load_exported(folder / "export")
+    rows = batch(30)
+    assert torch.equal(
+        before(rows.sparse, rows.dense)["ctr_logit"], after(rows.sparse, rows.dense)["ctr_logit"]
+    )
+    ids = rows.sparse.values()
+    shown = KeyedJaggedTensor(
+        rows.sparse.keys(), torch.where(ids >= 200, ids + 100, ids), lengths=rows.sparse.lengths()
+    )
+    assert not torch.equal(before(shown, rows.dense)["ctr_logit"], after(shown, rows.dense)["ctr_logit"])
+    ranker_of_today = fused_ranker("concat", history_feature=None).eval()
+    ranker_of_today.fusion.item_vectors = FrozenEmbedding.from_store(newer)
+    expected = ranker_of_today(shown, rows.dense).ctr_logit
+    assert torch.equal(after(shown, rows.dense)["ctr_logit"], expected)
+    table = after.manifest.tables["fusion.item_vectors"]
+    assert table.n_ids == 46 and table.trained_with != table.identity
+    assert table.trained_with == before.manifest.tables["fusion.item_vectors"].identity
+
+
+@pytest.mark.parametrize(
+    "card", [{"encoder_sha256": "2" * 64}, {"prompt": "q"}, {"tower": "3" * 64}], ids=str
+)
+def test_vectors_that_something_else_made_are_refused_by_what_differs(card, from_store, tmp_path):
+    folder, ranker, _ = from_store
+    other = store(tmp_path / "other", ranker.fusion.item_vectors, **card)
+    with pytest.raises(ExportError, match=f"fusion.item_vectors: {next(iter(card))}: expected .* got"):
+        swap_vectors(folder / "export", "fusion.item_vectors", VectorSource(other))
+
+
+def test_a_table_of_unknown_origin_and_an_unknown_name_are_not_swapped(from_store):
+    folder, _, own = from_store
+    with pytest.raises(ExportError, match="knows what made its vectors"):
+        swap_vectors(folder / "export", "fusion.user_vectors", VectorSource(own))
+    with pytest.raises(ExportError, match="expected one of"):
+        swap_vectors(folder / "export", "item_vectors", VectorSource(own))
+
+
+def test_a_source_that_is_not_the_rankers_is_refused(from_store, tmp_path):
+    _, ranker, _ = from_store
+    rows = batch()
+    other = store(tmp_path / "other", ranker.fusion.item_vectors, n_new=1)
+    for sources, words in (
+        ({"fusion.item_vectors": VectorSource(other)}, "that the ranker was trained with"),
+        ({"fusion.vectors": VectorSource(other)}, "expected names among"),
+    ):
+        with pytest.raises(ExportError, match=words):
+            export_ranker(ranker, tmp_path / "export", rows.sparse, rows.dense, sources=sources)
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_changed_file_a_missing_file_and_a_missing_export_are_refused_by_name(host, tmp_path):
+    folder = tmp_path / "export"
+    shutil.copytree(host[1].folder, folder)
+    program = folder / "program.pt2"
+    kept = program.read_bytes()
+    program.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(ExportError, match=r"program.pt2: expected sha256 \w+, got"):
+        load_exported(folder)
+    program.unlink()
+    with pytest.raises(ExportError, match=r"program.pt2: .* got no file"):
+        load_exported(folder)
+    with pytest.raises(ExportError, match="expected an export"):
+        load_exported(tmp_path)
+    saved = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**saved, "format_version": 99}))
+    with pytest.raises(ExportError, match="format_version 1"):
+        load_exported(folder)
+
+
+def test_rows_that_do_not_fit_are_refused_in_words(host):
+    _, served = host
+    rows = batch(5)
+    plain = plain_tensors(rows)
+    for change, dense, words in (
+        ({}, rows.dense[:, :2], r"dense: expected float32 of shape \(B, 3\)"),
+        ({}, rows.dense.double(), "dense: expected float32"),
+        ({}, rows.dense[:4], "user_id: expected lengths of 4 rows"),
+        ({"tags": (plain["tags"][0].int(), plain["tags"][1])}, rows.dense, "tags: expected values int64"),
+    ):
+        with pytest.raises(ExportError, match=words):
+            served({**plain, **change}, dense)
+    del plain["tags"]
+    with pytest.raises(ExportError, match=r"lacking \['tags'\]"):
+        served(plain, rows.dense)
+
+
+def test_example_rows_that_are_too_few_are_refused(tmp_path):
+    rows = batch(1)
+    with pytest.raises(ExportError, match="at least two rows"):
+        export_ranker(host_alone(), tmp_path / "export", rows.sparse, rows.dense)
+
+
+def test_a_host_whose_scores_are_random_is_refused_and_leaves_nothing(tmp_path):
+    class Random(type(host_alone())):
+        def forward(self, sparse, dense):
+            scores = super().forward(sparse, dense)
+            return scores._replace(ctr_logit=scores.ctr_logit + torch.rand_like(scores.ctr_logit))
+
+    host = host_alone()
+    host.__class__ = Random
+    rows = batch()
+    with pytest.raises(ExportError, match="ctr_logit: expected the ranker's scores"):
+        export_ranker(host, tmp_path / "export", rows.sparse, rows.dense)
+    assert not list(tmp_path.iterdir())
