@@ -1,10 +1,11 @@
-"""The command `learn-recall`: encode, convert, diff, train, settings, evaluate, export, add-items."""
+"""The command `learn-recall`: one verb a file in `learn_recall.commands`."""
 
 from __future__ import annotations
 
 import typer
 
 from learn_recall.commands.add_items import add_items
+from learn_recall.commands.compare_encoders import compare_encoders
 from learn_recall.commands.convert import convert
 from learn_recall.commands.diff import diff
 from learn_recall.commands.encode import encode
@@ -19,7 +20,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for verb in (encode, convert, diff, train, settings, evaluate, export, add_items):
+for verb in (
+    encode,
+    convert,
+    diff,
+    train,
+    settings,
+    evaluate,
+    export,
+    add_items,
+    compare_encoders,
+):
     app.command()(verb)
 
 

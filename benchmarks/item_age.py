@@ -1,0 +1,236 @@
+"""Recall against item age: towers that never saw a fifth of the catalogue, which then arrives with text only.
+
+    python benchmarks/item_age.py --data data/amazon_beauty --content stores/beauty --out runs/item_age
+
+The replay. A share of the items, drawn at random, has not arrived yet, and a share of the users, drawn at
+random, is kept for the replay. Towers are trained on the other users' events of the old items; an item store
+is exported for the old items; `add_items` then gives the new ones their vectors, and nothing is trained
+again. The replayed users' events are ranked one by one: the target is the event's item, the history all of
+the user's earlier events, and the item's age is the number of its events, of anybody, that came before. The
+data has no time, so the clock of an event is its place in its user's sequence, from 0 to 1. Users' histories
+leave the list (filtered).
+
+For comparison the same events are ranked by the text alone (centred content vectors, mean of the history),
+and old items are shown in the same buckets, by their events in the training.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional as F
+
+from learn_recall.add_items import add_items
+from learn_recall.checkpoint import load_checkpoint
+from learn_recall.config import RecallConfig
+from learn_recall.datasets import read_amazon
+from learn_recall.export import export_embeddings
+from learn_recall.files import write_json
+from learn_recall.inference import item_vectors, user_vectors
+from learn_recall.objective import ContentTable
+from learn_recall.presets import preset
+from learn_recall.ranking import rank_targets
+from learn_recall.store import EmbeddingStore, write_store
+from learn_recall.train import train_towers
+
+BUCKETS = ((0, 0), (1, 2), (3, 5), (6, 10), (11, 20), (21, None))
+KS = (10, 50)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The events to be ranked.
+
+    Args:
+        training: user_id, item_id, position of the towers' training.
+        is_old: (N,) bool by content row: whether the item was there at the training.
+        target: (n,) content rows.
+        history: (n, L) content rows of the newest earlier events, oldest first, -1 = padding on the right.
+        age: (n,) events of the target, of anybody, before this one.
+        seen: (n,) events of the target in the training.
+    """
+
+    training: pd.DataFrame
+    is_old: np.ndarray
+    target: np.ndarray
+    history: np.ndarray
+    age: np.ndarray
+    seen: np.ndarray
+
+
+def make_replay(
+    interactions: pd.DataFrame,
+    content: EmbeddingStore,
+    *,
+    new_share: float,
+    replay_share: float,
+    history_length: int,
+    max_targets: int,
+    seed: int,
+) -> Replay:
+    """Draw the items that arrive later and the users that are replayed; order all events by the clock."""
+    rng = np.random.default_rng(seed)
+    is_old = rng.random(len(content)) >= new_share
+    events = interactions.sort_values(["user_id", "position"], kind="stable").reset_index(drop=True)
+    events["row"] = content.positions(events["item_id"].to_numpy())
+    length = events.groupby("user_id")["row"].transform("size").to_numpy()
+    clock = (events["position"].to_numpy() + rng.random(len(events))) / length
+    order = np.argsort(clock, kind="stable")
+    age = np.empty(len(events), dtype=np.int64)
+    age[order] = (
+        pd.Series(events["row"].to_numpy()[order]).groupby(events["row"].to_numpy()[order]).cumcount()
+    )
+    users = events["user_id"].unique()
+    is_replayed = events["user_id"].isin(users[rng.random(len(users)) < replay_share]).to_numpy()
+    row = events["row"].to_numpy()
+    training = events[~is_replayed & is_old[row]]
+    seen = np.bincount(training["row"], minlength=len(content))
+    ranked = np.flatnonzero(is_replayed & (events["position"].to_numpy() > 0))
+    of_old, of_new = ranked[is_old[row[ranked]]], ranked[~is_old[row[ranked]]]
+    ranked = np.concatenate([_drawn(of_old, max_targets, rng), _drawn(of_new, max_targets, rng)])
+    first = ranked - events["position"].to_numpy()[ranked]
+    start = np.maximum(first, ranked - history_length)
+    column = np.arange(history_length)
+    place = start[:, None] + column
+    history = np.where(place < ranked[:, None], row[np.minimum(place, len(row) - 1)], -1)
+    return Replay(
+        training=training[["user_id", "item_id", "position"]],
+        is_old=is_old,
+        target=row[ranked],
+        history=history,
+        age=age[ranked],
+        seen=seen[row[ranked]],
+    )
+
+
+def _drawn(places: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    return places if len(places) <= size else np.sort(rng.choice(places, size, replace=False))
+
+
+def frozen_vectors(
+    replay: Replay, content: EmbeddingStore, out: Path, config: RecallConfig
+) -> tuple[Tensor, Tensor]:
+    """Train, export the old items, add the new ones; give (N, D) item and (n, D) user vectors."""
+    towers = train_towers(replay.training, content, out / "towers", config)
+    old = np.flatnonzero(replay.is_old)
+    card = content.card
+    fields = {
+        name: getattr(card, name) for name in ("kind", "encoder", "encoder_sha256", "prompt", "pooling")
+    }
+    part = write_store(
+        out / "content-old",
+        ids=content.ids[old],
+        vectors=np.array(content.vectors[old]),
+        max_tokens=card.max_tokens,
+        dtype=card.dtype,
+        overwrite=True,
+        **fields,
+    )
+    export_embeddings(
+        towers, part, items_out=out / "items", users_out=out / "users", interactions=replay.training
+    )
+    store = add_items(towers, content, out / "items")
+    trained = load_checkpoint(towers)
+    table = ContentTable(content, trained.towers.whitening)
+    rows = np.arange(len(content))
+    _, embedded_NH = item_vectors(trained.towers, table, rows, trained.known_rows(content.ids))
+    vectors, _ = store.lookup(content.ids)
+    item_ND = torch.from_numpy(vectors[:, : trained.towers.dimension])
+    return item_ND, user_vectors(trained.towers, embedded_NH, replay.history)
+
+
+def text_vectors(replay: Replay, content: EmbeddingStore) -> tuple[Tensor, Tensor]:
+    """The text alone: centred unit content vectors, and the mean of those of the history."""
+    vectors = torch.from_numpy(content.vectors.astype(np.float32))
+    item_NC = F.normalize(vectors - vectors[torch.from_numpy(replay.is_old)].mean(dim=0), dim=1)
+    has_item = torch.from_numpy(replay.history >= 0)
+    users = []
+    for start in range(0, len(replay.history), 1024):
+        part = torch.from_numpy(np.maximum(replay.history[start : start + 1024], 0))
+        users.append((item_NC[part] * has_item[start : start + 1024, :, None]).sum(dim=1))
+    return item_NC, F.normalize(torch.cat(users), dim=1)
+
+
+def rows_of(replay: Replay, item: Tensor, user: Tensor, arm: str) -> list[dict[str, object]]:
+    """Recall by age of new items, and by training events of old ones."""
+
+    def history(part: slice) -> np.ndarray:
+        return replay.history[part]
+
+    ranks = rank_targets(user, item, replay.target, exclude=history)
+    is_old = replay.is_old[replay.target]
+    rows: list[dict[str, object]] = []
+    for kind, is_member, count in (("new", ~is_old, replay.age), ("old", is_old, replay.seen)):
+        for low, high in (*BUCKETS, (0, None)):
+            here = is_member & (count >= low) & (count <= (np.inf if high is None else high))
+            name = "all" if (low, high) == (0, None) else str(low) if low == high else f"{low}-{high or ''}"
+            row: dict[str, object] = {"arm": arm, "items": kind, "events": name, "n": int(here.sum())}
+            for k in KS:
+                values = ranks.recall(k)[here]
+                row[f"recall@{k}"] = float(values.mean()) if len(values) else None
+            rows.append(row)
+    return rows
+
+
+def show(rows: list[dict[str, object]]) -> None:
+    """Print the table, an arm beside the other."""
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    columns = [f"{arm}, recall@{k}" for arm in arms for k in KS]
+    table = Table("items", "events before", "targets", *columns)
+    for row in rows:
+        if row["arm"] != arms[0]:
+            continue
+        same = [each for each in rows if (each["items"], each["events"]) == (row["items"], row["events"])]
+        cells = [each[f"recall@{k}"] for each in same for k in KS]
+        table.add_row(
+            str(row["items"]),
+            str(row["events"]),
+            f"{row['n']:,}",
+            *("-" if cell is None else f"{cell:.4f}" for cell in cells),
+        )
+    Console(width=140).print(table)
+
+
+def main() -> None:
+    """Read the options, replay, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of amazon_beauty")
+    parser.add_argument("--content", type=Path, required=True, help="content store of its items")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--new-share", type=float, default=0.2)
+    parser.add_argument("--replay-share", type=float, default=0.2)
+    parser.add_argument("--max-targets", type=int, default=8_000, help="of old items, and of new ones")
+    parser.add_argument("--epochs", type=int, default=None, help="default: the preset's")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    values = preset("default").to_dict()
+    values["train"]["seed"] = options.seed
+    if options.epochs is not None:
+        values["train"]["n_epochs"] = options.epochs
+    config = RecallConfig.from_dict(values)
+    content = EmbeddingStore.open(options.content, expect={"kind": "content"})
+    replay = make_replay(
+        read_amazon(options.data).interactions,
+        content,
+        new_share=options.new_share,
+        replay_share=options.replay_share,
+        history_length=config.sampling.history_length,
+        max_targets=options.max_targets,
+        seed=options.seed,
+    )
+    rows = rows_of(replay, *frozen_vectors(replay, content, options.out, config), "frozen towers")
+    rows += rows_of(replay, *text_vectors(replay, content), "text alone")
+    show(rows)
+    write_json(options.out / "item_age.json", {"rows": rows, "options": vars(options), "config": values})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""`learn-recall compare-encoders`: which encoder pays, on a sample, before paying for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from learn_recall.commands.common import INTERACTIONS_HELP, say, set_threads
+from learn_recall.plain_errors import plain_errors
+
+if TYPE_CHECKING:
+    from learn_recall.compare_encoders import EncoderRow
+
+
+def compare_encoders(
+    *,
+    models: Annotated[list[str], typer.Argument(help="Folders or hub names; default = the offline MiniLM.")],
+    items: Annotated[Path, typer.Option(help="item_id, title, and any of category, brand, price, ..")],
+    interactions: Annotated[Path, typer.Option(help=INTERACTIONS_HELP)],
+    out: Annotated[Path, typer.Option(help="Folder for stores and towers; the same command goes on.")],
+    template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own.")] = "short",
+    max_users: Annotated[
+        int, typer.Option(min=1, help="Users in the sample; only their items count.")
+    ] = 5_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the short alignment.")] = 3,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run Python code that lies in a model's folder.")
+    ] = False,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the rows here.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+) -> None:
+    """Compare encoders on a sample of users: cost, geometry of the vectors, recall after a short alignment.
+
+    Speed and dimension say what a model costs; mean cosine and effective rank how much room its vectors use;
+    the neighbour hit rate what they know of behaviour untrained; recall what alignment makes of them.
+
+    [bold]Example[/bold]
+
+      learn-recall compare-encoders default intfloat/e5-small-v2 --items items.parquet
+        --interactions log.parquet --out runs/encoders --json encoders.json
+    """
+    with plain_errors():
+        import dataclasses
+
+        from learn_recall.compare_encoders import compare_encoders as compare
+        from learn_recall.compare_encoders import short_alignment
+        from learn_recall.files import write_json
+        from learn_recall.tables import read_interactions, read_items
+
+        set_threads(threads)
+        config = short_alignment()
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, n_epochs=epochs))
+        rows = compare(
+            read_items(items),
+            read_interactions(interactions),
+            models,
+            out,
+            template=template,
+            max_users=max_users,
+            config=config,
+            trust_remote_code=trust_remote_code,
+        )
+        if json_out is not None:
+            write_json(json_out, rows)
+        _print(rows)
+
+
+def _print(rows: list[EncoderRow]) -> None:
+    names = (
+        "encoder",
+        "C",
+        "dtype",
+        "items/s",
+        "h per 1M",
+        "mean cosine",
+        "eff. rank",
+        "neighbour hits@10",
+        "recall@10",
+        "recall@50",
+        "recall@10, rare",
+    )
+    table = Table(*names)
+    for row in rows:
+        table.add_row(
+            row.encoder,
+            str(row.dimension),
+            row.dtype,
+            f"{row.items_per_second:,.0f}",
+            f"{row.hours_per_million:.1f}",
+            f"{row.mean_cosine:.3f}",
+            f"{row.effective_rank:.0f}",
+            f"{row.neighbour_hit_rate:.4f}",
+            f"{row.recall_10:.4f}",
+            f"{row.recall_50:.4f}",
+            "-" if row.recall_10_rare is None else f"{row.recall_10_rare:.4f}",
+        )
+    Console().print(table)
+    say(
+        f"{rows[0].n_targets} last items of users ranked among all items of the sample, history filtered; "
+        f"{rows[0].n_rare} of them rare: at most 5 events in the training"
+    )
