@@ -1,79 +1,49 @@
-"""LEARN inside torchrec's own DLRM: subclass, concatenate, add the auxiliary loss.
+"""LEARN in torchrec's own DLRM: its dense input is wider by the plugin's features, and that is all.
 
-Run: python examples/dlrm_with_learn.py
+Run: python examples/dlrm_with_learn.py [FOLDER]
 """
 
-import torch
-from torch import nn
-from torch.nn import functional
-from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor
+import sys
+from pathlib import Path
+
+from marketplace_slice import folder_from, marketplace_slice
+from rich.console import Console
+from torchrec import EmbeddingBagCollection
 from torchrec.models.dlrm import DLRM
 
-from learn_rank import FrozenEmbedding, LearnFeatureFusion
+from learn_rank import HostRanker, LearnFeatureFusion, RankTrainConfig, compare_rankers, embedding_tables
 
 
-class DeepHeadFusion(LearnFeatureFusion):
-    """The plugin with an auxiliary CVR head of two layers instead of one."""
-
-    def __init__(self, user_vectors, item_vectors):
-        super().__init__(user_vectors, item_vectors)
-        self.auxiliary_head = nn.Sequential(
-            nn.Linear(self.config.fusion_dim, 16), nn.ReLU(), nn.Linear(16, 1)
-        )
-
-
-class DLRMWithLearn(DLRM):
-    """DLRM whose dense input is joined by the plugin's features; everything else is torchrec's."""
-
-    def __init__(self, fusion, embeddings, n_dense, **layers):
-        super().__init__(embeddings, dense_in_features=n_dense + fusion.output_dim, **layers)
-        self.fusion = fusion
-
-    def forward(self, dense, sparse):
-        """(B, n_dense) and the rows' ids -> (B,) logit and what the plugin gave."""
-        fused = self.fusion(sparse)
-        return super().forward(torch.cat([dense, fused.features], dim=1), sparse)[:, 0], fused
-
-
-def main() -> None:
-    """Train a few steps on made-up rows, to show that it runs."""
-    torch.manual_seed(0)
-    n_users, n_items, n_rows = 50, 40, 256
-    users = FrozenEmbedding(torch.arange(n_users), functional.normalize(torch.randn(n_users, 64), dim=1))
-    items = FrozenEmbedding(torch.arange(n_items), functional.normalize(torch.randn(n_items, 64), dim=1))
-    embeddings = EmbeddingBagCollection(
-        [
-            EmbeddingBagConfig(
-                name="t_item", embedding_dim=16, num_embeddings=n_items, feature_names=["item_id"]
-            )
-        ]
-    )
-    fusion = DeepHeadFusion(users, items)
-    model = DLRMWithLearn(
-        fusion, embeddings, 3, dense_arch_layer_sizes=[64, 16], over_arch_layer_sizes=[32, 1]
+def dlrm(n_codes: dict[str, int], n_dense: int) -> DLRM:
+    """The model as a team has it, with two outputs: click, and conversion given a click."""
+    return DLRM(
+        EmbeddingBagCollection(embedding_tables(n_codes, 16)),
+        dense_in_features=n_dense,
+        dense_arch_layer_sizes=[64, 16],
+        over_arch_layer_sizes=[64, 2],
     )
 
-    user, item = torch.randint(n_users, (n_rows,)), torch.randint(n_items, (n_rows,))
-    history = torch.randint(n_items, (n_rows * 4,))
-    sparse = KeyedJaggedTensor(
-        keys=["item_id", "learn_user", "learn_item", "learn_history"],
-        values=torch.cat([item, user, item, history]),
-        lengths=torch.cat([torch.ones(3 * n_rows, dtype=torch.long), torch.full((n_rows,), 4)]),
+
+def main(folder: Path) -> None:
+    """The same DLRM without and with the plugin on the same rows."""
+    dataset, users, items = marketplace_slice(folder)
+
+    def baseline(data):
+        return HostRanker(dlrm(data.n_codes, data.n_dense))
+
+    def learn(data):
+        fusion = LearnFeatureFusion(users, items)
+        return HostRanker(dlrm(data.n_codes, data.n_dense + fusion.output_dim), fusion)
+
+    compare_rankers(
+        dataset,
+        {"baseline": baseline, "learn": learn},
+        folder / "dlrm",
+        seeds=[0],
+        training=RankTrainConfig(n_epochs=2),
+        console=Console(),
     )
-    affinity = (users(user)[0] * items(item)[0]).sum(1)
-    click = (affinity > 0).float()
-    conversion = torch.where(click > 0, (affinity > 0.1).float(), torch.nan)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for step in range(101):
-        logit, fused = model(torch.zeros(n_rows, 3), sparse)
-        ranking = functional.binary_cross_entropy_with_logits(logit, click)
-        loss = ranking + fusion.auxiliary_loss(fused, click, conversion)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 50 == 0:
-            print(f"step {step}: ranking loss {ranking.item():.3f}")
 
 
 if __name__ == "__main__":
-    main()
+    main(folder_from(sys.argv))

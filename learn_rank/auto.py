@@ -58,7 +58,7 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
 
     Args:
         labels: user_id, click and, where recorded, conversion (anything where not clicked) of each row.
-        base: pctr, pcvr of the ranker without the plugin, row by row.
+        base: pctr and, unless it ranks by clicks alone, pcvr of the ranker without the plugin, row by row.
         fused: the same of the ranker with it.
         level: of the intervals.
 
@@ -74,7 +74,7 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
     ctr = _difference(Rows.of(click, labels[USER_ID]), fused[PCTR], base[PCTR], level)
     fuses_ctr = ctr.low > 0
     cvr = None
-    if CONVERSION in labels:
+    if CONVERSION in labels and PCVR in base and PCVR in fused:
         clicked = np.flatnonzero(click)
         conversion = labels[CONVERSION].to_numpy(np.float64)[clicked]
         rows = Rows.of(conversion, labels[USER_ID].iloc[clicked])
@@ -85,6 +85,8 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
 
 def combine(choice: Choice, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
     """The scores that are served: pctr, pcvr, pctcvr, each head from the ranker that was chosen for it."""
+    if PCVR not in base:
+        return (fused if choice.fuses_ctr else base)[[PCTR]]
     pctr = (fused if choice.fuses_ctr else base)[PCTR]
     pcvr = (fused if choice.fuses_cvr else base)[PCVR]
     if choice.fuses_ctr == choice.fuses_cvr:

@@ -37,7 +37,9 @@ def write_auto(out: Path, arms: Sequence[str], seeds: Sequence[int]) -> None:
         write_json(folder / "choice.json", {"words": choice.words, **_plain(asdict(choice))})
         old, new = (pd.read_parquet(prediction_path(out, arm, seed)) for arm in (BASE, FUSED))
         scores = combine(choice, old, new)
-        write_predictions(prediction_path(out, AUTO, seed), old.drop(columns=_SCORES), scores)
+        write_predictions(
+            prediction_path(out, AUTO, seed), old.drop(columns=_SCORES, errors="ignore"), scores
+        )
 
 
 def choices(out: Path, seeds: Sequence[int]) -> str:

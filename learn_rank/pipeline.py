@@ -21,16 +21,14 @@ from learn_rank.dataset import RankingDataset
 from learn_rank.predictions import (
     RATES,
     labelled_rows,
-    model_folder,
     prediction_path,
     rate_scores,
     validation_path,
-    validation_rows,
     write_predictions,
 )
 from learn_rank.ranker import RankerConfig
 from learn_rank.run_config import RUN, RunConfig, fitted_to
-from learn_rank.run_report import make_report
+from learn_rank.run_report import make_report, store_presence
 from learn_rank.stages import Stages
 from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
 from learn_rank.train import RankTrainConfig
@@ -188,7 +186,7 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
     from learn_rank.arms import make_fusion
     from learn_rank.batches import encode_dataset
     from learn_rank.ranker import MultiTaskRanker
-    from learn_rank.train import predict, train_ranker
+    from learn_rank.scored_arm import train_and_score
 
     wanted = [
         (arm, seed, prediction_path(out, arm.name, seed))
@@ -207,8 +205,7 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
         return
     dataset = read_dataset(out / TABLES)
     data = encode_dataset(dataset, history_length=config.fusion.history_length)
-    labels = labelled_rows(dataset)
-    write_predictions(rates, labels, rate_scores(dataset))
+    write_predictions(rates, labelled_rows(dataset), rate_scores(dataset))
     users, items = EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker
@@ -217,7 +214,7 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
     with _progress(console) as progress:
         per_epoch = -(-len(data.train) // config.training.batch_size)
         bar = progress.add_task("", total=len(left) * per_epoch * config.training.n_epochs)
-        for number, (arm, seed, path) in enumerate(left):
+        for number, (arm, seed, _) in enumerate(left):
             progress.update(bar, description=f"    {arm.name}, seed {seed}")
 
             def advance(step: int, n_steps: int, done: int = number) -> None:
@@ -235,15 +232,9 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
                 )
                 return MultiTaskRanker(data.n_codes, data.n_dense, ranker_config, fusion)
 
-            ranker, history = train_ranker(
-                build, data, replace(training, seed=seed), model_folder(out, arm.name, seed), on_step=advance
+            train_and_score(
+                build, dataset, data, replace(training, seed=seed), out, arm=arm.name, on_step=advance
             )
-            write_json(
-                model_folder(out, arm.name, seed) / "history.json", [asdict(result) for result in history]
-            )
-            valid = validation_path(out, arm.name, seed)
-            write_predictions(valid, validation_rows(dataset), predict(ranker, data.valid))
-            write_predictions(path, labels, predict(ranker, data.test))
     write_auto(out, config.arms, config.seeds)
 
 
@@ -277,7 +268,16 @@ def tune_decay(
 
 def judge(out: Path, config: RunConfig, command: str, seconds: float | None, console: Console) -> None:
     """Prediction files -> report.json, report.html and the tables in the terminal."""
-    make_report(out, config.arms, config.seeds, command=command, seconds=seconds, console=console)
+    make_report(
+        out,
+        config.arms,
+        config.seeds,
+        dataset=read_dataset(out / TABLES),
+        has_vector=store_presence(EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)),
+        command=command,
+        seconds=seconds,
+        console=console,
+    )
     console.print(f"\nreport: {out / 'report.html'}")
 
 

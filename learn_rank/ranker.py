@@ -6,32 +6,21 @@ B rows, E embedding dimension.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType
+from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
-from learn_rank.batches import Batch
-from learn_rank.fusion import FusionOutput, LearnFeatureFusion
+from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.id_tables import embedding_tables
+from learn_rank.ranker_base import Ranker
+from learn_rank.scores import LOSS_KINDS, Scores, ranking_loss
 from learn_rank.task_layers import TASK_LAYERS
 from learn_rank.zero_start import LogitResidual, widen_first_layers
 
 FUSION_ENTRIES = ("concat", "widened", "logit")
 
-
-class Scores(NamedTuple):
-    """(B,) logits of click and of conversion given a click, and what the plugin gave (None without it)."""
-
-    ctr_logit: Tensor
-    cvr_logit: Tensor
-    fusion: FusionOutput | None
-
-    @property
-    def ctcvr(self) -> Tensor:
-        """(B,) probability of click and conversion, on the entire space."""
-        return torch.sigmoid(self.ctr_logit) * torch.sigmoid(self.cvr_logit)
+__all__ = ["MultiTaskRanker", "RankerConfig", "Scores", "ranking_loss"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +51,8 @@ class RankerConfig:
     fusion_entry: str = "concat"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("esmm", "shared_bottom", "ctr"):
-            raise ValueError(f'kind: expected "esmm", "shared_bottom" or "ctr", got {self.kind!r}.')
+        if self.kind not in LOSS_KINDS:
+            raise ValueError(f"kind: expected one of {list(LOSS_KINDS)}, got {self.kind!r}.")
         if self.layers not in TASK_LAYERS:
             raise ValueError(f"layers: expected one of {list(TASK_LAYERS)}, got {self.layers!r}.")
         if not self.bottom_dims:
@@ -74,7 +63,7 @@ class RankerConfig:
             )
 
 
-class MultiTaskRanker(nn.Module):
+class MultiTaskRanker(Ranker):
     """Embeddings of ids and categories, dense features and, with the plugin, its features; two heads.
 
     Args:
@@ -93,21 +82,9 @@ class MultiTaskRanker(nn.Module):
         config: RankerConfig = RankerConfig(),
         fusion: LearnFeatureFusion | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(config.kind)
         self.config = config
-        self.embeddings = EmbeddingBagCollection(
-            tables=[
-                EmbeddingBagConfig(
-                    name=f"table_{name}",
-                    embedding_dim=config.embedding_dim,
-                    num_embeddings=size,
-                    feature_names=[name],
-                    pooling=PoolingType.MEAN,
-                    init_fn=_small_normal,
-                )
-                for name, size in n_codes.items()
-            ]
-        )
+        self.embeddings = EmbeddingBagCollection(embedding_tables(n_codes, config.embedding_dim))
         self.fusion = fusion
         self.feature_names = tuple(n_codes)
         self.n_features = len(n_codes)
@@ -155,43 +132,6 @@ class MultiTaskRanker(nn.Module):
         products_BFF = torch.bmm(embedded_BFE, embedded_BFE.transpose(1, 2))
         return products_BFF[:, self.pair[0], self.pair[1]]
 
-    def loss(self, scores: Scores, batch: Batch) -> Tensor:
-        """Ranking loss of both tasks plus the plugin's auxiliary loss, a scalar."""
-        ranking = ranking_loss(scores, batch.click, batch.conversion, kind=self.config.kind)
-        if self.fusion is None or scores.fusion is None:
-            return ranking
-        return ranking + self.fusion.auxiliary_loss(scores.fusion, batch.click, batch.conversion)
-
-
-def ranking_loss(scores: Scores, click: Tensor, conversion: Tensor, *, kind: str) -> Tensor:
-    """Click loss plus conversion loss.
-
-    Args:
-        scores: of `MultiTaskRanker.forward`.
-        click: (B,) 0 or 1.
-        conversion: (B,) 0 or 1; anything where not clicked.
-        kind: "esmm": cross-entropy of pCTR x pCVR against click x conversion, on all rows;
-            "shared_bottom": cross-entropy of pCVR on clicked rows, summed over them and divided by B;
-            "ctr": clicks alone, for data without conversions.
-
-    Source: ESMM (arXiv 1804.07931), equation 3.
-    """
-    label = torch.where(click > 0, conversion, torch.zeros_like(conversion))
-    click_loss = functional.binary_cross_entropy_with_logits(scores.ctr_logit, click)
-    if kind == "ctr":
-        return click_loss
-    if kind == "esmm":
-        # in logarithms: log(pCTR pCVR) is exact where the product would round to 0 or 1
-        log_joint = functional.logsigmoid(scores.ctr_logit) + functional.logsigmoid(scores.cvr_logit)
-        log_rest = torch.log1p(-log_joint.exp().clamp(max=1 - 1e-6))
-        return click_loss - (label * log_joint + (1 - label) * log_rest).mean()
-    by_row = functional.binary_cross_entropy_with_logits(scores.cvr_logit, label, reduction="none")
-    return click_loss + (by_row * click).mean()
-
 
 def _tower(width: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
-
-
-def _small_normal(weight: Tensor) -> Tensor:
-    return nn.init.normal_(weight, std=0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,12 +17,12 @@ from rich.console import Console
 
 from learn_rank.auto_arm import choices
 from learn_rank.buckets import BUCKETS, ITEM_RULE, USER_RULE
-from learn_rank.evaluation import evaluate_arms
+from learn_rank.dataset import RankingDataset
+from learn_rank.evaluation import TASKS, evaluate_arms
 from learn_rank.predictions import RATES, model_folder, prediction_path
 from learn_rank.report import Report, write_report
 from learn_rank.report_terminal import print_report
 from learn_rank.report_words import AUTO, LEARN
-from learn_rank.tables_io import read_dataset
 from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
 from learn_recall.files import read_json
 from learn_recall.store import EmbeddingStore
@@ -35,6 +35,8 @@ def make_report(
     arms: Sequence[str],
     seeds: Sequence[int],
     *,
+    dataset: RankingDataset,
+    has_vector: Callable[[str, pd.Series], np.ndarray] | None,
     command: str,
     seconds: float | None,
     console: Console,
@@ -45,6 +47,8 @@ def make_report(
         out: folder of the run.
         arms: the arms that were trained, "baseline" among them.
         seeds: their seeds.
+        dataset: whose test rows were scored.
+        has_vector: ("user", context ids) or ("item", item ids) -> (n,) bool; None where no arm has vectors.
         command: what made the run, for the report.
         seconds: what the stages took, None if not known.
         console: for the terminal tables.
@@ -54,8 +58,7 @@ def make_report(
     """
     predictions = {arm: [_read(prediction_path(out, arm, seed)) for seed in seeds] for arm in arms}
     predictions[RATES] = [_read(prediction_path(out, RATES, 0))]
-    has_conversions = CONVERSION in predictions["baseline"][0]
-    tasks = ("CTR", "CVR", "CTCVR") if has_conversions else ("CTR",)
+    tasks = tasks_of([table for tables in predictions.values() for table in tables])
     rows, deltas = evaluate_arms(predictions, "baseline", tasks)
     if {"learn", "raw_text"} <= set(arms):
         pair = {arm: predictions[arm] for arm in ("raw_text", "learn")}
@@ -71,7 +74,8 @@ def make_report(
         **provenance(),
         "command": command,
         **({} if seconds is None else {"seconds": round(seconds, 1)}),
-        **_about(out, predictions, arms, seeds),
+        **_about(out, dataset, predictions, arms, seeds),
+        "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
         "warnings": _warnings(rows),
     }
     report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
@@ -91,15 +95,28 @@ def provenance(packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
     }
 
 
-def _about(
-    out: Path, predictions: dict[str, list[pd.DataFrame]], arms: Sequence[str], seeds: Sequence[int]
-) -> dict[str, Any]:
-    dataset = read_dataset(out / "tables")
-    test = predictions["baseline"][0]
-    stores = {
-        "user": EmbeddingStore.open(out / "vectors/users"),
-        "item": EmbeddingStore.open(out / "vectors/items"),
+def tasks_of(predictions: Sequence[pd.DataFrame]) -> tuple[str, ...]:
+    """The tasks that all of the tables can be judged by: CTR alone without conversions or their scores."""
+    needed = {
+        task.name: {task.score, *((CONVERSION,) if task.is_conversion else ())} for task in TASKS.values()
     }
+    return tuple(name for name, columns in needed.items() if all(columns <= set(t) for t in predictions))
+
+
+def store_presence(users: EmbeddingStore, items: EmbeddingStore) -> Callable[[str, pd.Series], np.ndarray]:
+    """`has_vector` of `make_report`, from two stores."""
+    stores = {"user": users, "item": items}
+    return lambda side, ids: stores[side].lookup(ids.to_numpy())[1]
+
+
+def _about(
+    out: Path,
+    dataset: RankingDataset,
+    predictions: dict[str, list[pd.DataFrame]],
+    arms: Sequence[str],
+    seeds: Sequence[int],
+) -> dict[str, Any]:
+    test = predictions["baseline"][0]
     in_test = dataset.items[ITEM_ID].isin(test.loc[test["item_bucket"] == BUCKETS[0], ITEM_ID])
     return {
         "title": f"LEARN on {dataset.name}",
@@ -117,11 +134,6 @@ def _about(
             "weight decay of id embeddings": _tuning(out),
             **({AUTO: choices(out, seeds)} if LEARN in arms else {}),
         },
-        "coverage": [
-            row
-            for side, key in (("user", CONTEXT_ID), ("item", ITEM_ID))
-            for row in _coverage(stores[side], side, test[key], test[f"{side}_bucket"])
-        ],
         "recall": read_json(out / "recall.json") if (out / "recall.json").is_file() else [],
         "examples": dataset.items.loc[in_test, ["title"]].head(5).to_dict("records"),
         "training": [
@@ -144,21 +156,15 @@ def _tuning(out: Path) -> str:
     )
 
 
-def _coverage(store: EmbeddingStore, side: str, ids: pd.Series, buckets: pd.Series) -> list[dict[str, Any]]:
-    _, has_vector = store.lookup(ids.to_numpy())
+def _coverage(has_vector: Callable[[str, pd.Series], np.ndarray], test: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
-    for bucket in BUCKETS:
-        inside = (buckets == bucket).to_numpy()
-        share = float(has_vector[inside].mean()) if inside.any() else None
-        rows.append(
-            {
-                "store": side,
-                "bucket_kind": side,
-                "bucket": bucket,
-                "share_with_vector": share,
-                "n": int(inside.sum()),
-            }
-        )
+    for side, key in (("user", CONTEXT_ID), ("item", ITEM_ID)):
+        is_covered = has_vector(side, test[key])
+        for bucket in BUCKETS:
+            inside = (test[f"{side}_bucket"] == bucket).to_numpy()
+            share = float(is_covered[inside].mean()) if inside.any() else None
+            place = {"store": side, "bucket_kind": side, "bucket": bucket}
+            rows.append({**place, "share_with_vector": share, "n": int(inside.sum())})
     return rows
 
 

@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from learn_rank.batches import EncodedDataset, Rows
+from learn_rank.id_tables import table_parameters
 from learn_rank.metrics import AUC
-from learn_rank.ranker import MultiTaskRanker
+from learn_rank.ranker_base import Ranker
+from learn_rank.scores import Scores
 from learn_rank.zero_start import zero_start_parameters
 from learn_recall.files import atomic_path
 
@@ -77,17 +79,17 @@ class EpochResult:
 
 
 def train_ranker(
-    make_ranker: Callable[[], MultiTaskRanker],
+    make_ranker: Callable[[], Ranker],
     data: EncodedDataset,
     config: RankTrainConfig,
     out: Path,
     *,
     on_step: Callable[[int, int], None] | None = None,
-) -> tuple[MultiTaskRanker, list[EpochResult]]:
+) -> tuple[Ranker, list[EpochResult]]:
     """Train, keep the best epoch, and leave a checkpoint after each.
 
     Args:
-        make_ranker: builds the ranker; called with the random state of the seed.
+        make_ranker: builds the ranker, ours or a team's own; called with the random state of the seed.
         data: encoded rows.
         config: of the training.
         out: folder for ``last.safetensors`` (to resume) and ``model.safetensors`` (the best epoch).
@@ -137,17 +139,18 @@ def train_ranker(
     return load_ranker(ranker, out), history
 
 
-def load_ranker(ranker: MultiTaskRanker, folder: Path) -> MultiTaskRanker:
+def load_ranker(ranker: Ranker, folder: Path) -> Ranker:
     """Give a ranker the weights of the best epoch that `train_ranker` left in a folder."""
     _load(ranker, _read(folder / "model.safetensors")[0])
     return ranker.eval()
 
 
-def predict(ranker: MultiTaskRanker, rows: Rows, *, batch_size: int = 8192) -> pd.DataFrame:
+def predict(ranker: Ranker, rows: Rows, *, batch_size: int = 8192) -> pd.DataFrame:
     """Score every row, in order.
 
     Returns:
-        Columns ``pctr``, ``pcvr`` (given a click) and ``pctcvr`` (entire space), float32.
+        Columns ``pctr`` and, of a ranker with a conversion logit, ``pcvr`` (given a click) and ``pctcvr``
+        (entire space), float32.
     """
     was_training = ranker.training
     ranker.eval()
@@ -155,19 +158,26 @@ def predict(ranker: MultiTaskRanker, rows: Rows, *, batch_size: int = 8192) -> p
     with torch.inference_mode():
         for batch in rows.batches(batch_size):
             out = ranker(batch.sparse, batch.dense)
-            scores.append(
-                torch.stack([torch.sigmoid(out.ctr_logit), torch.sigmoid(out.cvr_logit), out.ctcvr], dim=1)
-            )
+            scores.append(torch.stack(probabilities(out), dim=1))
     ranker.train(was_training)
-    return pd.DataFrame(torch.cat(scores).numpy(), columns=[PCTR, PCVR, PCTCVR])
+    of_rows = torch.cat(scores).numpy()
+    return pd.DataFrame(of_rows, columns=[PCTR, PCVR, PCTCVR][: of_rows.shape[1]])
 
 
-def _validate(ranker: MultiTaskRanker, valid: Rows, epoch: int, seconds: float) -> EpochResult:
+def probabilities(scores: Scores) -> list[Tensor]:
+    """(B,) each: of click, and of conversion given a click and of both where the ranker says them."""
+    click = torch.sigmoid(scores.ctr_logit)
+    if scores.cvr_logit is None:
+        return [click]
+    return [click, torch.sigmoid(scores.cvr_logit), scores.ctcvr]
+
+
+def _validate(ranker: Ranker, valid: Rows, epoch: int, seconds: float) -> EpochResult:
     scores = predict(ranker, valid)
     is_clicked = valid.click > 0
     labels = valid.conversion[is_clicked]
     cvr_auc = None
-    if np.isfinite(labels).all() and len(np.unique(labels)) == 2:
+    if PCVR in scores and np.isfinite(labels).all() and len(np.unique(labels)) == 2:
         cvr_auc = AUC()(labels, scores[PCVR].to_numpy()[is_clicked]).value
     return EpochResult(epoch, AUC()(valid.click, scores[PCTR].to_numpy()).value, cvr_auc, round(seconds, 1))
 
@@ -176,15 +186,12 @@ def _epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
-def parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[dict[str, object]]:
+def parameter_groups(ranker: Ranker, config: RankTrainConfig) -> list[dict[str, object]]:
     """What an optimizer of this training is given: tables, dense layers, weights that start at zero."""
-    tables = list(ranker.embeddings.parameters())
+    tables = table_parameters(ranker)
     from_zero = dict(zero_start_parameters(ranker))
-    dense = [
-        p
-        for name, p in ranker.named_parameters()
-        if not name.startswith("embeddings.") and name not in from_zero
-    ]
+    apart = {id(parameter) for parameter in (*tables, *from_zero.values())}
+    dense = [parameter for parameter in ranker.parameters() if id(parameter) not in apart]
     zero_start = {
         "params": list(from_zero.values()),
         "lr": config.zero_start_learning_rate,
@@ -201,12 +208,12 @@ def parameter_groups(ranker: MultiTaskRanker, config: RankTrainConfig) -> list[d
     ]
 
 
-def _trainable(ranker: MultiTaskRanker) -> dict[str, Tensor]:
+def _trainable(ranker: Ranker) -> dict[str, Tensor]:
     """Weights without the frozen tables, which the stores hold already."""
     return {name: value for name, value in ranker.state_dict().items() if "_vectors." not in name}
 
 
-def _resumable(ranker: MultiTaskRanker, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _resumable(ranker: Ranker, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     tensors = {f"model.{name}": value for name, value in _trainable(ranker).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -229,7 +236,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
         return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["learn_rank"])
 
 
-def _load(ranker: MultiTaskRanker, tensors: dict[str, Tensor]) -> None:
+def _load(ranker: Ranker, tensors: dict[str, Tensor]) -> None:
     missing, unexpected = ranker.load_state_dict(tensors, strict=False)
     lacking = [name for name in missing if "_vectors." not in name]
     if lacking or unexpected:
@@ -240,7 +247,7 @@ def _load(ranker: MultiTaskRanker, tensors: dict[str, Tensor]) -> None:
 
 
 def _resume(
-    out: Path, ranker: MultiTaskRanker, optimizer: torch.optim.Optimizer, config: RankTrainConfig
+    out: Path, ranker: Ranker, optimizer: torch.optim.Optimizer, config: RankTrainConfig
 ) -> list[EpochResult]:
     path = out / "last.safetensors"
     if not path.exists():

@@ -69,6 +69,16 @@ def test_esmm_loss_and_gradient_stay_finite_for_extreme_logits():
     assert torch.isfinite(loss) and torch.isfinite(ctr.grad).all() and torch.isfinite(cvr.grad).all()
 
 
+def test_esmm_still_teaches_a_row_that_it_is_wrongly_sure_of():
+    """1 - pq is about 2 exp(-30) here, far below what float32 can subtract from 1."""
+    ctr, cvr = (torch.tensor([30.0], requires_grad=True) for _ in range(2))
+    loss = ranking_loss(Scores(ctr, cvr, None), torch.ones(1), torch.zeros(1), kind="esmm")
+    loss.backward()
+    assert loss.item() == pytest.approx(30 - math.log(2), abs=1e-4)
+    assert ctr.grad.item() == pytest.approx(0.5, abs=1e-4)
+    assert cvr.grad.item() == pytest.approx(0.5, abs=1e-4)
+
+
 def test_batches_hold_every_row_once_and_in_order_without_a_generator(world):
     _, data, _, _ = world
     batches = list(data.test.batches(64))

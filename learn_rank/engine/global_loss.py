@@ -15,18 +15,19 @@ from torch import Tensor, nn
 
 from learn_rank.batch import Batch
 from learn_rank.fusion import FusionOutput
-from learn_rank.ranker import MultiTaskRanker, Scores
+from learn_rank.ranker_base import Ranker
+from learn_rank.scores import Scores
 
 
 class GlobalLoss(nn.Module):
-    """`MultiTaskRanker.loss` over the rows of all processes; every process brings as many rows.
+    """`Ranker.loss` over the rows of all processes; every process brings as many rows.
 
     Args:
         ranker: whose loss it is; it is not registered as a part of this module.
         group: the processes.
     """
 
-    def __init__(self, ranker: MultiTaskRanker, group: dist.ProcessGroup) -> None:
+    def __init__(self, ranker: Ranker, group: dist.ProcessGroup) -> None:
         super().__init__()
         self._ranker = (ranker,)
         self._group = group
@@ -45,14 +46,16 @@ def gathered(scores: Scores, batch: Batch, group: dist.ProcessGroup) -> tuple[Sc
     take the mean over them.
     """
     fused = () if scores.fusion is None else tuple(scores.fusion)
-    columns = [scores.ctr_logit, scores.cvr_logit, *fused, batch.click, batch.conversion]
+    conversion_logit = () if scores.cvr_logit is None else (scores.cvr_logit,)
+    columns = [batch.click, batch.conversion, scores.ctr_logit, *conversion_logit, *fused]
     table = torch.cat([column.reshape(len(column), -1).float() for column in columns], dim=1)
     whole: Tensor = _Gather.apply(table, group)
     parts = whole.split([column.shape[1:].numel() for column in columns], dim=1)
-    ctr, cvr, *rest, click, conversion = (
+    click, conversion, ctr, *rest = (
         part.reshape(len(whole), *column.shape[1:]).to(column.dtype)
         for part, column in zip(parts, columns, strict=True)
     )
+    cvr = rest.pop(0) if conversion_logit else None
     fusion = None if scores.fusion is None else FusionOutput(*rest)
     return Scores(ctr, cvr, fusion), replace(batch, click=click, conversion=conversion)
 

@@ -14,7 +14,8 @@ from learn_rank.batch import Batch
 from learn_rank.engine.global_loss import GlobalLoss
 from learn_rank.engine.processes import Processes
 from learn_rank.engine.sharding import EngineConfig, sharded
-from learn_rank.ranker import MultiTaskRanker, Scores
+from learn_rank.ranker_base import Ranker
+from learn_rank.scores import Scores
 
 _DEFAULT = EngineConfig()
 
@@ -27,7 +28,7 @@ class RankerTask(nn.Module):
         here: the processes.
     """
 
-    def __init__(self, ranker: MultiTaskRanker, here: Processes) -> None:
+    def __init__(self, ranker: Ranker, here: Processes) -> None:
         super().__init__()
         self.ranker = ranker
         self.global_loss = GlobalLoss(ranker, here.group)
@@ -48,13 +49,14 @@ class RankerEngine:
     parallel, the frozen vectors stay as they were placed. Initial weights are those of ``ranker``.
 
     Args:
-        ranker: equal in all processes (build it under one seed).
+        ranker: ours or a team's own, equal in all processes (build it under one seed).
         here: of `processes`; when its block ends the engine lets go of everything.
         config: optimizers and sharding.
 
     Example:
         >>> import torch
         >>> from torchrec import KeyedJaggedTensor
+        >>> from learn_rank import MultiTaskRanker
         >>> from learn_rank.engine.processes import processes
         >>> rows = Batch(
         ...     KeyedJaggedTensor(["item_id"], torch.tensor([1, 2]), lengths=torch.tensor([1, 1])),
@@ -66,7 +68,7 @@ class RankerEngine:
         True
     """
 
-    def __init__(self, ranker: MultiTaskRanker, here: Processes, config: EngineConfig = _DEFAULT) -> None:
+    def __init__(self, ranker: Ranker, here: Processes, config: EngineConfig = _DEFAULT) -> None:
         self._held: tuple[DistributedModelParallel, CombinedOptimizer] | None = sharded(
             RankerTask(ranker, here), here, config
         )

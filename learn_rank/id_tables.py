@@ -1,0 +1,49 @@
+"""The id and category tables of a ranker: a config for each feature, and the parameters that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, EmbeddingCollection, PoolingType
+
+_HOLDERS = (EmbeddingBagCollection, EmbeddingCollection, nn.EmbeddingBag, nn.Embedding)
+
+
+def embedding_tables(n_codes: Mapping[str, int], embedding_dim: int) -> list[EmbeddingBagConfig]:
+    """A table for each categorical feature, mean pooled, small normal weights.
+
+    Args:
+        n_codes: feature -> number of codes, as in `learn_rank.batches.EncodedDataset`.
+        embedding_dim: width of every table.
+
+    Example:
+        >>> [table.name for table in embedding_tables({"item_id": 3}, 4)]
+        ['table_item_id']
+    """
+    return [
+        EmbeddingBagConfig(
+            name=f"table_{name}",
+            embedding_dim=embedding_dim,
+            num_embeddings=size,
+            feature_names=[name],
+            pooling=PoolingType.MEAN,
+            init_fn=_small_normal,
+        )
+        for name, size in n_codes.items()
+    ]
+
+
+def table_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The weights of the embedding tables in any model, each once; they want larger steps than the layers."""
+    found = {
+        id(parameter): parameter
+        for module in model.modules()
+        if isinstance(module, _HOLDERS)
+        for parameter in module.parameters()
+    }
+    return list(found.values())
+
+
+def _small_normal(weight: Tensor) -> Tensor:
+    return nn.init.normal_(weight, std=0.05)

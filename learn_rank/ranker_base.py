@@ -1,0 +1,51 @@
+"""`Ranker`: what training, the engine and the judgement ask of a ranker, ours or a team's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+from torchrec import KeyedJaggedTensor
+
+from learn_rank.batch import Batch
+from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.scores import LOSS_KINDS, Scores, ranking_loss
+
+
+class Ranker(nn.Module, ABC):
+    """A ranker with or without the plugin; yours is a subclass with a `forward`.
+
+    torchrec's own models need no subclass, `HostRanker` takes them as they are.
+
+    Args:
+        kind: of the ranking loss (`learn_rank.scores.ranking_loss`): "esmm", "shared_bottom" or "ctr".
+        fusion: the plugin, whose auxiliary loss is added to the ranking loss; None is the baseline.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+
+    fusion: LearnFeatureFusion | None
+
+    def __init__(self, kind: str = "esmm", fusion: LearnFeatureFusion | None = None) -> None:
+        super().__init__()
+        if kind not in LOSS_KINDS:
+            raise ValueError(f"kind: expected one of {list(LOSS_KINDS)}, got {kind!r}.")
+        self.kind = kind
+        self.fusion = fusion
+
+    @abstractmethod
+    def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
+        """Score B rows.
+
+        Args:
+            sparse: codes of the host's categorical features, and the plugin's ids.
+            dense: (B, n_dense) float32.
+        """
+
+    def loss(self, scores: Scores, batch: Batch) -> Tensor:
+        """Ranking loss of the tasks plus the plugin's auxiliary loss, a scalar."""
+        ranking = ranking_loss(scores, batch.click, batch.conversion, kind=self.kind)
+        if self.fusion is None or scores.fusion is None:
+            return ranking
+        return ranking + self.fusion.auxiliary_loss(scores.fusion, batch.click, batch.conversion)
