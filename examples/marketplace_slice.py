@@ -1,23 +1,29 @@
-"""What the examples run on: a small generated marketplace, and the vectors that LEARN makes of it.
+"""What the examples share: a small generated marketplace, LEARN's vectors of it, and how clicks are told.
 
-Run: python examples/marketplace_slice.py FOLDER (the other examples do it by themselves, and find it again)
+Run: python examples/marketplace_slice.py [FOLDER] (the examples do it by themselves, and find it again)
 """
 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from learn_rank import FrozenEmbedding, RankingDataset
+from rich.console import Console
+from rich.table import Table
+
+from learn_rank import FrozenEmbedding, RankingDataset, RankTrainConfig
 from learn_rank.datasets.generated import read_marketplace
 from learn_rank.datasets.marketplace import MarketplaceConfig
+from learn_rank.report import Report
 from learn_recall.encode import encode_items
 from learn_recall.export import export_embeddings
 from learn_recall.presets import preset
-from learn_recall.store import EmbeddingStore
 from learn_recall.train import train_towers
 
-MARKET = MarketplaceConfig(n_users=800, n_items=500, n_impressions=40_000)
+MARKET = MarketplaceConfig(
+    n_users=1500, n_items=600, n_impressions=90_000, interaction_days=18, train_days=24, valid_days=2
+)
+BUDGET: dict[str, Any] = {"seeds": [0], "training": RankTrainConfig(n_epochs=1, batch_size=256)}
 
 
 class Slice(NamedTuple):
@@ -34,16 +40,32 @@ def marketplace_slice(folder: Path) -> Slice:
     users, items = folder / "users", folder / "items"
     if not (users.is_dir() and items.is_dir()):
         content = encode_items(dataset.items, folder / "content", template="short")
-        default = preset("default")
-        towers = train_towers(
-            dataset.interactions,
-            content,
-            folder / "towers",
-            replace(default, train=replace(default.train, n_epochs=6)),
-        )
-        export_embeddings(towers, content, items_out=items, users_out=users, contexts=dataset.contexts, content_dimension=128)
-    tables = (FrozenEmbedding.from_store(EmbeddingStore.open(path)) for path in (users, items))
-    return Slice(dataset, *tables)
+        settings = preset("default")
+        settings = replace(settings, train=replace(settings.train, n_epochs=6))
+        towers = train_towers(dataset.interactions, content, folder / "towers", settings)
+        stores = {"items_out": items, "users_out": users, "content_dimension": 128}
+        export_embeddings(towers, content, contexts=dataset.contexts, **stores)
+    return Slice(dataset, FrozenEmbedding.from_store(users), FrozenEmbedding.from_store(items))
+
+
+def print_clicks(report: Report, host: str) -> None:
+    """AUC and UAUC of clicks on all, cold and warm items: the host, with the plugin, the difference."""
+    value = {
+        (row["bucket"], row["metric"], row["model"]): row["value"]
+        for row in report.rows
+        if row["task"] == "CTR" and row["bucket_kind"] != "user"
+    }
+    table = Table("items", "metric", host, "with LEARN", "difference in points", title="Clicks")
+    for row in report.deltas:
+        place = (row["bucket"], row["metric"])
+        is_told = row["task"] == "CTR" and row["bucket_kind"] != "user" and row["metric"] != "WUAUC"
+        if is_told and row["model"] == "learn":
+            difference = "{:+.2f} [{:+.2f}, {:+.2f}]".format(
+                *(100 * row[key] for key in ("delta", "low", "high"))
+            )
+            both = (f"{value[(*place, model)]:.4f}" for model in ("baseline", "learn"))
+            table.add_row(*place, *both, difference)
+    Console().print(table)
 
 
 def folder_from(arguments: list[str]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,7 +78,7 @@ class FrozenEmbedding(nn.Module):
     @classmethod
     def from_store(
         cls,
-        store: EmbeddingStore,
+        store: EmbeddingStore | str | os.PathLike[str],
         *,
         dtype: str | None = None,
         placement: str = "replicated",
@@ -86,7 +87,8 @@ class FrozenEmbedding(nn.Module):
         """Load an `EmbeddingStore` chunk by chunk, with the blocks of its identity card.
 
         Args:
-            store: an open store; open it with ``verify=False`` where its files were verified before.
+            store: its folder, or an open store; open it with ``verify=False`` where its files were verified
+                before.
             dtype: "float32", "float16" or "int8"; None keeps the store's.
             placement: "replicated": every process holds all vectors; "row_wise": the processes of ``group``
                 share them out, and no process ever holds all. Then every process has to call every lookup.
@@ -100,6 +102,8 @@ class FrozenEmbedding(nn.Module):
             raise ValueError(
                 f'placement: expected "replicated" or "row_wise", got {placement!r}. Remedy: name one.'
             )
+        if not isinstance(store, EmbeddingStore):
+            store = EmbeddingStore.open(store)
         rank, n_ranks, group_name = 0, 1, None
         if placement == "row_wise":
             group_name = name_of_group(group)

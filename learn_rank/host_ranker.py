@@ -9,6 +9,7 @@ from torchrec import KeyedJaggedTensor
 from learn_rank.fusion import LearnFeatureFusion
 from learn_rank.ranker_base import Ranker
 from learn_rank.scores import Scores
+from learn_rank.zero_start import widen_first_layers
 
 torch.fx.wrap("task_logits")  # it looks at shapes, which torch.fx cannot trace
 
@@ -18,14 +19,16 @@ class HostRanker(Ranker):
 
     Args:
         host: called as ``host(dense, sparse)``, gives logits (B,) or (B, n_outputs): of the click first,
-            then, where there is a second one, of the conversion given a click. With a fusion it must take
-            ``fusion.output_dim`` more dense features than without: the plugin's, behind its own.
-        fusion: the plugin; None is the baseline.
+            then, where there is a second one, of the conversion given a click.
+        fusion: the plugin; None is the baseline. Its features go behind the host's dense ones.
+        n_dense: of the host. Its ``dense_arch`` is then widened by the plugin's features, which start without
+            effect: the first scores are the host's to the bit, and its checkpoint fits
+            (`learn_rank.zero_start`). None: the host was built for ``n_dense + fusion.output_dim`` features.
         kind: of the ranking loss; "esmm" and "shared_bottom" need two outputs, "ctr" needs one.
 
     Raises:
         ValueError: an unknown kind; a fusion that wants the host's embeddings, which only a forward of your
-            own can give.
+            own can give; n_dense for a host that cannot be widened.
 
     Example:
         >>> from torchrec import EmbeddingBagCollection
@@ -39,7 +42,12 @@ class HostRanker(Ranker):
     """
 
     def __init__(
-        self, host: nn.Module, fusion: LearnFeatureFusion | None = None, *, kind: str = "esmm"
+        self,
+        host: nn.Module,
+        fusion: LearnFeatureFusion | None = None,
+        *,
+        n_dense: int | None = None,
+        kind: str = "esmm",
     ) -> None:
         if fusion is not None and fusion.needs_host:
             raise ValueError(
@@ -48,6 +56,15 @@ class HostRanker(Ranker):
             )
         super().__init__(kind, fusion)
         self.host = host
+        if fusion is not None and n_dense is not None:
+            entry = getattr(host, "dense_arch", None)
+            if not isinstance(entry, nn.Module):
+                raise ValueError(
+                    "n_dense: expected a host with a dense_arch, as torchrec's have, got "
+                    f"{type(host).__name__}. Remedy: build the host for n_dense + fusion.output_dim features "
+                    "and leave n_dense out, or put learn_rank.zero_start.WidenedLinear where they enter."
+                )
+            widen_first_layers(entry, n_dense, fusion.output_dim)
 
     def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
         """See `Ranker.forward`."""

@@ -1,5 +1,6 @@
 """The examples and the code of the pages run as they are printed."""
 
+import ast
 import re
 import runpy
 import sys
@@ -10,11 +11,39 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["dlrm_with_learn.py", "plain_ranker_with_learn.py"])
-def test_an_example_runs_and_learns(name, capsys):
-    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+def test_the_plain_rankers_example_runs_and_learns(capsys):
+    runpy.run_path(str(ROOT / "examples" / "plain_ranker_with_learn.py"), run_name="__main__")
     losses = [float(found) for found in re.findall(r"loss ([0-9.]+)", capsys.readouterr().out)]
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the first of the examples leaves its vectors for the others."""
+    return tmp_path_factory.mktemp("slice")
+
+
+@pytest.mark.parametrize("host", ["dlrm", "dcn", "deepfm"])
+def test_an_example_tells_that_the_plugin_lifts_torchrecs_own_ranker(host, folder, monkeypatch, capsys):
+    path = ROOT / "examples" / f"{host}_with_learn.py"
+    monkeypatch.setattr(sys, "argv", [str(path), str(folder)])
+    monkeypatch.syspath_prepend(path.parent)
+    runpy.run_path(str(path), run_name="__main__")
+    told = capsys.readouterr().out
+    rows = re.findall(r"(all|cold-start|other) +│ (U?AUC) +│ (\S+) +│ (\S+) +│ (\S+) \[(\S+),", told)
+    assert [row[:2] for row in rows] == [
+        (items, metric) for items in ("all", "cold-start", "other") for metric in ("AUC", "UAUC")
+    ]
+    of_all = rows[0]
+    assert float(of_all[5]) > 0  # the lower end of the interval
+    assert float(of_all[4]) == pytest.approx(100 * (float(of_all[3]) - float(of_all[2])), abs=0.02)
+    assert (folder / host / "report.html").is_file()
+
+
+def test_every_example_says_what_it_shows_and_how_to_run_it():
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert f"examples/{path.name}" in text.split("Run: ")[1]
 
 
 def blocks_of(page: str) -> list[str]:

@@ -20,6 +20,7 @@ from learn_rank.host_ranker import HostRanker
 from learn_rank.id_tables import embedding_tables, table_parameters
 from learn_rank.ranker import MultiTaskRanker, RankerConfig
 from learn_rank.scores import Scores, ranking_loss
+from learn_rank.zero_start import start_from_host, zero_start_parameters
 
 N_CODES = {"item_id": 5, "city": 4}
 
@@ -58,23 +59,27 @@ def batch_of_three():
     return Batch(sparse, dense, torch.tensor([1.0, 0.0, 1.0]), torch.tensor([1.0, torch.nan, 0.0]))
 
 
-def with_learn(make_host, kind="esmm"):
+def with_learn(make_host, kind="esmm", *, is_widened=False):
     torch.manual_seed(0)
-    plugin = fusion()
-    return HostRanker(make_host(2 + plugin.output_dim, 1 if kind == "ctr" else 2), plugin, kind=kind)
+    plugin, n_outputs = fusion(), 1 if kind == "ctr" else 2
+    if is_widened:
+        return HostRanker(make_host(2, n_outputs), plugin, n_dense=2, kind=kind)
+    return HostRanker(make_host(2 + plugin.output_dim, n_outputs), plugin, kind=kind)
 
 
 @HOSTS
-@pytest.mark.parametrize("kind", ["esmm", "ctr"])
-def test_torchrecs_own_models_learn_their_rows_by_heart_with_the_plugin(make_host, kind):
-    ranker, batch = with_learn(make_host, kind), batch_of_three()
+@pytest.mark.parametrize(("kind", "is_widened"), [("esmm", False), ("ctr", False), ("esmm", True)])
+def test_torchrecs_own_models_learn_their_rows_by_heart_with_the_plugin(make_host, kind, is_widened):
+    ranker, batch = with_learn(make_host, kind, is_widened=is_widened), batch_of_three()
     optimizer = torch.optim.Adam(ranker.parameters(), lr=0.01)
     losses = []
     for _ in range(150):
         loss = ranker.loss(ranker(batch.sparse, batch.dense), batch)
         optimizer.zero_grad()
         loss.backward()
-        if not losses:  # before any of them can die
+        if (
+            len(losses) == 1
+        ):  # the second step: the first one of a widened host moves its zeros; and before any of them can die
             assert all(p.grad.abs().sum() > 0 for p in ranker.fusion.mlp.parameters())
         optimizer.step()
         losses.append(loss.item())
@@ -82,13 +87,32 @@ def test_torchrecs_own_models_learn_their_rows_by_heart_with_the_plugin(make_hos
 
 
 @HOSTS
-def test_they_are_traced_by_torch_fx_to_the_same_logits(make_host):
-    ranker, batch = with_learn(make_host).eval(), batch_of_three()
+@pytest.mark.parametrize("is_widened", [False, True])
+def test_they_are_traced_by_torch_fx_to_the_same_logits(make_host, is_widened):
+    ranker, batch = with_learn(make_host, is_widened=is_widened).eval(), batch_of_three()
     holder = next(name for name, m in ranker.named_modules() if isinstance(m, EmbeddingBagCollection))
     traced = torch.fx.GraphModule(ranker, Tracer(leaf_modules=[holder]).trace(ranker))
     found, expected = traced(batch.sparse, batch.dense), ranker(batch.sparse, batch.dense)
     assert torch.equal(found.ctr_logit, expected.ctr_logit)
     assert torch.equal(found.cvr_logit, expected.cvr_logit)
+
+
+@HOSTS
+def test_a_widened_host_says_at_first_what_its_checkpoint_said_to_the_bit(make_host):
+    torch.manual_seed(5)
+    running, batch = HostRanker(make_host(2, 2)), batch_of_three()
+    ranker = with_learn(make_host, is_widened=True)
+    start_from_host(ranker, running.state_dict())
+    found, expected = ranker(batch.sparse, batch.dense), running(batch.sparse, batch.dense)
+    assert torch.equal(found.ctr_logit, expected.ctr_logit)
+    assert torch.equal(found.cvr_logit, expected.cvr_logit)
+    ranker.loss(found, batch).backward()
+    assert sum(added.grad.abs().sum() for _, added in zero_start_parameters(ranker)) > 0
+
+
+def test_a_host_that_cannot_be_widened_is_told_what_else_to_do():
+    with pytest.raises(ValueError, match=r"got Linear\. Remedy: build the host for n_dense"):
+        HostRanker(nn.Linear(2, 1), fusion(), n_dense=2)
 
 
 def test_without_a_plugin_the_hosts_logits_are_handed_on():

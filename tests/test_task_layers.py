@@ -2,9 +2,15 @@
 
 import pytest
 import torch
+from small_rankers import N_CODES, N_DENSE, batch
+from test_fusion import tables
 from torch.testing import assert_close
+from torchrec.distributed.train_pipeline.tracing import Tracer
 
-from learn_rank.ranker import RankerConfig
+from learn_rank.engine import EngineConfig, RankerEngine, processes
+from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_rank.ranker import MultiTaskRanker, RankerConfig
+from learn_rank.scores import LOSS_KINDS
 from learn_rank.task_layers import N_EXPERTS, PLE, TASK_LAYERS, MMoE
 
 
@@ -40,3 +46,22 @@ def test_in_ple_the_conversions_own_experts_do_not_touch_the_clicks():
 def test_unknown_layers_are_refused_by_name():
     with pytest.raises(ValueError, match="layers: expected one of"):
         RankerConfig(layers="deep")
+
+
+@pytest.mark.parametrize("layers", TASK_LAYERS)
+@pytest.mark.parametrize("kind", LOSS_KINDS)
+def test_every_ranker_is_traced_and_trains_on_the_engine_from_the_loss_that_it_has_without(layers, kind):
+    torch.manual_seed(0)
+    rows = batch()
+    shape = RankerConfig(kind, layers, embedding_dim=4, bottom_dims=(12, 6), tower_dim=8, dropout=0.0)
+    fusion = LearnFeatureFusion(*tables(), FusionConfig(dropout=0.0))
+    ranker = MultiTaskRanker(N_CODES, N_DENSE, shape, fusion)
+    scores = ranker(rows.sparse, rows.dense)
+    traced = torch.fx.GraphModule(ranker, Tracer(leaf_modules=["embeddings"]).trace(ranker))
+    assert torch.equal(traced(rows.sparse, rows.dense).cvr_logit, scores.cvr_logit)
+    plain = ranker.loss(scores, rows).item()
+    with processes(device="cpu") as here:
+        engine = RankerEngine(ranker, here, EngineConfig(learning_rate=0.02))
+        losses = list(engine.train([rows] * 12))
+    assert losses[0] == pytest.approx(plain, rel=1e-5)
+    assert losses[-1] < losses[0]

@@ -3,11 +3,13 @@
 processes     set-up and orderly tear-down
 RankerEngine  DistributedModelParallel, planner, fused optimizers and TrainPipelineSparseDist in one object
 RowStream     batches from parquet row groups, in an order that does not depend on the number of processes
+write_rows    encoded rows in memory -> a file for the stream
 checkpoints   sharded, resumed on another number of processes, with the position in the data
 """
 
 from learn_rank.engine.batch_columns import BatchColumns
 from learn_rank.engine.checkpoint import load_checkpoint, save_checkpoint
+from learn_rank.engine.encoded_rows import columns_of_rows, write_rows
 from learn_rank.engine.position import StreamPosition
 from learn_rank.engine.processes import Processes, processes
 from learn_rank.engine.ranker_engine import RankerEngine
@@ -21,7 +23,9 @@ __all__ = [
     "RankerEngine",
     "RowStream",
     "StreamPosition",
+    "columns_of_rows",
     "load_checkpoint",
     "processes",
     "save_checkpoint",
+    "write_rows",
 ]

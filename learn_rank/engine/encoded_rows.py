@@ -1,0 +1,60 @@
+"""Encoded rows as parquet: the way from a ranking dataset in memory to a `RowStream` on many processes."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from learn_rank.batches import Rows
+from learn_rank.engine.batch_columns import BatchColumns
+from learn_recall.columns import CLICK, CONVERSION
+from learn_recall.files import atomic_path
+
+_USER, _ITEM, _HISTORY = "learn_user", "learn_item", "learn_history"
+_DENSE = "dense_"
+
+
+def write_rows(rows: Rows, path: str | os.PathLike[str], *, rows_per_group: int = 4096) -> None:
+    """Write rows of `encode_dataset` so that a `RowStream` can read them by `columns_of_rows`.
+
+    Args:
+        rows: train, valid or test.
+        path: parquet file, replaced as a whole.
+        rows_per_group: of a row group, the unit that a `RowStream` reads and shuffles.
+    """
+    columns: dict[str, pa.Array] = {name: pa.array(codes) for name, codes in rows.codes.items()}
+    columns |= {name: _lists(table[row], table[row] >= 0) for name, (row, table) in rows.lists.items()}
+    columns |= {f"{_DENSE}{at}": pa.array(column) for at, column in enumerate(rows.dense.T)}
+    history, lengths = rows.history_keys[rows.history_row], rows.history_lengths[rows.history_row]
+    is_clicked = rows.click > 0
+    columns |= {
+        _USER: pa.array(rows.user_key),
+        _ITEM: pa.array(rows.item_key),
+        _HISTORY: _lists(history, np.arange(history.shape[1]) < lengths[:, None]),
+        CLICK: pa.array(rows.click),
+        CONVERSION: pa.array(rows.conversion, mask=~is_clicked | np.isnan(rows.conversion)),
+    }
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns), temporary, row_group_size=rows_per_group)
+
+
+def columns_of_rows(path: str | os.PathLike[str]) -> BatchColumns:
+    """The columns of a file that `write_rows` wrote; categorical features keep their names."""
+    others = {_USER, _ITEM, _HISTORY, CLICK, CONVERSION}
+    names = [name for name in pq.read_schema(path).names if name not in others]
+    return BatchColumns(
+        categorical=tuple(name for name in names if not name.startswith(_DENSE)),
+        dense=tuple(name for name in names if name.startswith(_DENSE)),
+        user=_USER,
+        item=_ITEM,
+        history=_HISTORY,
+    )
+
+
+def _lists(values: np.ndarray, has_slot: np.ndarray) -> pa.Array:
+    """(N, W) values and where they count -> N lists."""
+    offsets = np.concatenate([[0], has_slot.sum(1).cumsum()]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values[has_slot]))
