@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from learn_rank.batch import CONVERTED_FEATURE
 from learn_rank.batches import Rows
 from learn_rank.engine.batch_columns import BatchColumns
 from learn_recall.columns import CLICK, CONVERSION
@@ -29,28 +30,33 @@ def write_rows(rows: Rows, path: str | os.PathLike[str], *, rows_per_group: int 
     columns |= {name: _lists(table[row], table[row] >= 0) for name, (row, table) in rows.lists.items()}
     columns |= {f"{_DENSE}{at}": pa.array(column) for at, column in enumerate(rows.dense.T)}
     history, lengths = rows.history_keys[rows.history_row], rows.history_lengths[rows.history_row]
+    has_slot = np.arange(history.shape[1]) < lengths[:, None]
     is_clicked = rows.click > 0
     columns |= {
         _USER: pa.array(rows.user_key),
         _ITEM: pa.array(rows.item_key),
-        _HISTORY: _lists(history, np.arange(history.shape[1]) < lengths[:, None]),
+        _HISTORY: _lists(history, has_slot),
         CLICK: pa.array(rows.click),
         CONVERSION: pa.array(rows.conversion, mask=~is_clicked | np.isnan(rows.conversion)),
     }
+    if rows.history_converted is not None:
+        columns[CONVERTED_FEATURE] = _lists(rows.history_converted[rows.history_row], has_slot)
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary, row_group_size=rows_per_group)
 
 
 def columns_of_rows(path: str | os.PathLike[str]) -> BatchColumns:
     """The columns of a file that `write_rows` wrote; categorical features keep their names."""
-    others = {_USER, _ITEM, _HISTORY, CLICK, CONVERSION}
-    names = [name for name in pq.read_schema(path).names if name not in others]
+    others = {_USER, _ITEM, _HISTORY, CONVERTED_FEATURE, CLICK, CONVERSION}
+    present = pq.read_schema(path).names
+    names = [name for name in present if name not in others]
     return BatchColumns(
         categorical=tuple(name for name in names if not name.startswith(_DENSE)),
         dense=tuple(name for name in names if name.startswith(_DENSE)),
         user=_USER,
         item=_ITEM,
         history=_HISTORY,
+        history_converted=CONVERTED_FEATURE if CONVERTED_FEATURE in present else None,
     )
 
 
