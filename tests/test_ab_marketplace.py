@@ -162,6 +162,17 @@ def test_a_ranker_learns_from_what_it_showed_and_only_after_it_happened(run, tra
             assert found[0, asked > 31].mean() > as_it_was[0, asked > 31].mean()
 
 
+def test_a_night_knows_no_later_feed(run, traffic, tmp_path):
+    shorter = replace(traffic, feed=traffic.feed[traffic.feed["day"] < 32])
+    is_earlier = (traffic.asked["day"] < 32).to_numpy()
+    serving = serving_of(traffic)
+    whole, cut = (
+        lived(run, each, tmp_path / name, serving)[0] for name, each in (("whole", traffic), ("cut", shorter))
+    )
+    np.testing.assert_allclose(whole[:, is_earlier], cut[:, is_earlier], rtol=1e-6)
+    assert not np.allclose(whole, cut, rtol=1e-4)
+
+
 def test_new_ids_begin_as_the_unknown_one_and_learn_on_their_own(run, traffic, tmp_path):
     plain = opened(run, traffic, tmp_path / "plain", arms=("baseline",))["baseline"]
     ranker = opened(run, traffic, tmp_path / "own", arms=("baseline",), retrains=True)["baseline"]

@@ -45,6 +45,7 @@ def ab(
             "--retrain-daily", help="With --marketplace: both arms learn on in the night behind each day."
         ),
     ] = False,
+    requests: Annotated[int, typer.Option(min=1, help="With --marketplace: visits a day.")] = 3000,
     reward: Annotated[str, typer.Option(help="With --log: the column that is averaged.")] = "click",
     days: Annotated[int, typer.Option(min=1, help="Days of the test.")] = 9,
     pre_days: Annotated[
@@ -134,7 +135,12 @@ def ab(
             if marketplace is not None:
                 arms = (control, treatment)
                 result = inputs.from_marketplace(
-                    marketplace, arms, how, retrains=retrain_daily, command=_command()
+                    marketplace,
+                    arms,
+                    how,
+                    n_requests_per_day=requests,
+                    retrains=retrain_daily,
+                    command=_command(),
                 )
             else:
                 result = inputs.from_candidates(cast(Path, candidates), environment, how, command=_command())

@@ -65,7 +65,13 @@ def from_candidates(path: Path, environment: str | None, design: Design, *, comm
 
 
 def from_marketplace(
-    run: Path, arms: tuple[str, str], design: Design, *, retrains: bool = False, command: str
+    run: Path,
+    arms: tuple[str, str],
+    design: Design,
+    *,
+    n_requests_per_day: int = 3000,
+    retrains: bool = False,
+    command: str,
 ) -> ABResult:
     """A test of two arms that a marketplace run trained, in the marketplace whose truth is known.
 
@@ -75,6 +81,7 @@ def from_marketplace(
         run: folder of ``learn-rank run --dataset marketplace``.
         arms: names of control and treatment.
         design: what is simulated.
+        n_requests_per_day: visits of the users who are there on the first day.
         retrains: both arms go on learning in the night behind each day (`live_through`).
         command: for the report.
     """
@@ -85,7 +92,12 @@ def from_marketplace(
     )
 
     control, treatment = arms
-    test = MarketplaceTest(n_days=design.config.n_days, seed=design.config.seed, retrains=retrains)
+    test = MarketplaceTest(
+        n_days=design.config.n_days,
+        n_requests_per_day=n_requests_per_day,
+        retrains=retrains,
+        seed=design.config.seed,
+    )
     paths = marketplace_candidates(run, run / "ab", control=control, treatments=(treatment,), test=test)
     about = {
         "title": f"{control} against {treatment} on the generated marketplace",
