@@ -8,28 +8,25 @@ that found the disk full, or that was done by many ends with the bytes of an und
 (same machine, same number of threads).
 """
 
-import os
 import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from learn_recall.card import DTYPES
 from learn_recall.claims import EXPIRY_SECONDS, Claims
 from learn_recall.encode_finish import remove_damaged, write_content_store
 from learn_recall.encode_identity import EncodeError
 from learn_recall.encode_job import WAIT_SECONDS, encode_shards
 from learn_recall.encode_plan import EncodePlan
+from learn_recall.encode_request import EncodeRequest
 from learn_recall.encode_room import check_room
-from learn_recall.encode_start import EncodeRequest, StartedJob, start_job
+from learn_recall.encode_start import StartedJob, start_job
 from learn_recall.encode_work import WorkFolder
-from learn_recall.encoder import COMPUTE_DTYPES, TextEncoder
 from learn_recall.files import remove
-from learn_recall.item_source import Items, ItemSource
+from learn_recall.item_source import Items
 from learn_recall.prompt import Template
 from learn_recall.store import EmbeddingStore
 
@@ -93,24 +90,32 @@ def encode_items(
 
     Source: LEARN (arXiv 2405.03988), content-extraction module: "each item alone", average pooling.
     """
-    _check_options(dtype, store_dtype, batch_tokens, shard_size)
-    request = EncodeRequest(
-        source=ItemSource.of(items),
-        target=Path(out).absolute(),
-        template=Template.of(template),
-        load=lambda: TextEncoder.load(
-            encoder,
-            pooling=pooling,
-            max_tokens=max_tokens,
-            trust_remote_code=trust_remote_code,
-            device=local_device() if device is None else device,
-        ),
+    request = EncodeRequest.of(
+        items,
+        out,
+        encoder=encoder,
+        template=template,
+        pooling=pooling,
+        max_tokens=max_tokens,
         dtype=dtype,
-        store_dtype=store_dtype,
         batch_tokens=batch_tokens,
         shard_size=shard_size,
+        store_dtype=store_dtype,
+        trust_remote_code=trust_remote_code,
         overwrite=overwrite,
+        device=device,
     )
+    return run_job(request, claim_seconds=claim_seconds, console=console, progress=progress)
+
+
+def run_job(
+    request: EncodeRequest,
+    *,
+    claim_seconds: float = EXPIRY_SECONDS,
+    console: Console | None = None,
+    progress: bool = True,
+) -> EmbeddingStore:
+    """Do what `encode_items` says for a request that is made already."""
     work = WorkFolder(request.target)
     try:
         with work.claims(claim_seconds) as claims:
@@ -124,14 +129,6 @@ def encode_items(
                     return store
     finally:
         work.remove_if_empty()
-
-
-def local_device() -> str | None:
-    """Give the GPU that is this process's under torchrun; None leaves the choice to the encoder."""
-    rank = os.environ.get("LOCAL_RANK")
-    if rank is None or not torch.cuda.is_available():
-        return None
-    return f"cuda:{int(rank) % torch.cuda.device_count()}"
 
 
 def _work_and_finish(
@@ -194,16 +191,4 @@ def _card_extra(job: StartedJob) -> dict[str, Any]:
     }
 
 
-def _check_options(dtype: str, store_dtype: str, batch_tokens: int, shard_size: int) -> None:
-    for name, got, allowed in (
-        ("dtype", dtype, ("auto", *COMPUTE_DTYPES)),
-        ("store_dtype", store_dtype, DTYPES),
-    ):
-        if got not in allowed:
-            raise EncodeError(f"{name}: expected one of {allowed}, got {got!r}. Remedy: choose one")
-    for name, number in (("batch_tokens", batch_tokens), ("shard_size", shard_size)):
-        if number < 1:
-            raise EncodeError(f"{name}: expected at least 1, got {number}. Remedy: leave it out")
-
-
-__all__ = ["EncodeError", "encode_items", "local_device"]
+__all__ = ["EncodeError", "encode_items", "run_job"]

@@ -14,7 +14,7 @@ from learn_recall.encode_plan import EncodePlan
 from learn_recall.encode_work import STORE, WorkFolder, keeping
 from learn_recall.encoder import TextEncoder
 from learn_recall.errors import StoreError
-from learn_recall.files import remove
+from learn_recall.files import remove, write_array
 from learn_recall.row_file import RowFile
 from learn_recall.safetensors_stream import StreamedArray, write_safetensors
 from learn_recall.store import EmbeddingStore
@@ -117,8 +117,8 @@ class _ItemRows:
                 first = is_first(places)
                 self._n_tokens += int(n_tokens[first].sum())
                 self._n_truncated += int(is_truncated[first].sum())
-                n_tokens.tofile(tokens)
-                is_truncated.tofile(cut)
+                write_array(tokens, n_tokens)
+                write_array(cut, is_truncated)
                 yield vectors, n_tokens > 0
 
     def counts(self) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """What an encode job needs on the disk, and whether there is room for it."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 
@@ -30,16 +31,16 @@ def check_room(plan: EncodePlan, work: WorkFolder, identity: ContentIdentity) ->
         EncodeError: There is less room.
     """
     left = sum(shard.n_texts for shard in plan.shards if not (work.path / shard.name).is_file())
-    refuse_without_room(work, shard_bytes(identity, left) + store_bytes(identity, plan.n_items))
+    refuse_without_room(work.path.parent, shard_bytes(identity, left) + store_bytes(identity, plan.n_items))
 
 
-def refuse_without_room(work: WorkFolder, n_bytes: int) -> None:
-    """Raise `EncodeError` if the disk of the work folder has less room than that."""
-    free = shutil.disk_usage(work.path.parent).free
+def refuse_without_room(folder: Path, n_bytes: int) -> None:
+    """Raise `EncodeError` if the disk of a folder has less room than that."""
+    free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise EncodeError(
-            f"disk of {work.path.parent}: expected {n_bytes:,} bytes of room, got {free:,}. Remedy: free "
-            "some, write elsewhere, or store float16"
+            f"disk of {folder}: expected {n_bytes:,} bytes of room, got {free:,}. Remedy: free some, write "
+            "elsewhere, or store float16"
         )
 
 

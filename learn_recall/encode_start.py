@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,53 +20,17 @@ from learn_recall.encode_identity import (
 )
 from learn_recall.encode_job import WAIT_SECONDS
 from learn_recall.encode_plan import EncodePlan, make_plan
+from learn_recall.encode_request import EncodeRequest
 from learn_recall.encode_work import STORE, WorkFolder, keeping
 from learn_recall.encoder import TextEncoder
 from learn_recall.errors import StoreError
 from learn_recall.files import fsync_tree, remove
-from learn_recall.item_source import ItemSource
 from learn_recall.item_spool import ItemSpool, spool_items
-from learn_recall.prompt import Template
 from learn_recall.store import EmbeddingStore
 from learn_recall.store_files import CARD, VECTORS
 
 _CLAIM = "plan"
 _N_SAMPLE = 32
-
-
-@dataclass(frozen=True)
-class EncodeRequest:
-    """What a job was asked for.
-
-    Args:
-        source: The items.
-        target: The store to be.
-        template: Of the texts.
-        load: Loads the encoder.
-        dtype, store_dtype, batch_tokens, shard_size, overwrite: As in `encode_items`.
-    """
-
-    source: ItemSource
-    target: Path
-    template: Template
-    load: Callable[[], TextEncoder]
-    dtype: str
-    store_dtype: str
-    batch_tokens: int
-    shard_size: int
-    overwrite: bool
-
-    def identity(self, encoder: TextEncoder) -> ContentIdentity:
-        """Give the identity as asked for; its compute dtype may still be "auto"."""
-        return ContentIdentity(
-            encoder_sha256=encoder.sha256,
-            template=self.template.text,
-            pooling=encoder.pooling,
-            max_tokens=encoder.max_tokens,
-            compute_dtype=self.dtype,
-            store_dtype=self.store_dtype,
-            dimension=encoder.dimension,
-        )
 
 
 @dataclass(frozen=True)
@@ -108,7 +72,7 @@ def start_job(request: EncodeRequest, work: WorkFolder, claims: Claims) -> Start
 def _start(
     request: EncodeRequest, work: WorkFolder, claims: Claims, encoder: TextEncoder | None
 ) -> StartedJob:
-    store, begun = _existing_store(request.target, request.overwrite), work.recorded()
+    store, begun = existing_store(request.target, request.overwrite), work.recorded()
     plan = work.plan()
     if plan is not None and not _is_usable(plan, request, store):
         plan = None
@@ -122,7 +86,7 @@ def _start(
             if plan is not None and plan.items_sha256 != spool.sha256:
                 plan = None
         encoder = request.load() if encoder is None else encoder
-        made = None if store is None else _recorded_in(store)
+        made = None if store is None else recorded_in(store)
         sample = [] if spool is None else spool.sample(_N_SAMPLE)
         found = [each for each in (begun, made) if each is not None]
         identity, check = settle_dtype(request.identity(encoder), encoder, sample, found)
@@ -202,7 +166,8 @@ def _put_in_place(folder: Path, target: Path) -> None:
     os.replace(folder, target)
 
 
-def _existing_store(target: Path, overwrite: bool) -> EmbeddingStore | None:
+def existing_store(target: Path, overwrite: bool) -> EmbeddingStore | None:
+    """Open the store that is there, every byte checked; None where there is none, or a damaged one may go."""
     if not target.exists():
         return None
     if not (target / CARD).is_file():
@@ -217,9 +182,10 @@ def _existing_store(target: Path, overwrite: bool) -> EmbeddingStore | None:
         raise
 
 
-def _recorded_in(store: EmbeddingStore) -> Recorded:
+def recorded_in(store: EmbeddingStore) -> Recorded:
+    """Give the identity that a store's card records."""
     extra = store.card.extra
     return Recorded(store.path, extra.get("identity", {}), extra.get("dtype_check", {}))
 
 
-__all__ = ["EncodeRequest", "StartedJob", "start_job"]
+__all__ = ["StartedJob", "existing_store", "recorded_in", "start_job"]

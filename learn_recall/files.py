@@ -19,7 +19,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -103,6 +103,16 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: expected JSON, got {error}. Remedy: write the file anew") from error
+
+
+def write_array(file: IO[bytes], array: np.ndarray) -> None:
+    """Write the bytes of an array to an open file.
+
+    `ndarray.tofile` and `numpy.save` would do, but the last bytes that a full disk refuses are lost there
+    without an error.
+    """
+    if array.size:
+        file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:
@@ -222,5 +232,6 @@ __all__ = [
     "remove",
     "sha256_of_file",
     "to_json",
+    "write_array",
     "write_json",
 ]

@@ -17,6 +17,7 @@ from learn_recall import store_files
 from learn_recall.columns import ITEM_ID
 from learn_recall.encode_identity import EncodeError
 from learn_recall.errors import StoreError
+from learn_recall.files import write_array
 from learn_recall.ids import as_id_array, id_keys, id_kind
 from learn_recall.prompt import PromptError, Template, check_fields, render_items
 from learn_recall.record_buckets import MAX_BUCKETS, RecordBuckets
@@ -127,7 +128,7 @@ def spool_items(
             columns |= dict.fromkeys(map(str, frame.columns))
             texts = render_items(_completed(frame, template) if is_ragged else frame, template)
             digests = text_digests(texts)
-            digests.tofile(digests_file)
+            write_array(digests_file, digests)
             texts_hash.update(digests.tobytes())
             texts_file.write_table(pa.table([pa.array(texts, pa.large_string())], schema=texts_schema))
             n_items += len(frame)

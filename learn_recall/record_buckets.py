@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from learn_recall.files import write_array
+
 _BUFFERED_BYTES = 1 << 22
 MAX_BUCKETS = 512
 
@@ -44,7 +46,7 @@ class RecordBuckets:
         edges = np.flatnonzero(np.diff(buckets)) + 1
         for part, bucket in zip(np.split(records, edges), buckets[np.r_[0, edges]].tolist(), strict=True):
             with open(self._path(bucket), "ab") as file:
-                part.tofile(file)
+                write_array(file, part)
         self._waiting, self._waiting_buckets, self._n_waiting = [], [], 0
 
     def take(self, bucket: int) -> np.ndarray:

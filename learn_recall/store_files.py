@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_recall.errors import StoreError
+from learn_recall.files import write_array
 from learn_recall.ids import as_id_array
 
 CARD, IDS, VECTORS, PRESENT = "card.json", "ids.parquet", "vectors.npy", "present.npy"
@@ -129,7 +130,7 @@ def write_vectors(
                 write_npy_head(file, dtype, (n_ids, dimension))
             if row + len(chunk) > n_ids:
                 raise _wrong_count(n_ids, f"at least {row + len(chunk)}")
-            stored_rows(chunk, present[row : row + len(chunk)], row, dtype).tofile(file)
+            write_array(file, stored_rows(chunk, present[row : row + len(chunk)], row, dtype))
             row += len(chunk)
     if row != n_ids or dimension is None:
         raise _wrong_count(n_ids, row)

@@ -12,7 +12,7 @@ import numpy as np
 from learn_recall import store_files
 from learn_recall.card import Block, IdentityCard
 from learn_recall.errors import StoreError
-from learn_recall.files import atomic_path, sha256_of_file, to_json
+from learn_recall.files import atomic_path, sha256_of_file, to_json, write_array
 from learn_recall.store_read import EmbeddingStore
 from learn_recall.store_write import check_target
 
@@ -110,8 +110,8 @@ def _write_rows(
                     got=f"{chunk.shape} with {present.dtype} of {present.shape}",
                     remedy="make all vectors with the same model",
                 )
-            store_files.stored_rows(chunk, present, n_rows, dtype).tofile(vectors)
-            present.tofile(flags)
+            write_array(vectors, store_files.stored_rows(chunk, present, n_rows, dtype))
+            write_array(flags, present)
             n_rows, n_present = n_rows + len(present), n_present + int(present.sum())
     if n_rows != n_ids:
         raise StoreError.of("vectors", expected=f"{n_ids} rows", got=n_rows, remedy="align them with the ids")

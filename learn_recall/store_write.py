@@ -11,7 +11,7 @@ import numpy as np
 from learn_recall import store_files
 from learn_recall.card import Block, IdentityCard
 from learn_recall.errors import StoreError
-from learn_recall.files import atomic_path, sha256_of_file, to_json
+from learn_recall.files import atomic_path, sha256_of_file, to_json, write_array
 from learn_recall.ids import as_id_array
 from learn_recall.store_read import EmbeddingStore, sorted_keys
 
@@ -86,7 +86,9 @@ def write_store(
             dimension=draft.dimension if blocks else None,
         )
         store_files.write_ids(folder / store_files.IDS, id_array)
-        np.save(folder / store_files.PRESENT, flags, allow_pickle=False)
+        with open(folder / store_files.PRESENT, "wb") as file:
+            store_files.write_npy_head(file, "bool", flags.shape)
+            write_array(file, flags)
         card = dataclasses.replace(
             draft,
             dimension=dimension,

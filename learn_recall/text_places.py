@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from learn_recall.files import write_array
 from learn_recall.record_buckets import MAX_BUCKETS, RecordBuckets
 from learn_recall.row_file import RowFile
 
@@ -101,7 +102,7 @@ def find_places(
             places[is_new] = place_of(n_sources + text // shard_size, text % shard_size) | IS_FIRST
             _follow(places, start, RowFile(path, 0, np.dtype("<i8"), (), start))
             n_texts, n_todo = n_texts + int(is_first(places).sum()), n_todo + len(is_new)
-            places.astype("<i8").tofile(file)
+            write_array(file, places.astype("<i8"))
             file.flush()
     return n_texts, n_todo
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from learn_recall import store_files
 from learn_recall.errors import StoreError
-from learn_recall.files import atomic_path
+from learn_recall.files import atomic_path, write_array
 from learn_recall.ids import as_id_array
 from learn_recall.official_lmdb import OfficialLmdb, is_lmdb
 from learn_recall.row_file import RowFile
@@ -226,7 +226,7 @@ def _write_npy(
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         store_files.write_npy_head(file, kind.name, shape)
         for rows in chunks:
-            rows.tofile(file)
+            write_array(file, rows)
 
 
 def _write_safetensors(

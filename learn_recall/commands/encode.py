@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from learn_recall.commands.common import say
 from learn_recall.plain_errors import plain_errors
+
+if TYPE_CHECKING:
+    from learn_recall.encode_request import EncodeRequest
 
 
 def encode(
@@ -46,6 +52,9 @@ def encode(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that lies in the model's folder.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print counts, tokens, disk and time, and write nothing.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a store of another making.")
     ] = False,
@@ -59,6 +68,8 @@ def encode(
       learn-recall encode --items items.csv.gz --encoder Qwen/Qwen3-Embedding-0.6B --template short --out
       stores/qwen
 
+      learn-recall encode --items 'items/*.parquet' --out stores/content --dry-run
+
     [bold]Many workers[/bold] share a folder: run the same command as often and on as many machines
     as you like, or under torchrun, one process a GPU. Each returns when the store is whole.
 
@@ -66,9 +77,10 @@ def encode(
       --out stores/content
     """
     with plain_errors():
-        from learn_recall.encode import encode_items
+        from learn_recall.encode import run_job
+        from learn_recall.encode_request import EncodeRequest
 
-        store = encode_items(
+        request = EncodeRequest.of(
             items,
             out,
             encoder=encoder,
@@ -80,12 +92,45 @@ def encode(
             batch_tokens=batch_tokens,
             shard_size=shard_size,
             device=device,
-            claim_seconds=claim_seconds,
             trust_remote_code=trust_remote_code,
             overwrite=overwrite,
-            progress=os.environ.get("LOCAL_RANK", "0") == "0",
+        )
+        if dry_run:
+            _print_estimate(request)
+            return
+        store = run_job(
+            request, claim_seconds=claim_seconds, progress=os.environ.get("LOCAL_RANK", "0") == "0"
         )
         say(
             f"{store.card.n_present} of {store.card.n_ids} items have a vector of "
             f"{store.card.dimension} components: {out}"
         )
+
+
+def _print_estimate(request: EncodeRequest) -> None:
+    """Print what the job would take, and refuse it where the disk cannot hold it."""
+    from learn_recall.encode_estimate import estimate_job
+    from learn_recall.encode_room import refuse_without_room
+
+    found = estimate_job(request)
+    is_counted = found.n_tokenized == found.n_todo
+    how = "counted" if is_counted else f"estimated from {found.n_tokenized:,} texts"
+    gigabytes = [
+        f"{each / 1e9:,.2f}"
+        for each in (found.shard_bytes, found.store_bytes, found.plan_bytes, found.free_bytes)
+    ]
+    table = Table("dry run", "", title="nothing was written")
+    for name, text in (
+        ("items", f"{found.n_items:,}, of them {found.n_without_text:,} without text"),
+        ("distinct texts", f"{found.n_texts:,}, of them {found.n_todo:,} without a vector yet"),
+        ("tokens to encode", f"{found.n_tokens:,} ({how}); {found.truncation_rate:.1%} of the texts are cut"),
+        *((f"  texts of {low}-{high} tokens", f"{count:,}") for low, high, count in found.lengths if count),
+        ("shards", f"{found.n_shards:,}"),
+        ("disk", f"shards {gigabytes[0]} GB, store {gigabytes[1]} GB, plan {gigabytes[2]} GB"),
+        ("free", f"{gigabytes[3]} GB"),
+        ("speed here", f"{found.tokens_per_second:,.0f} tokens/s in {found.compute_dtype}, one process"),
+        ("time", f"{timedelta(seconds=round(found.seconds))} by one process"),
+    ):
+        table.add_row(name, text)
+    Console().print(table)
+    refuse_without_room(request.target.parent, found.needed_bytes)
