@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from rich.box import SIMPLE
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
@@ -34,19 +34,11 @@ from learn_rank.student_t import t_quantile
 from learn_recall.files import write_json
 from learn_recall.plain_errors import plain_errors
 
-#: (candidate, reference): what is asked
-QUESTIONS = (
-    ("learn", BASE),
-    ("raw_text", BASE),
-    ("learn", "raw_text"),
-    ("learn", "no_auxiliary"),
-    ("learn", "no_newness"),
-    (BASE, "no_newness"),
-    ("auto", BASE),
-    ("shuffled", BASE),
-    ("base_ensemble", BASE),
-    (RATES, BASE),
-)
+#: candidates that are compared with the baseline
+OVER_BASELINE = ("learn", "raw_text", "auto", "shuffled", "base_ensemble", RATES)
+#: (candidate, reference): what else is asked
+BESIDES = (("learn", "raw_text"), ("learn", "no_auxiliary"), ("learn", "no_newness"), (BASE, "no_newness"))
+QUESTIONS = (*((name, BASE) for name in OVER_BASELINE), *BESIDES)
 LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
 
 
@@ -57,13 +49,13 @@ def main(
     json_out: Annotated[Path | None, typer.Option("--json", help="Write all rows there.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
 ) -> None:
-    """Run every split and print the answers in points, with 95 % intervals."""
+    """Run every split and print the answers as Markdown, in points with 95 % intervals."""
     with plain_errors():
         if threads:
             import torch
 
             torch.set_num_threads(threads)
-        console = Console(width=160)
+        console = Console(width=240)
         found = [predictions_of(data, out / f"split-{split}", split, console) for split in range(splits)]
         rows = [row for question in QUESTIONS for row in contrast(found, *question)]
         values = baseline_values(found)
@@ -142,7 +134,7 @@ def baseline_values(found: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, fl
 
 
 def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console: Console) -> None:
-    """All test rows by task and metric, then CTR UAUC by bucket."""
+    """Markdown: all test rows by task and metric, then CTR UAUC by bucket, over the baseline and besides."""
     cells = {
         (
             row["candidate"],
@@ -154,25 +146,23 @@ def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console
         ): row
         for row in rows
     }
-    places = [key.split() for key in values]
-    table = Table(title="All test rows: points, 95 % intervals", box=SIMPLE)
-    table.add_column("candidate - reference", no_wrap=True)
-    for task, metric in places:
-        table.add_column(f"{task} {metric} ({values[f'{task} {metric}']:.4f})", justify="right")
-    for question in QUESTIONS:
-        shown = [_points(cells[*question, task, metric, "all", "all"]) for task, metric in places]
-        table.add_row(" - ".join(question), *shown)
-    console.print(table)
     buckets = [(kind, name) for kind in ("user", "item") for name in ("cold-start", "long-tail", "other")]
-    table = Table(title="CTR UAUC by bucket", box=SIMPLE)
-    table.add_column("candidate - reference", no_wrap=True)
-    for kind, name in buckets:
-        table.add_column(f"{name} {kind}s", justify="right")
-    for question in QUESTIONS:
-        table.add_row(
-            " - ".join(question), *(_points(cells[*question, "CTR", "UAUC", *place]) for place in buckets)
-        )
-    console.print(table)
+    places = {name: (*name.split(), "all", "all") for name in values}
+    places |= {f"CTR UAUC, {name} {kind}s": ("CTR", "UAUC", kind, name) for kind, name in buckets}
+    for title, questions in (
+        ("Over the baseline", [(name, BASE) for name in OVER_BASELINE]),
+        ("Besides", BESIDES),
+    ):
+        table = Table(title=f"{title}: points, 95 % intervals", box=MARKDOWN)
+        table.add_column("test rows", no_wrap=True)
+        table.add_column("baseline", no_wrap=True)
+        for candidate, reference in questions:
+            name = candidate if reference == BASE and title != "Besides" else f"{candidate} - {reference}"
+            table.add_column(name, justify="right", no_wrap=True)
+        for name, place in places.items():
+            value = f"{values[name]:.4f}" if name in values else ""
+            table.add_row(name, value, *(_points(cells[*question, *place]) for question in questions))
+        console.print(table)
 
 
 def _points(row: Mapping[str, Any]) -> str:
