@@ -66,6 +66,7 @@ def row_table(n_rows: int = 40, seed: int = 0) -> pa.Table:
         None if rng.random() < 0.1 else rng.integers(0, N_ITEMS + 1, rng.integers(0, 8)).tolist()
         for _ in range(n_rows)
     ]
+    flags = [None if items is None else (rng.random(len(items)) < 0.4).tolist() for items in histories]
     return pa.table(
         {
             "user_id": pa.array([names[at] for at in rng.integers(0, len(names), n_rows)]),
@@ -73,6 +74,7 @@ def row_table(n_rows: int = 40, seed: int = 0) -> pa.Table:
             "history": pa.array(histories, pa.list_(pa.int64())),
             "timestamp": AS_OF + np.arange(n_rows),
             "price": rng.random(n_rows),
+            "history_converted": pa.array(flags, pa.list_(pa.bool_())),
         }
     )
 

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from adapter_world import AS_OF, CARD, row_table, stores, write_rows
+from adapter_world import AS_OF, CARD, N_ITEMS, row_table, stores, write_rows
 from torchrec import KeyedJaggedTensor
 from typer.testing import CliRunner
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
 from learn_rank.adapters.coverage import Coverage
 from learn_rank.adapters.join import JoinConfig, added_columns, join_vectors
+from learn_rank.adapters.joined_rows import join_rows
 from learn_rank.cli import app
 from learn_recall.store import Block, StoreError, id_keys, write_store
 
@@ -34,24 +35,35 @@ def fused(table: pa.Table, users, items, config: FusionConfig):
     histories = [list(history) if history is not None else [] for history in table["history"].to_pylist()]
     user_ids = [NOBODY if name is None else int(id_keys([name])[0]) for name in table["user_id"].to_pylist()]
     item_ids = [NOBODY if item is None else item for item in table["item_id"].to_pylist()]
+    flags = [flag for converted in table["history_converted"].to_pylist() for flag in converted or []]
+    items_of_all = [item for history in histories for item in history]
     ids = KeyedJaggedTensor(
-        keys=["learn_user", "learn_item", "learn_history"],
-        values=torch.tensor([*user_ids, *item_ids, *(item for history in histories for item in history)]),
-        lengths=torch.tensor([*[1] * 2 * len(user_ids), *map(len, histories)]),
+        keys=["learn_user", "learn_item", "learn_history", "learn_history_converted"],
+        values=torch.tensor([*user_ids, *item_ids, *items_of_all, *map(int, flags)]),
+        lengths=torch.tensor([*[1] * 2 * len(user_ids), *map(len, histories), *map(len, histories)]),
     )
     return module.eval()(ids).features.detach().numpy(), module
 
 
-@pytest.mark.parametrize("has_history", [True, False])
-def test_the_columns_are_what_the_fusion_hands_to_its_host(tmp_path, has_history):
+SEEN = {
+    "nothing": ({}, {"history_feature": None}),
+    "a history": ({"history_column": "history"}, {}),
+    "a history and its conversions": (
+        {"history_column": "history", "converted_column": "history_converted"},
+        {"converted_feature": "learn_history_converted"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "features"), SEEN.values(), ids=SEEN)
+def test_the_columns_are_what_the_fusion_hands_to_its_host(tmp_path, columns, features):
     users, items = stores(tmp_path)
     table = row_table()
-    config = JoinConfig(history_column="history" if has_history else None, history_length=5, rows_at_once=6)
+    config = JoinConfig(**columns, history_length=5, rows_at_once=6)
     join_vectors(write_rows(tmp_path / "rows.parquet", table), users, items, tmp_path / "out.parquet", config)
     joined = pq.read_table(tmp_path / "out.parquet")
-    feature = "learn_history" if has_history else None
     expected, module = fused(
-        table, users, items, FusionConfig(history_feature=feature, history_length=5, passes_vectors=True)
+        table, users, items, FusionConfig(**features, history_length=5, passes_vectors=True)
     )
     width = module.config.fusion_dim
     user, item, rest = np.split(expected[:, width:], [7, 14], axis=1)
@@ -85,6 +97,32 @@ def test_a_row_by_hand(tmp_path):
     assert found["learn_tower_log_count"] == pytest.approx(math.log(1 + 2) / 3)
     scaled, _ = added_columns(row, user_store=users, item_store=items, config=JoinConfig())
     assert scaled["learn_user_vector"].to_pylist()[0] == pytest.approx([3 * 2**0.5, 4 * 2**0.5])
+
+
+@pytest.mark.parametrize("kind", [pa.bool_(), pa.int8(), pa.float32()], ids=str)
+def test_items_that_the_user_converted_on_are_compared_apart(tmp_path, kind):
+    card = {**CARD, "blocks": (Block("tower", 0, 2),)}
+    corners = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    users = write_store(tmp_path / "u", ids=[1], vectors=corners[:1], kind="user", **card)
+    items = write_store(tmp_path / "i", ids=[10, 11, 12], vectors=corners, kind="item", **card)
+    # of the last three 10 and 404 converted, and 404 has no vector; the flag of 12 is older than those
+    flags = pa.array([True, False, True, True]).cast(kind).to_pylist()
+    row = pa.table(
+        {
+            "user_id": [1, 1],
+            "item_id": [10, 10],
+            "history": [[12, 11, 404, 10], None],
+            "past": pa.array([flags, None], pa.list_(kind)),
+        }
+    )
+    config = JoinConfig(history_column="history", converted_column="past", history_length=3)
+    columns, _ = added_columns(row, user_store=users, item_store=items, config=config)
+    found, nothing = columns.to_pylist()
+    assert found["learn_tower_nearest_0"] == found["learn_tower_converted_nearest_0"]
+    assert found["learn_tower_converted_mean"] == pytest.approx(2**0.5 / 2)
+    assert found["learn_tower_converted_log_count"] == pytest.approx(math.log(1 + 1) / 3)
+    assert found["learn_tower_converted_excess"] == pytest.approx(2**0.5)  # over 11, whose z is 0
+    assert not any(value for name, value in nothing.items() if "converted" in name)
 
 
 def test_each_column_is_of_the_block_that_it_names(tmp_path):
@@ -253,6 +291,7 @@ def _table(**columns) -> pa.Table:
     return pa.table({"user_id": ["u1"], "item_id": [1], "timestamp": [AS_OF], "history": [[1]], **columns})
 
 
+CONVERTED = {"history_column": "history", "converted_column": "history_converted"}
 WRONG = {
     "no such column": ({"user_column": "uid"}, _table(), "got no \\['uid'\\]"),
     "no time": ({"timestamp_column": "ts"}, _table(), "got no \\['ts'\\]"),
@@ -263,6 +302,23 @@ WRONG = {
     "items as text": ({}, _table(item_id=["1"]), "expected integer ids such as 0"),
     "items as floats": ({}, _table(item_id=[1.0]), "items: expected integers or strings, got dtype float64"),
     "history as text": ({"history_column": "history"}, _table(history=["1,2"]), "expected lists of item ids"),
+    "conversions of other events": (
+        CONVERTED,
+        _table(history_converted=[[True, False]]),
+        "converted: expected a value for each item of the row's history, got 2 for 1 items, in 1 rows",
+    ),
+    "conversions that are not known": (
+        CONVERTED,
+        _table(history_converted=[[None]]),
+        r"converted: expected true or false \(or 1 and 0\), got None",
+    ),
+    "conversions as counts": (CONVERTED, _table(history_converted=[[2]]), "got 2 among int64"),
+    "conversions as words": (CONVERTED, _table(history_converted=[["yes"]]), "got 'yes' among string"),
+    "conversions as text": (
+        CONVERTED,
+        _table(history_converted=["1"]),
+        "converted: expected lists of true or",
+    ),
     "a name that is taken": ({}, _table(learn_has_user_vector=[1]), "choose another prefix"),
 }
 
@@ -274,6 +330,13 @@ def test_rows_that_do_not_fit_are_refused_with_the_remedy(tmp_path, settings, ta
     with pytest.raises(ValueError, match=words):
         join_vectors(rows, users, items, tmp_path / "out.parquet", JoinConfig(**settings))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["items", "rows.parquet", "users"]
+
+
+def test_conversions_without_the_histories_that_they_stand_beside_are_refused(tmp_path):
+    sides, table = stores(tmp_path), row_table()
+    columns = [table[name].combine_chunks() for name in ("user_id", "item_id", "history_converted")]
+    with pytest.raises(ValueError, match="converted: expected None without histories"):
+        join_rows(*columns[:2], None, *sides, history_length=5, converted=columns[2])
 
 
 def test_places_and_settings_that_cannot_work_are_refused(tmp_path):
@@ -296,6 +359,10 @@ def test_places_and_settings_that_cannot_work_are_refused(tmp_path):
         added_columns(one, user_store=sides[0], item_store=sides[1], config=JoinConfig(dtype="float16"))
     for settings, words in (
         ({"history_length": 0}, "history_length: expected at least 1"),
+        (
+            {"converted_column": "past"},
+            "converted_column: expected None without a history_column, got 'past'",
+        ),
         ({"layout": "csv"}, "layout: expected one of columns"),
         ({"layout": "torcheasyrec", "dtype": "float16"}, "dtype: expected one of float32"),
     ):
@@ -316,6 +383,23 @@ def test_the_command_joins_prints_its_coverage_and_says_what_is_wrong(tmp_path):
     wrong = CliRunner().invoke(app, [*command, *out, "--item", "sku"])
     assert wrong.exit_code == 2
     assert "got no ['sku']" in wrong.output
+
+
+def test_the_command_takes_conversions_and_compares_as_many_items_as_the_config_and_the_fusion(tmp_path):
+    users, items = stores(tmp_path)
+    past = [number % N_ITEMS for number in range(100)]
+    table = pa.table(
+        {"user_id": ["u1"], "item_id": [2], "history": [past], "past": [[item % 2 for item in past]]}
+    )
+    rows, out = write_rows(tmp_path / "rows.parquet", table), tmp_path / "out.parquet"
+    command = ["join", str(rows), "--users", str(users.path), "--items", str(items.path), "--out", str(out)]
+    options = ["--history", "history", "--converted", "past", "--no-timestamp"]
+    found = CliRunner().invoke(app, [*command, *options])
+    assert found.exit_code == 0, found.output
+    config = JoinConfig(history_column="history", converted_column="past")
+    columns, _ = added_columns(table, user_store=users, item_store=items, config=config)
+    assert pq.read_table(out).select(columns.schema.names).to_pylist() == columns.to_pylist()
+    assert config.history_length == FusionConfig().history_length
 
 
 def test_joining_needs_neither_torchrec_nor_a_ranker():

@@ -39,7 +39,7 @@ def test_every_python_block_runs_and_says_what_it_should(team, capsys):
         said.append(capsys.readouterr().out)
     assert len(blocks) == 5
     assert "100% of the rows have a user vector" in said[0]
-    assert said[1].strip() == "(40, 30)"
+    assert said[1].strip() == "(40, 16)"
     assert said[2].count("raw_feature {") == 5
     assert [entry["name"] for entry in yaml.safe_load(said[3])] == ["item_id", "history"]
 

@@ -9,6 +9,7 @@ from adapter_world import stores
 from test_fusion import THREE, fusion, tables
 from torch import nn
 from torch.nn import functional
+from torchrec import KeyedJaggedTensor
 
 from learn_rank import FusionConfig, LearnFeatureFusion
 from learn_rank.adapters import plain
@@ -40,6 +41,42 @@ def test_a_dict_of_tensors_gives_the_numbers_and_gradients_of_the_jagged_tensor(
         (output.features.sum() + each.auxiliary_loss(output, torch.ones(3), torch.ones(3))).backward()
     for jagged, dense in zip(module.parameters(), learn.fusion.parameters(), strict=True):
         torch.testing.assert_close(jagged.grad, dense.grad, rtol=0, atol=0)
+
+
+# beside HISTORIES: in empty slots anything may stand
+CONVERSIONS = {
+    "lists": [[1, 0], [], [1, 1]],
+    "tensors": [torch.tensor(row) for row in ([1.0, 0.0], [], [1.0, 1.0])],
+    "right padded": torch.tensor([[1, 0, -1], [-1, 7, -1], [1, 1, 1]]),
+    "left padded": torch.tensor([[True, True, False], [True, True, True], [False, True, True]]),
+    "int32": torch.tensor([[1, 0], [1, 1], [1, 1]], dtype=torch.int32),
+    "lists beside a padded history": [[1, 0], [], [1, 1]],
+}
+BESIDE = [(HISTORIES.get(name, HISTORIES["left padded"]), flags) for name, flags in CONVERSIONS.items()]
+
+
+@pytest.mark.parametrize(("history", "flags"), BESIDE, ids=CONVERSIONS)
+@pytest.mark.parametrize("history_length", [30, 1])
+def test_conversions_on_the_history_give_the_numbers_of_the_jagged_tensor(history, flags, history_length):
+    module = fusion(history_length=history_length, converted_feature="learn_history_converted")
+    together = KeyedJaggedTensor(
+        keys=[*THREE.keys(), "learn_history_converted"],
+        values=torch.cat([THREE.values(), torch.tensor([1, 0, 1, 1])]),
+        lengths=torch.cat([THREE.lengths(), torch.tensor([2, 0, 2])]),
+    )
+    batch = IDS | {"history": history, "history_converted": flags}
+    for jagged, dense in zip(module(together), PlainFusion(module)(batch), strict=True):
+        torch.testing.assert_close(jagged, dense, rtol=0, atol=0)
+    named = PlainFusion(module, converted="bought")
+    renamed = IDS | {"history": history, "bought": flags}
+    torch.testing.assert_close(named(renamed).features, module(together).features, rtol=0, atol=0)
+
+
+def test_conversions_are_asked_for_only_where_the_fusion_compares_them():
+    batch = IDS | {"history": LISTS, "history_converted": "not read"}
+    assert PlainFusion(fusion())(batch).features.shape[0] == 3
+    with pytest.raises(ValueError, match=r"got no \['history_converted'\].*converted_feature=None"):
+        PlainFusion(fusion(converted_feature="learn_history_converted"))(IDS | {"history": LISTS})
 
 
 def test_names_padding_and_the_absence_of_a_history_are_the_hosts_choice():
@@ -131,3 +168,22 @@ WRONG = {
 def test_a_batch_that_cannot_be_read_is_refused_with_the_remedy(batch, words):
     with pytest.raises(ValueError, match=words):
         PlainFusion(fusion())(batch)
+
+
+PADDED = HISTORIES["right padded"]
+WRONG_CONVERSIONS = {
+    "another padding": (PADDED, torch.ones(3, 2), r"got shape \(3, 2\) beside \(3, 3\). Remedy: pad both"),
+    "a tensor beside lists": (LISTS, torch.ones(3, 2), r"got shape \(3, 2\) beside lists"),
+    "other lengths": (PADDED, [[1], [], [0, 0]], r"got \[1, 0, 2\] for \[2, 0, 2\] items"),
+    "rows": (LISTS, [[1, 0], []], r"got \[2, 0\] for \[2, 0, 2\] items"),
+    "another side": (PADDED, torch.tensor([[-1, 1, 0], [-1, -1, -1], [-1, 1, 1]]), "got -1. Remedy: 0 where"),
+    "counts": (LISTS, [[2, 0], [], [0, 0]], "expected 0 or 1 for each item of history, got 2"),
+}
+
+
+@pytest.mark.parametrize(("history", "flags", "words"), WRONG_CONVERSIONS.values(), ids=WRONG_CONVERSIONS)
+def test_conversions_that_do_not_stand_beside_the_history_are_refused(history, flags, words):
+    learn = PlainFusion(fusion(converted_feature="learn_history_converted"))
+    with pytest.raises(ValueError, match=words) as error:
+        learn(IDS | {"history": history, "history_converted": flags})
+    assert str(error.value).startswith("history_converted: expected ")

@@ -87,10 +87,17 @@ def test_lists_and_text_hold_the_bits_of_the_plain_columns_in_types_that_its_rea
             np.testing.assert_array_equal(np.array(split, np.float32), values)
 
 
+@pytest.mark.parametrize("converted", [None, "history_converted"])
 @pytest.mark.parametrize("has_vectors", [True, False])
-def test_the_config_names_every_new_column_with_its_size(tmp_path, has_vectors):
+def test_the_config_names_every_new_column_with_its_size(tmp_path, has_vectors, converted):
     users, items = stores(tmp_path)
-    config = JoinConfig(history_column="history", layout="torcheasyrec", has_vectors=has_vectors, prefix="x_")
+    config = JoinConfig(
+        history_column="history",
+        converted_column=converted,
+        layout="torcheasyrec",
+        has_vectors=has_vectors,
+        prefix="x_",
+    )
     out = tmp_path / "out.parquet"
     report = join_vectors(write_rows(tmp_path / "rows.parquet", row_table()), users, items, out, config)
     text = raw_feature_config(items, config)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from learn_rank.adapters.join_config import JoinConfig
 from learn_recall.plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def join(
     user: Annotated[str, typer.Option(help="Column of user ids, or of context ids.")] = "user_id",
     item: Annotated[str, typer.Option(help="Column of item ids.")] = "item_id",
     history: Annotated[
-        str, typer.Option(help="Column of lists of recent item ids, oldest first; empty: no histogram.")
+        str, typer.Option(help="Column of lists of recent item ids, oldest first; empty: none is compared.")
+    ] = "",
+    converted: Annotated[
+        str, typer.Option(help="Column of lists of true or false beside it: the user converted on that item.")
     ] = "",
     timestamp: Annotated[
         str, typer.Option(help="Column of unix seconds: no vector may have seen later events.")
@@ -37,7 +41,9 @@ def join(
     allow_unknown_time: Annotated[
         bool, typer.Option("--allow-unknown-time", help="Accept stores that do not say what they have seen.")
     ] = False,
-    history_length: Annotated[int, typer.Option(help="Most recent history items that are compared.")] = 30,
+    history_length: Annotated[
+        int, typer.Option(help="Most recent history items that are compared.")
+    ] = JoinConfig.history_length,
     layout: Annotated[
         str, typer.Option(help="columns, torcheasyrec (lists) or torcheasyrec_text (delimited).")
     ] = "columns",
@@ -67,7 +73,7 @@ def join(
         --layout torcheasyrec --snippet learn.config --out log_learn/
     """
     with plain_errors():
-        from learn_rank.adapters.join import JoinConfig, join_vectors
+        from learn_rank.adapters.join import join_vectors
         from learn_rank.adapters.store_pair import open_pair
         from learn_rank.adapters.torcheasyrec import raw_feature_config
         from learn_rank.beyond_memory import ParquetRows
@@ -77,6 +83,7 @@ def join(
             user_column=user,
             item_column=item,
             history_column=history if history else None,
+            converted_column=converted if converted else None,
             timestamp_column=None if no_timestamp else timestamp,
             allows_unknown_time=allow_unknown_time,
             history_length=history_length,

@@ -100,22 +100,27 @@ def added_columns(
     Raises:
         StoreError, ValueError: as `join_vectors`.
     """
-    columns = [_whole(rows.column(name)) for name in config.columns]
-    histories = columns[2] if len(columns) == 3 else None
+    histories, converted = (
+        None if name is None else _whole(rows.column(name))
+        for name in (config.history_column, config.converted_column)
+    )
     joined = join_rows(
-        columns[0],
-        columns[1],
+        _whole(rows.column(config.user_column)),
+        _whole(rows.column(config.item_column)),
         histories,
         user_store,
         item_store,
         history_length=config.history_length,
+        converted=converted,
     )
     part = FilePart(rows.num_rows, joined.users, joined.items, joined.histories)
     if config.scales_vectors:
         root = np.float32(item_store.card.dimension**0.5)
         joined = replace(joined, user=joined.user * root, item=joined.item * root)
     names = similarity_names(
-        [block.name for block in item_store.card.blocks], has_history=histories is not None
+        [block.name for block in item_store.card.blocks],
+        has_history=histories is not None,
+        has_conversions=converted is not None,
     )
     new = _laid_out(joined, names, config)
     prefixed = {config.prefix + name: column for name, column in new.items()}

@@ -17,7 +17,9 @@ class JoinConfig:
         user_column: ids of the user store: users, or the contexts that its vectors were made for.
         item_column: ids of the item store.
         history_column: lists of the user's recent item ids at the time of the row, oldest first; None leaves
-            out the histogram of similarities and keeps the cosines.
+            out the similarities to them and keeps the cosines of user and item.
+        converted_column: lists of true or false beside the history: the user converted on that item. Those
+            items are compared apart as well; None = not known.
         timestamp_column: unix seconds, or a timestamp type (without a zone it is read as UTC); no row may be
             older than the newest event that a vector has seen. None where the rows have no time, or where
             they are the very rows that the towers learned from: then nothing is checked.
@@ -36,6 +38,7 @@ class JoinConfig:
     user_column: str = USER_ID
     item_column: str = ITEM_ID
     history_column: str | None = None
+    converted_column: str | None = None
     timestamp_column: str | None = TIMESTAMP
     allows_unknown_time: bool = False
     history_length: int = 80
@@ -47,6 +50,11 @@ class JoinConfig:
     rows_at_once: int = 8192
 
     def __post_init__(self) -> None:
+        if self.converted_column is not None and self.history_column is None:
+            raise ValueError(
+                f"converted_column: expected None without a history_column, got {self.converted_column!r}. "
+                "Remedy: name the column of the history that it stands beside."
+            )
         for name in ("history_length", "rows_at_once"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
@@ -64,7 +72,7 @@ class JoinConfig:
         """Those that are read from the rows to look vectors up."""
         return [
             column
-            for column in (self.user_column, self.item_column, self.history_column)
+            for column in (self.user_column, self.item_column, self.history_column, self.converted_column)
             if column is not None
         ]
 

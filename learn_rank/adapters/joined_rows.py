@@ -51,19 +51,23 @@ def join_rows(
     item_store: EmbeddingStore,
     *,
     history_length: int,
+    converted: pa.Array | None = None,
 ) -> JoinedRows:
     """Look B rows up and compare.
 
     Args:
         users: (B,) ids of the kind that the user store holds; null is a user without vector.
         items: (B,) ids of the kind that the item store holds.
-        histories: (B,) lists of item ids, oldest first; None leaves the histogram out.
+        histories: (B,) lists of item ids, oldest first; None leaves their similarities out.
         user_store: of `open_pair`; item_store: of `open_pair`.
         history_length: at most that many of the most recent history items are compared.
+        converted: (B,) lists of true or false (or 1 and 0) beside those of ``histories``: the user converted
+            on that item; null is an empty list. None = not known, those items are not compared apart.
 
     Raises:
         StoreError: ids that are neither integers nor strings, or not of the store's kind.
-        ValueError: the history is not a column of lists.
+        ValueError: the history is not a column of lists; ``converted`` without it, of other lengths, or with
+            other values.
     """
     user_ids, item_ids = _Found.of(users, user_store, "users"), _Found.of(items, item_store, "items")
     user, has_user = user_ids.of_rows(user_ids.slots)
@@ -75,10 +79,17 @@ def join_rows(
     item_BD = torch.from_numpy(item) * present_BD
     has_both_B = has_user_B & torch.from_numpy(has_item)
 
+    if converted is not None and histories is None:
+        raise ValueError(
+            "converted: expected None without histories, got a column. Remedy: give the histories that it "
+            "stands beside."
+        )
     parts = []
-    slots, history_ids = None, None
+    slots, history_ids, is_converted = None, None, None
     if histories is not None:
-        values, slots = _recent(histories, history_length)
+        values, lengths = _lists(histories, "histories", "item ids, oldest first")
+        slots = _recent(lengths, history_length)
+        is_converted = None if converted is None else _flags(converted, lengths)
         history_ids = _Found.of(values, item_store, "histories")
     for start in range(0, max(len(user), 1), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
@@ -88,7 +99,9 @@ def join_rows(
             continue
         vectors, has_vector = history_ids.of_rows(history_ids.at(slots[part]))
         has_vector &= has_item[part, None]  # an item without a vector is near to nothing
-        parts.append(similarity_features(*sides, torch.from_numpy(vectors), torch.from_numpy(has_vector)))
+        history = (torch.from_numpy(vectors), torch.from_numpy(has_vector))
+        flags = None if is_converted is None else torch.from_numpy(is_converted[slots[part]])
+        parts.append(similarity_features(*sides, *history, flags))
     return JoinedRows(
         user,
         item_BD.numpy(),
@@ -101,9 +114,9 @@ def join_rows(
     )
 
 
-def similarity_names(blocks: list[str], *, has_history: bool) -> list[str]:
+def similarity_names(blocks: list[str], *, has_history: bool, has_conversions: bool = False) -> list[str]:
     """(S,) names of the columns of `JoinedRows.similarities`, for the names of the vector's blocks."""
-    per_block = similarity.similarity_names(has_history=has_history)
+    per_block = similarity.similarity_names(has_history=has_history, has_conversions=has_conversions)
     return [f"{block}_{name}" for block in blocks for name in per_block]
 
 
@@ -151,20 +164,50 @@ class _Found:
         return self.vectors[slots], self.has_vector[slots]
 
 
-def _recent(histories: pa.Array, history_length: int) -> tuple[pa.Array, np.ndarray]:
-    """All kept items in one column, and (B, H) which of them stands where, oldest first; -1 where none."""
-    kind = histories.type
+def _lists(column: pa.Array, name: str, values: str) -> tuple[pa.Array, np.ndarray]:
+    """The values of all lists in one column, and (B,) how many are of each; a null list has none."""
+    kind = column.type
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
         raise ValueError(
-            f"histories: expected lists of item ids, oldest first, got {kind}. Remedy: split the text into a "
-            "list column, or leave the history out."
+            f"{name}: expected lists of {values}, got {kind}. Remedy: split the text into a list column, or "
+            "leave the column out."
         )
-    values = histories.flatten()  # of the lists that are there, slices cut
-    lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return column.flatten(), lengths  # of the lists that are there, slices cut
+
+
+def _flags(converted: pa.Array, history_lengths: np.ndarray) -> np.ndarray:
+    """(n + 1,) bool beside the n values of the histories; False in the last, where no item stands."""
+    values, lengths = _lists(converted, "converted", "true or false, one for each item of the history")
+    is_other = lengths != history_lengths
+    if is_other.any():
+        row = int(is_other.argmax())
+        raise ValueError(
+            f"converted: expected a value for each item of the row's history, got {lengths[row]} for "
+            f"{history_lengths[row]} items, in {is_other.sum()} rows such. Remedy: make both lists from the "
+            "same events."
+        )
+    kind = values.type
+    is_readable = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    numbers = np.full(1, np.nan)  # as if one value were wrong
+    if is_readable or not len(values):
+        numbers = pc.fill_null(values.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    is_wrong = (numbers != 0) & (numbers != 1)
+    if is_wrong.any():
+        example = values[int(is_wrong.argmax())].as_py()
+        raise ValueError(
+            f"converted: expected true or false (or 1 and 0), got {example!r} among {kind}. Remedy: write "
+            "false where the user did not convert."
+        )
+    return np.append(numbers == 1, False)
+
+
+def _recent(lengths: np.ndarray, history_length: int) -> np.ndarray:
+    """(B, H) which of the values of all lists stands where, oldest first; -1 where none."""
     stop = lengths.cumsum()[:, None]
     n_kept = np.minimum(lengths, history_length)[:, None]
     slot = np.arange(history_length)
-    return values, np.where(slot < n_kept, stop - n_kept + slot, -1)
+    return np.where(slot < n_kept, stop - n_kept + slot, -1)
 
 
 def decoded(column: pa.Array) -> pa.Array:

@@ -27,7 +27,8 @@ class PlainFusion(nn.Module):
     Args:
         fusion: any fusion, one of your own included.
         user: key of the batch with the user ids; item: with the item ids; history: with the recent items, not
-            asked for where the fusion compares none.
+            asked for where the fusion compares none; converted: with 0 or 1 for each of them, asked for only
+            where the fusion's config names a ``converted_feature``.
         padding: id that fills the empty slots of a history, on either side.
 
     Example:
@@ -45,6 +46,7 @@ class PlainFusion(nn.Module):
         user: str = "user_id",
         item: str = "item_id",
         history: str = "history",
+        converted: str = "history_converted",
         padding: int = -1,
     ) -> None:
         super().__init__()
@@ -54,6 +56,8 @@ class PlainFusion(nn.Module):
         self.columns = {config.user_feature: user, config.item_feature: item}
         if config.history_feature is not None:
             self.columns[config.history_feature] = history
+        if config.converted_feature is not None:
+            self.columns[config.converted_feature] = converted
 
     @classmethod
     def from_stores(
@@ -93,11 +97,14 @@ class PlainFusion(nn.Module):
 
         Args:
             batch: user and item ids, integers of shape (B,) (`learn_recall.store.id_keys` for strings); the
-                history, oldest first: (B, H) filled up with ``padding``, or B lists. More keys may be there.
+                history, oldest first: (B, H) filled up with ``padding``, or B lists; whether the user
+                converted on its items: 0 or 1, (B, H) beside a (B, H) history, whatever stands in its empty
+                slots, or B lists without those. More keys may be there.
             host: (B, N) the host's own embeddings, for fusions that join them.
 
         Raises:
-            ValueError: a key is missing, ids are no integers, or the shapes do not fit each other.
+            ValueError: a key is missing, ids are no integers, a conversion is neither 0 nor 1, or the shapes
+                do not fit each other.
         """
         return self.fusion(ids_of_batch(batch, self.columns, self.padding), host)
 
@@ -113,7 +120,8 @@ def ids_of_batch(
 
     Args:
         batch: as in `PlainFusion.forward`.
-        columns: feature of the fusion -> key of the batch; user, item and, where there is one, history.
+        columns: feature of the fusion -> key of the batch; user, item and, where there are such, history and
+            conversions.
         padding: id of an empty slot.
 
     Raises:
@@ -124,12 +132,13 @@ def ids_of_batch(
         raise ValueError(
             f"batch: expected the keys {list(columns.values())}, got no {missing} among {list(batch)}. "
             "Remedy: name the batch's own keys, PlainFusion(fusion, user=..); without a history, "
-            "FusionConfig(history_feature=None)."
+            "FusionConfig(history_feature=None); without its conversions, converted_feature=None."
         )
     names = list(columns.values())
     parts = [_single(batch[name], name) for name in names[:2]]
-    n_rows = len(parts[0][0])
-    parts += [_history(batch[name], name, padding, parts[0][0].device) for name in names[2:]]
+    n_rows, device = len(parts[0][0]), parts[0][0].device
+    parts += [_history(batch[name], name, padding, device) for name in names[2:3]]
+    parts += [_converted(batch[name], name, batch[names[2]], names[2], padding, device) for name in names[3:]]
     for name, (_, lengths) in zip(names, parts, strict=True):
         if len(lengths) != n_rows:
             raise ValueError(f"{name}: expected {n_rows} rows, as many as {names[0]}, got {len(lengths)}.")
@@ -164,6 +173,42 @@ def _history(
         )
     is_item = ids != padding
     return _int64(ids, name)[is_item], is_item.sum(1)
+
+
+def _converted(  # noqa: PLR0917 - both sides, each with its name
+    flags: Tensor | Sequence[Sequence[int]],
+    name: str,
+    history: Tensor | Sequence[Sequence[int]],
+    history_name: str,
+    padding: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    if isinstance(flags, Tensor):
+        if not isinstance(history, Tensor) or flags.shape != history.shape:
+            got = tuple(history.shape) if isinstance(history, Tensor) else "lists"
+            raise ValueError(
+                f"{name}: expected a slot for each of {history_name}, got shape {tuple(flags.shape)} beside "
+                f"{got}. Remedy: pad both alike, or give B lists."
+            )
+        is_item = history != padding
+        values, lengths = flags[is_item], is_item.sum(1)
+    else:
+        rows = [torch.as_tensor(row, device=device) for row in flags]
+        values = torch.cat([torch.empty(0, dtype=torch.int64, device=device), *rows])
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        _, expected = _history(history, history_name, padding, device)
+        if not torch.equal(lengths, expected):
+            raise ValueError(
+                f"{name}: expected a value for each item of {history_name}, got {lengths.tolist()[:9]} for "
+                f"{expected.tolist()[:9]} items in the first rows. Remedy: make both from the same events."
+            )
+    is_wrong = (values != 0) & (values != 1)
+    if is_wrong.any():
+        raise ValueError(
+            f"{name}: expected 0 or 1 for each item of {history_name}, got {values[is_wrong][0].item()}. "
+            "Remedy: 0 where the user did not convert; pad both alike."
+        )
+    return values.long(), lengths
 
 
 def _int64(ids: Tensor, name: str) -> Tensor:

@@ -59,9 +59,13 @@ def raw_feature_config(item_store: EmbeddingStore, config: JoinConfig, *, group_
         )
     blocks = [block.name for block in item_store.card.blocks]
     dimension = item_store.card.dimension
-    n_similarities = len(similarity_names(blocks, has_history=config.history_column is not None))
+    names = similarity_names(
+        blocks,
+        has_history=config.history_column is not None,
+        has_conversions=config.converted_column is not None,
+    )
     wide = {"user_vector": dimension, "item_vector": dimension} if config.has_vectors else {}
-    sizes = {**wide, "similarity": n_similarities, "has_user_vector": 1, "has_item_vector": 1}
+    sizes = {**wide, "similarity": len(names), "has_user_vector": 1, "has_item_vector": 1}
     lines = []
     for name, size in sizes.items():
         column = config.prefix + name
