@@ -17,25 +17,21 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from learn_recall import columns as c
-from learn_recall.problems import Problem, TableError
-from learn_recall.schemas import inspect_items
-from learn_recall.table_files import (
-    DAMAGED,
+from learn_recall.csv_files import (
     LIST_COLUMNS,
     TEXT_COLUMNS,
     as_list,
     as_numbers,
     csv_header,
     csv_options,
-    from_arrow,
-    from_json,
     malformed_lines,
     number_kinds,
-    objects_of,
     open_text,
-    other_lines,
     without_empty_cells,
 )
+from learn_recall.problems import Problem, TableError
+from learn_recall.schemas import inspect_items
+from learn_recall.table_files import DAMAGED, from_arrow, from_json, objects_of, other_lines
 
 ROWS_AT_ONCE = 1 << 13
 _READ_BYTES = 1 << 20
