@@ -336,7 +336,7 @@ def test_every_option_that_the_page_names_is_known():
     page = (Path(__file__).parents[1] / "docs/ab.md").read_text(encoding="utf-8")
     shown = "".join(
         CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "160", "TERM": "dumb"}).output
-        for name in ("ab", "fit-environment")
+        for name in ("ab", "fit-environment", "run")
     )
     assert {option for option in re.findall(r"--[a-z][a-z-]+", page) if option not in shown} == set()
 

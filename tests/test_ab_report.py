@@ -187,6 +187,13 @@ def test_the_smallest_lift_that_would_be_found_stands_beside_no_detectable_diffe
     assert "a true change of 2.8 % would be found in four of five cases" in " ".join(verdict.words)
 
 
+def test_an_interval_without_0_that_does_not_count_after_correction_says_why():
+    hint = ab_row(relative=0.05, error=0.01, p_adjusted=0.108)
+    said = judge([hint, ab_row("CTR"), ab_row("CVR", flag="skewed", p_adjusted=None)], guards()).words[0]
+    assert "after correction for 2 comparisons" in said and said.endswith("adjusted p .108.")
+    assert "correction" not in judge([ab_row(relative=0.01, error=0.01)], guards()).words[0]
+
+
 def test_nothing_to_compare_is_said():
     assert judge([], guards()).words == (
         "Nothing could be compared: no metric has an interval over all users.",

@@ -84,6 +84,12 @@ def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) 
         )
     elif key == "flagged":
         answer = f"{_start(name)} cannot be judged: {row['flag']} (it reads {words.lift_words(row)})."
+    elif key.startswith("hint"):
+        n_family = sum(other["p_adjusted"] is not None for other in rows)
+        answer = (
+            f"No detectable difference in {name} after correction for {n_family} comparisons: "
+            f"{words.lift_words(row)}, adjusted p {words.p_words(row['p_adjusted'])}."
+        )
     else:
         answer = f"No detectable difference in {name}: {words.lift_words(row)}."
     status = key if key in (BETTER, WORSE) else LEVEL
