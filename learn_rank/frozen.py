@@ -38,7 +38,7 @@ class FrozenEmbedding(nn.Module):
     ``identity``, 32 bytes, and loading one that was trained with other vectors is an error.
 
     Args:
-        keys: int64 ids, shape (N,), unique; strings go through `learn_recall.store.id_keys`.
+        keys: int64 or int32 ids, shape (N,), unique; strings go through `learn_recall.store.id_keys`.
         vectors: shape (N, D), float16 or float32.
         has_vector: shape (N,), bool; None means that every id has one.
         blocks: ``(start, stop)`` of the parts of a vector that were normalised for themselves; cosines are
@@ -72,8 +72,8 @@ class FrozenEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         _check_table(keys, vectors, has_vector)
-        rows = rows_of(keys, vectors, has_vector, dtype if dtype is not None else _name_of(vectors))
-        self._hold(rows, digest_of(*rows), blocks, group_name=None)
+        rows = rows_of(keys.long(), vectors, has_vector, dtype if dtype is not None else _name_of(vectors))
+        self._hold(rows, digest_of(rows.keys.long(), *rows[1:]), blocks, group_name=None)
 
     @classmethod
     def from_store(
@@ -222,9 +222,9 @@ def _name_of(vectors: Tensor) -> str:
 
 
 def _check_table(keys: Tensor, vectors: Tensor, has_vector: Tensor | None) -> None:
-    if keys.ndim != 1 or keys.dtype != torch.int64 or len(keys) == 0:
+    if keys.ndim != 1 or keys.dtype not in (torch.int64, torch.int32) or len(keys) == 0:
         raise ValueError(
-            f"keys: expected int64 of shape (N,) with N > 0, got {keys.dtype} {tuple(keys.shape)}."
+            f"keys: expected int64 or int32 of shape (N,) with N > 0, got {keys.dtype} {tuple(keys.shape)}."
         )
     if vectors.ndim != 2 or len(vectors) != len(keys):
         raise ValueError(f"vectors: expected shape ({len(keys)}, D), got {tuple(vectors.shape)}.")

@@ -18,7 +18,7 @@ class FrozenRows(NamedTuple):
     """Keys in ascending order and what belongs to each.
 
     Attributes:
-        keys: (R,) int64, ascending.
+        keys: (R,) ascending; int32 where all fit, as counted ids do, else int64, as hashes of strings are.
         vectors: (R + 1, D) float32, float16 or int8; row R is zeros.
         scales: (R + 1,) bfloat16, the unit of an int8 vector; None in the other dtypes.
         has_vector: (R + 1,) bool; row R is False.
@@ -47,7 +47,7 @@ def empty_rows(keys: Tensor, dimension: int, dtype: str) -> FrozenRows:
         )
     n_rows = len(keys) + 1
     return FrozenRows(
-        keys,
+        _narrowed(keys),
         torch.zeros(n_rows, dimension, dtype=DTYPES[dtype]),
         torch.zeros(n_rows, dtype=torch.bfloat16) if dtype == "int8" else None,
         torch.zeros(n_rows, dtype=torch.bool),
@@ -113,9 +113,17 @@ def row_of(keys: Tensor, ids: Tensor) -> Tensor:
         return torch.zeros_like(ids)
     # ids in order walk through the keys in order: a third of the time that random steps take in a large table
     sorted_ids, order = ids.reshape(-1).sort()
-    at = torch.searchsorted(keys, sorted_ids).clamp(max=keys.shape[0] - 1)
+    # an id that does not fit the keys' dtype is searched for as another one, but compared as it is
+    at = torch.searchsorted(keys, sorted_ids.to(keys.dtype)).clamp(max=keys.shape[0] - 1)
     row = torch.where(keys.index_select(0, at) == sorted_ids, at, keys.shape[0])
     return torch.empty_like(row).scatter_(0, order, row).reshape(ids.shape)
+
+
+def _narrowed(keys: Tensor) -> Tensor:
+    """Ascending keys in the smallest of the two dtypes that holds them."""
+    bounds = torch.iinfo(torch.int32)
+    fits = len(keys) > 0 and int(keys[0]) >= bounds.min and int(keys[-1]) <= bounds.max
+    return keys.to(torch.int32) if fits else keys
 
 
 def look_up(

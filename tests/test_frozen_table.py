@@ -154,3 +154,32 @@ def test_cosines_of_an_empty_batch_and_of_no_slots_are_empty():
         cosine, has = table.cosines(ids, ids > 0, torch.ones(n_rows, 3))
         assert cosine.shape == (n_rows, 1, n_slots)
         assert has.shape == (n_rows, n_slots)
+
+
+def test_small_ids_are_kept_in_four_bytes_and_no_larger_id_is_mistaken_for_one_of_them():
+    ends = torch.tensor([-(2**31), -1, 5, 2**31 - 1])
+    table = FrozenEmbedding(ends, torch.eye(4))
+    assert table.keys.dtype == torch.int32
+    beyond = torch.tensor([5 + 2**32, 5 - 2**32, 2**31, -(2**31) - 1, 2**63 - 1, -(2**63), 6])
+    assert not table(beyond)[1].any()
+    found, has_vector = table(ends)
+    assert has_vector.all()
+    assert torch.equal(found, torch.eye(4))
+
+
+def test_one_id_beyond_four_bytes_keeps_the_others_findable():
+    ids = torch.tensor([2**31, 7, -3])
+    table = FrozenEmbedding(ids, torch.eye(3))
+    assert table.keys.dtype == torch.int64
+    assert torch.equal(table(ids)[0], torch.eye(3))
+
+
+@pytest.mark.parametrize(("dtype", "share"), [("float16", 0.51), ("int8", 0.26)])
+def test_all_that_a_small_table_of_counted_ids_holds_is_its_promised_share_of_fp32(dtype, share):
+    vectors = torch.ones(2000, 192)
+
+    def held(name: str) -> int:
+        rows = FrozenEmbedding(torch.arange(2000), vectors, dtype=name).rows
+        return sum(tensor.nbytes for tensor in rows if tensor is not None)
+
+    assert held(dtype) <= share * held("float32")

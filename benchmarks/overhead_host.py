@@ -1,0 +1,148 @@
+"""Hosts to measure the plugin in: production-shaped rankers of torchrec that share one set of id tables.
+
+B rows, E embedding dimension, F categorical features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor
+from torchrec.models.dlrm import (
+    DenseArch,
+    InteractionArch,
+    InteractionDCNArch,
+    OverArch,
+    SparseArch,
+)
+from torchrec.modules.crossnet import LowRankCrossNet
+
+from learn_rank import FrozenEmbedding, LearnFeatureFusion
+
+N_DENSE, N_CATEGORICAL, EMBEDDING_DIM = 13, 26, 64  # dense and categorical features of Criteo
+BOTTOM = (512, 256, EMBEDDING_DIM)
+BLOCKS = ((0, 64), (64, 192))  # tower and frozen text, as `learn-recall export` writes them
+CONTEXT = ("learn_user", "learn_item", "learn_history")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What stands between the embeddings and the logit.
+
+    Attributes:
+        top: widths of the MLP on top.
+        n_cross: layers of the low-rank cross network (DCN-V2); 0 = pairwise products (DLRM).
+        cross_rank: of each cross layer.
+        source: where the shape is from.
+    """
+
+    top: tuple[int, ...]
+    n_cross: int = 0
+    cross_rank: int = 512
+    source: str = ""
+
+
+SHAPES = {
+    "dcn_v2": Shape((1024, 1024, 512, 256, 1), n_cross=3, source="MLPerf training since v3.0: DLRM-DCNv2"),
+    "dlrm": Shape((1024, 1024, 512, 256, 1), source="MLPerf training until v2.1: DLRM"),
+    "small": Shape((512, 512, 256, 1), source="the defaults of torchrec's DLRM example"),
+}
+
+
+class Rows(NamedTuple):
+    """One batch: the host's ids and dense features, the plugin's ids, clicks and conversions."""
+
+    sparse: KeyedJaggedTensor
+    dense: Tensor
+    context: KeyedJaggedTensor
+    click: Tensor
+    conversion: Tensor
+
+
+class Bottom(nn.Module):
+    """Id tables and dense MLP, shared by all hosts of a run; the tables are made by the engine."""
+
+    def __init__(self, n_ids: int) -> None:
+        super().__init__()
+        tables = [
+            EmbeddingBagConfig(
+                name=f"table_{name}", embedding_dim=EMBEDDING_DIM, num_embeddings=n_ids, feature_names=[name]
+            )
+            for name in categorical_names()
+        ]
+        meta = torch.device("meta")
+        self.sparse = SparseArch(EmbeddingBagCollection(tables=tables, device=meta))
+        self.dense = DenseArch(N_DENSE, list(BOTTOM))
+
+    def forward(self, dense: Tensor, sparse: KeyedJaggedTensor) -> tuple[Tensor, Tensor]:
+        """(B, 13) and ids -> (B, E) and (B, F, E)."""
+        return self.dense(dense), self.sparse(sparse)
+
+
+class Top(nn.Module):
+    """The rest of a host, with the plugin's features beside those of its own interaction, or without."""
+
+    def __init__(self, shape: Shape, fusion: LearnFeatureFusion | None) -> None:
+        super().__init__()
+        if shape.n_cross:
+            width = (N_CATEGORICAL + 1) * EMBEDDING_DIM
+            cross = LowRankCrossNet(width, shape.n_cross, shape.cross_rank)
+            self.interaction: nn.Module = InteractionDCNArch(N_CATEGORICAL, cross)
+        else:
+            width = EMBEDDING_DIM + (N_CATEGORICAL + 1) * N_CATEGORICAL // 2
+            self.interaction = InteractionArch(N_CATEGORICAL)
+        self.fusion = fusion
+        self.over = OverArch(width + (0 if fusion is None else fusion.output_dim), list(shape.top))
+
+    def forward(self, dense: Tensor, sparse: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
+        """(B,) logits of the click and the auxiliary loss (0 in evaluation)."""
+        features = self.interaction(dense, sparse)
+        if self.fusion is None:
+            return self.over(features)[:, 0], 0.0
+        out = self.fusion(rows.context)
+        logit_B = self.over(torch.cat([features, out.features], dim=1))[:, 0]
+        if not self.training:
+            return logit_B, 0.0
+        return logit_B, self.fusion.auxiliary_loss(out, rows.click, rows.conversion)
+
+
+def categorical_names() -> list[str]:
+    """Names of the host's categorical features."""
+    return [f"feature_{number}" for number in range(N_CATEGORICAL)]
+
+
+def draw_rows(n_rows: int, n_ids: int, n_vectors: int, n_history: int, generator: torch.Generator) -> Rows:
+    """A batch of ids uniform over their tables: the hardest case for every cache, the host's and ours."""
+
+    def ids(n: int, below: int) -> Tensor:
+        return torch.randint(0, below, (n,), generator=generator)
+
+    ones = torch.ones(N_CATEGORICAL * n_rows, dtype=torch.int64)
+    sparse = KeyedJaggedTensor(categorical_names(), ids(N_CATEGORICAL * n_rows, n_ids), lengths=ones)
+    context = KeyedJaggedTensor(
+        list(CONTEXT),
+        torch.cat([ids(2 * n_rows, n_vectors), ids(n_history * n_rows, n_vectors)]),
+        lengths=torch.cat([ones[: 2 * n_rows], torch.full((n_rows,), n_history)]),
+    )
+    dense = torch.randn(n_rows, N_DENSE, generator=generator)
+    click, conversion = (torch.rand(2, n_rows, generator=generator) < 0.1).float()
+    return Rows(sparse, dense, context, click, conversion)
+
+
+def draw_vectors(n: int, generator: torch.Generator) -> Tensor:
+    """(n, 192) float16, each block of length 1; a hundred thousand are drawn and repeated."""
+    parts = [
+        functional.normalize(torch.randn(min(n, 100_000), stop - start, generator=generator), dim=1)
+        for start, stop in BLOCKS
+    ]
+    drawn = torch.cat(parts, dim=1).half()
+    return drawn.repeat(-(-n // len(drawn)), 1)[:n]
+
+
+def frozen_table(vectors: Tensor, dtype: str) -> FrozenEmbedding:
+    """A table of ids 0, 1, ..."""
+    return FrozenEmbedding(torch.arange(len(vectors)), vectors, blocks=BLOCKS, dtype=dtype)
