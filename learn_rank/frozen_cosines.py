@@ -43,7 +43,8 @@ def look_up_cosines(  # noqa: PLR0917 - called by position, as torch.fx records 
         (B, K, H) float32, 0 where there is no vector, and (B, H) bool, where there is one. Without gradient.
     """
     units_BKD = unit_blocks(targets, blocks)
-    if ids.device.type != "cpu" or torch.compiler.is_compiling():  # no loop over the data in a graph
+    in_a_graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if ids.device.type != "cpu" or in_a_graph:  # where there is no loop over the data
         row_BH = torch.where(has_id, row_of(keys, ids), keys.shape[0])
         return _cosines(row_BH, units_BKD, vectors, blocks), has_vector[row_BH]
     row_BH = torch.full(ids.shape, keys.shape[0])

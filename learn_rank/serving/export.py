@@ -55,7 +55,7 @@ def export_ranker(
 
     Raises:
         ExportError: example rows that are too few, sources that are not the ranker's, or a program whose
-            scores of the example are not the ranker's.
+            scores are not the ranker's.
         ValueError: an unknown dtype, a table shared by several processes, or a weighted embedding collection.
     """
     sources = {} if sources is None else sources
@@ -77,13 +77,19 @@ def export_ranker(
         )
         scores = program.module()(features, dense, tables)
         _check_scores(serving(features, dense, tables), scores)
+        script = None
+        if torchscript:
+            script = torch.jit.trace(
+                _PlainArguments(serving, features, tables), _plain(features, dense, tables)
+            )
+            fewer = _all_but_one(features)
+            found_scores = script(*_plain(fewer, dense[:-1], tables))
+            _check_scores(serving(fewer, dense[:-1], tables), dict(zip(scores, found_scores, strict=True)))
         change = _change(ranker, sparse, dense, scores)
         with atomic_path(out, folder=True) as temporary:
             torch.export.save(program, temporary / PROGRAM)
-            if torchscript:
-                torch.jit.trace(
-                    _PlainArguments(serving, features, tables), _plain(features, dense, tables)
-                ).save(str(temporary / TORCHSCRIPT))
+            if script is not None:
+                script.save(str(temporary / TORCHSCRIPT))
             write_json(
                 temporary / MANIFEST,
                 Manifest(
@@ -148,6 +154,17 @@ def _example(sparse: KeyedJaggedTensor, dense: Tensor) -> Features:
             f"{len(dense)} rows and fewer values of {short}. Remedy: give some rows of the validation set."
         )
     return features
+
+
+def _all_but_one(features: Features) -> Features:
+    """Other sizes than those of the trace, which a loop over the data would have baked in."""
+    return {
+        name: {
+            "values": parts["values"][: int(parts["lengths"][:-1].sum())],
+            "lengths": parts["lengths"][:-1],
+        }
+        for name, parts in features.items()
+    }
 
 
 def _any_size(features: Features, tables: Tables) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torchrec import EmbeddingBagCollection, JaggedTensor, KeyedTensor
 
 from learn_rank.frozen import FrozenEmbedding
-from learn_rank.frozen_rows import FrozenRows, look_up
+from learn_rank.frozen_rows import FrozenRows
 from learn_rank.fusion import LearnFeatureFusion
 
 Features = dict[str, dict[str, Tensor]]
@@ -46,25 +46,26 @@ class ServingRanker(nn.Module):
             if isinstance(module, EmbeddingBagCollection):
                 _put(self.ranker, name, _PlainBags(module))
             elif isinstance(module, FrozenEmbedding):
-                _put(self.ranker, name, _GivenTable(name, module))
+                _check_replicated(name, module)
                 self.table_names.append(name)
             elif isinstance(module, LearnFeatureFusion):
                 module.auxiliary_logit = _no_logit  # type: ignore[method-assign]
 
     def forward(self, features: Features, dense: Tensor, tables: Tables) -> dict[str, Tensor]:
         """Name of each score -> (B,)."""
-        given = [self._given(name) for name in self.table_names]
+        frozen = [self._frozen(name) for name in self.table_names]
+        own = [rows_as_inputs(table.rows) for table in frozen]
         try:
-            for table, name in zip(given, self.table_names, strict=True):
-                table.rows = tables[name]
+            for table, name in zip(frozen, self.table_names, strict=True):
+                _hold(table, tables[name])
             sparse = {
                 name: JaggedTensor(feature["values"], lengths=feature["lengths"])
                 for name, feature in features.items()
             }
             return scores_of(self.ranker(sparse, dense))
         finally:
-            for table in given:
-                table.rows = None
+            for table, rows in zip(frozen, own, strict=True):
+                _hold(table, rows)
 
     def drop_unused_parameters(self, features: Features, dense: Tensor, tables: Tables) -> list[str]:
         """Remove the parameters that no score depends on, such as an auxiliary head; returns their names."""
@@ -76,9 +77,9 @@ class ServingRanker(nn.Module):
             self.get_submodule(owner)._parameters[own] = None
         return [name.removeprefix("ranker.") for name in unused]
 
-    def _given(self, name: str) -> _GivenTable:
+    def _frozen(self, name: str) -> FrozenEmbedding:
         module = self.ranker.get_submodule(name)
-        if not isinstance(module, _GivenTable):
+        if not isinstance(module, FrozenEmbedding):
             raise TypeError(f"{name}: expected the table of this export, got {type(module).__name__}.")
         return module
 
@@ -101,24 +102,18 @@ def rows_as_inputs(rows: FrozenRows) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in rows._asdict().items() if tensor is not None}
 
 
-class _GivenTable(nn.Module):
-    """Answers as the `FrozenEmbedding` that it stands for, from rows that the caller brings."""
+def _check_replicated(name: str, table: FrozenEmbedding) -> None:
+    if table.group is not None:
+        raise ValueError(
+            f"{name}: expected a replicated table, got one shared row-wise by several processes. Remedy: "
+            "load the checkpoint into a ranker with replicated tables in one process, and export that."
+        )
 
-    def __init__(self, name: str, table: FrozenEmbedding) -> None:
-        super().__init__()
-        if table.group is not None:
-            raise ValueError(
-                f"{name}: expected a replicated table, got one shared row-wise by several processes. Remedy: "
-                "load the checkpoint into a ranker with replicated tables in one process, and export that."
-            )
-        self.blocks, self.dimension = table.blocks, table.dimension
-        self.rows: dict[str, Tensor] | None = None
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        if self.rows is None:
-            raise RuntimeError("rows: expected a table, got none; call the ServingRanker.")
-        rows = self.rows
-        return look_up(ids, rows["keys"], rows["vectors"], rows.get("scales"), rows["has_vector"])
+def _hold(table: FrozenEmbedding, given: Mapping[str, Tensor]) -> None:
+    """Let a table answer from given rows; what it computes with them stays its own affair."""
+    for name in FrozenRows._fields:
+        setattr(table, name, given.get(name))
 
 
 class _PlainBags(nn.Module):
