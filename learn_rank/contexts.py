@@ -32,7 +32,7 @@ def clicked_events(*parts: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([frame[columns] for frame in frames]).drop_duplicates(ignore_index=True)
     events = pd.concat([frame.reindex(columns=[*columns, CONVERSION]) for frame in frames])
     events[CONVERSION] = events[CONVERSION].fillna(0.0)
-    return events.groupby(columns, sort=False, as_index=False)[CONVERSION].max()
+    return events.groupby(columns, sort=False, dropna=False)[[CONVERSION]].max().reset_index()
 
 
 def point_in_time_contexts(

@@ -162,3 +162,13 @@ def test_without_recorded_conversions_the_contexts_do_not_speak_of_them():
     parts = random_parts(1)
     contexts, _ = point_in_time_contexts(clicked_events(*parts.values()), parts)
     assert "history_converted" not in contexts
+
+
+def test_events_without_a_time_are_kept_beside_conversions():
+    rows = pd.DataFrame(
+        {"user_id": [1], "item_id": [2], "click": [1], "timestamp": [5.0], "conversion": [1.0]}
+    )
+    interactions = pd.DataFrame({"user_id": [1, 1], "item_id": [3, 2], "timestamp": [np.nan, 5.0]})
+    events = clicked_events(interactions, rows)
+    assert events["item_id"].tolist() == [3, 2]
+    assert events["conversion"].tolist() == [0.0, 1.0]

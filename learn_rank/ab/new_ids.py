@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,8 @@ def with_new_ids(data: EncodedDataset, frames: Mapping[str, pd.DataFrame]) -> En
             codes = np.where(is_new[name], own, rows.codes[column])
             parts[name] = replace(rows, codes={**rows.codes, column: codes})
         n_codes[column] += len(new_ids)
-    return replace(data, n_codes=n_codes, **parts)
+    fields: dict[str, Any] = {"n_codes": n_codes, **parts}
+    return replace(data, **fields)
 
 
 def widened(ranker: MultiTaskRanker, wide: MultiTaskRanker) -> MultiTaskRanker:

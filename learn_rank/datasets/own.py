@@ -173,10 +173,8 @@ def _known_events(interactions: pd.DataFrame, train: pd.DataFrame) -> pd.DataFra
     known = pd.concat([interactions, train.loc[train[CLICK] == 1]])
     if CONVERSION not in train:
         return known[pair].drop_duplicates(ignore_index=True)
-    conversion = known[CONVERSION].fillna(0.0)
-    return (
-        known.assign(**{CONVERSION: conversion}).groupby(pair, sort=False, as_index=False)[CONVERSION].max()
-    )
+    known[CONVERSION] = known[CONVERSION].fillna(0.0)
+    return known.groupby(pair, sort=False)[[CONVERSION]].max().reset_index()
 
 
 def _need_context_ids(parts: dict[str, pd.DataFrame]) -> None:
