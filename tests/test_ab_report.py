@@ -18,7 +18,7 @@ from ab_report_fixture import (
     example_rows,
     guards,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -147,6 +147,7 @@ def test_revenue_over_all_users_decides(row, status):
     assert judge([row], guards()).status == status
 
 
+@settings(deadline=None)
 @given(
     p=st.floats(0, 1),
     relative=st.floats(-0.9, 3),
