@@ -38,7 +38,7 @@ HALF = 5
 
 
 def make_world(folder: Path) -> None:
-    """Rows whose clicks follow the vectors, and the stores; a tenth of the ids has no vector."""
+    """Rows whose clicks and histories follow the vectors, and the stores; a tenth of the ids has none."""
     generator = np.random.default_rng(0)
     stores = {}
     for name, kind, n in (("users", "user", N_USERS), ("items", "item", N_ITEMS)):
@@ -60,7 +60,8 @@ def make_world(folder: Path) -> None:
     affinity = (stores["users"][user] * stores["items"][item]).sum(1)
     click = (affinity + generator.normal(0, 0.2, N_ROWS) > 0).astype(np.int64)
     conversion = pa.array((affinity > 0.2).astype(np.int64), mask=click == 0)
-    lists = [generator.integers(0, N_ITEMS, generator.integers(0, 5)).tolist() for _ in range(N_ROWS)]
+    liked = [np.flatnonzero(near > 0.1) for near in stores["users"] @ stores["items"].T]
+    lists = [generator.choice(liked[one], generator.integers(0, 5)).tolist() for one in user]
     rows = pa.table(
         {
             "row": np.arange(N_ROWS),
@@ -103,7 +104,7 @@ def ranker_of(folder: Path, *, placement: str = "replicated", dtype: str | None 
 def train_halves(folder: Path, here: Processes) -> dict:
     """One epoch, with a checkpoint in the middle, then every row scored."""
     stream = stream_of(folder)
-    engine = RankerEngine(ranker_of(folder), here, EngineConfig(table_learning_rate=0.1, learning_rate=0.01))
+    engine = RankerEngine(ranker_of(folder), here, EngineConfig(table_learning_rate=0.1, learning_rate=0.03))
     share = {"rank": here.rank, "n_ranks": here.n_ranks}
     losses = []
     with assert_frozen(engine.model, engine.optimizer):
@@ -119,7 +120,7 @@ def train_halves(folder: Path, here: Processes) -> dict:
 def resume(folder: Path, here: Processes, *, saved_by: int) -> dict:
     """Go on from the middle of the epoch of a training on `saved_by` processes."""
     stream = stream_of(folder)
-    engine = RankerEngine(ranker_of(folder), here, EngineConfig(table_learning_rate=0.1, learning_rate=0.01))
+    engine = RankerEngine(ranker_of(folder), here, EngineConfig(table_learning_rate=0.1, learning_rate=0.03))
     position = load_checkpoint(folder / f"half-{saved_by}", engine)
     batches = stream.batches(position, rank=here.rank, n_ranks=here.n_ranks)
     return {"position": asdict(position), "losses": list(engine.train(batches))}
@@ -159,7 +160,7 @@ def row_wise(folder: Path, here: Processes) -> dict:
     engine = RankerEngine(
         ranker_of(folder, placement="row_wise"),
         here,
-        EngineConfig(table_learning_rate=0.1, learning_rate=0.01),
+        EngineConfig(table_learning_rate=0.1, learning_rate=0.03),
     )
     batches = stream_of(folder).batches(rank=here.rank, n_ranks=here.n_ranks)
     with assert_frozen(engine.model, engine.optimizer):
