@@ -297,12 +297,16 @@ def recent_items(values: Tensor, lengths: Tensor, history_length: int) -> tuple[
     Args:
         values: (n,) keys of all histories, one after the other, oldest first.
         lengths: (B,) items of each.
-        history_length: H.
+        history_length: at most that many of each.
 
     Returns:
-        (B, H) keys, -1 where there is none, and (B, H) bool, True where a history item stands.
+        (B, H) keys, -1 where there is none, and (B, H) bool, True where a history item stands. H is
+        ``history_length``, and on a CPU no more than the longest history of the batch has.
     """
     lengths = lengths.long()
+    in_a_graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if not in_a_graph and values.device.type == "cpu" and len(lengths) > 0:
+        history_length = min(history_length, max(1, int(lengths.max())))
     stop_B1 = lengths.cumsum(0)[:, None]
     n_kept_B1 = lengths.clamp(max=history_length)[:, None]
     slot_H = torch.arange(history_length, device=values.device)

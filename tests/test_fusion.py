@@ -8,7 +8,7 @@ from torch.nn import functional
 from torchrec import KeyedJaggedTensor
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
-from learn_rank.fusion import unit_variance
+from learn_rank.fusion import recent_items, unit_variance
 from learn_rank.similarity import similarity_names
 from learn_rank.testing import assert_frozen
 
@@ -280,3 +280,13 @@ def test_blocks_that_are_compared_only_reach_no_linear_layer():
 def test_a_block_that_no_table_has_is_named():
     with pytest.raises(ValueError, match=r"projected_blocks: expected some of 0..0, .* got \(1,\)"):
         LearnFeatureFusion(*tables(), FusionConfig(projected_blocks=(1,)))
+
+
+def test_no_slot_is_made_that_the_longest_history_of_the_batch_does_not_fill():
+    values, lengths = torch.tensor([11, 12, 13, 21]), torch.tensor([3, 1, 0])
+    found = {length: recent_items(values, lengths, length) for length in (2, 80)}
+    assert found[80][0].tolist() == [[11, 12, 13], [21, -1, -1], [-1, -1, -1]]
+    assert found[80][1].tolist() == [[True] * 3, [True, False, False], [False] * 3]
+    assert found[2][0].tolist() == [[12, 13], [21, -1], [-1, -1]]
+    empty = recent_items(values[:0], torch.tensor([0, 0]), 80)
+    assert [part.tolist() for part in empty] == [[[-1], [-1]], [[False], [False]]]
