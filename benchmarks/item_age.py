@@ -10,8 +10,9 @@ the user's earlier events, and the item's age is the number of its events, of an
 data has no time, so the clock of an event is its place in its user's sequence, from 0 to 1. Users' histories
 leave the list (filtered).
 
-For comparison the same events are ranked by the text alone (centred content vectors, mean of the history),
-and old items are shown in the same buckets, by their events in the training.
+"Both blocks" ranks by the sum of the cosines of the tower block and of the content block, as the exported
+vectors are. For comparison the same events are ranked by the text alone (centred content vectors, mean of the
+history), and old items are shown in the same buckets, by their events in the training.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ def _drawn(places: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
 
 def frozen_vectors(
     replay: Replay, content: EmbeddingStore, out: Path, config: RecallConfig
-) -> tuple[Tensor, Tensor]:
-    """Train, export the old items, add the new ones; give (N, D) item and (n, D) user vectors."""
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Train, export the old items, add the new ones; give (N, D) item and (n, D) user vectors by arm."""
     towers = train_towers(replay.training, content, out / "towers", config)
     old = np.flatnonzero(replay.is_old)
     card = content.card
@@ -142,21 +143,31 @@ def frozen_vectors(
     table = ContentTable(content, trained.towers.whitening)
     rows = np.arange(len(content))
     _, embedded_NH = item_vectors(trained.towers, table, rows, trained.known_rows(content.ids))
-    vectors, _ = store.lookup(content.ids)
-    item_ND = torch.from_numpy(vectors[:, : trained.towers.dimension])
-    return item_ND, user_vectors(trained.towers, embedded_NH, replay.history)
+    vectors = torch.from_numpy(store.lookup(content.ids)[0])
+    dimension = trained.towers.dimension
+    user_ND = user_vectors(trained.towers, embedded_NH, replay.history)
+    user_NK = mean_of_history(replay, vectors[:, dimension:])
+    return {
+        "frozen towers": (vectors[:, :dimension], user_ND),
+        "both blocks of the store": (vectors, torch.cat([user_ND, user_NK], dim=1)),
+    }
 
 
 def text_vectors(replay: Replay, content: EmbeddingStore) -> tuple[Tensor, Tensor]:
     """The text alone: centred unit content vectors, and the mean of those of the history."""
     vectors = torch.from_numpy(content.vectors.astype(np.float32))
     item_NC = F.normalize(vectors - vectors[torch.from_numpy(replay.is_old)].mean(dim=0), dim=1)
+    return item_NC, mean_of_history(replay, item_NC)
+
+
+def mean_of_history(replay: Replay, item_NC: Tensor) -> Tensor:
+    """Unit mean of the vectors (N, C) of each history's items: (n, C)."""
     has_item = torch.from_numpy(replay.history >= 0)
     users = []
     for start in range(0, len(replay.history), 1024):
         part = torch.from_numpy(np.maximum(replay.history[start : start + 1024], 0))
         users.append((item_NC[part] * has_item[start : start + 1024, :, None]).sum(dim=1))
-    return item_NC, F.normalize(torch.cat(users), dim=1)
+    return F.normalize(torch.cat(users), dim=1)
 
 
 def rows_of(replay: Replay, item: Tensor, user: Tensor, arm: str) -> list[dict[str, object]]:
@@ -226,8 +237,9 @@ def main() -> None:
         max_targets=options.max_targets,
         seed=options.seed,
     )
-    rows = rows_of(replay, *frozen_vectors(replay, content, options.out, config), "frozen towers")
-    rows += rows_of(replay, *text_vectors(replay, content), "text alone")
+    arms = frozen_vectors(replay, content, options.out, config)
+    arms["text alone"] = text_vectors(replay, content)
+    rows = [row for name, vectors in arms.items() for row in rows_of(replay, *vectors, name)]
     show(rows)
     write_json(options.out / "item_age.json", {"rows": rows, "options": vars(options), "config": values})
 
