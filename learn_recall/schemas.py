@@ -74,7 +74,10 @@ def inspect_impressions(
 
 
 def inspect_contexts(frame: pd.DataFrame, *, table: str = "contexts") -> ValidationReport:
-    """Find what is wrong with contexts: context_id (once each), user_id, history; else optional."""
+    """Find what is wrong with contexts: context_id (once each), user_id, history; else optional.
+
+    A timestamp is that of the newest event of the history, so an empty history has none.
+    """
     check = TableCheck(frame, table)
     ids = check.ids(c.CONTEXT_ID)
     if ids is not None:
@@ -82,7 +85,9 @@ def inspect_contexts(frame: pd.DataFrame, *, table: str = "contexts") -> Validat
     check.ids(c.USER_ID)
     _check_histories(check)
     if c.TIMESTAMP in frame:
-        check.times(c.TIMESTAMP, None)
+        histories = frame[c.HISTORY] if c.HISTORY in frame else [None] * len(frame)
+        is_empty = [hasattr(history, "__len__") and len(history) == 0 for history in histories]
+        check.times(c.TIMESTAMP, None, may_lack=np.array(is_empty, bool))
     return check.report()
 
 

@@ -98,8 +98,13 @@ class TableCheck:
         self.wrong_rows(column, np.isinf(numbers), "a finite number or empty", remedy)
         self.wrong_rows(column, np.isfinite(numbers) & (numbers < 0), "a number >= 0 or empty", remedy)
 
-    def times(self, timestamp: str, position: str | None) -> bool:
-        """Check when a row happened; give True where a usable position column is there."""
+    def times(self, timestamp: str, position: str | None, *, may_lack: np.ndarray | None = None) -> bool:
+        """Check when a row happened; give True where a usable position column is there.
+
+        Args:
+            timestamp, position: columns; position None where there is no such column.
+            may_lack: (N,) bool, rows in which nothing happened and that need no time.
+        """
         has_time = timestamp in self.frame
         has_position = position is not None and position in self.frame
         if not has_time and not has_position:
@@ -115,6 +120,8 @@ class TableCheck:
         if has_time:
             seconds = self._times_as_seconds(timestamp)
             is_missing = self.frame[timestamp].isna().to_numpy() & np.isnan(places)
+            if may_lack is not None:
+                is_missing &= ~may_lack
             which = f"{timestamp} or {position}" if has_position else timestamp
             self.wrong_rows(timestamp, is_missing, f"{which} in each row", "add the time or drop the row")
             self.wrong_rows(timestamp, np.isinf(seconds), "a finite time", "correct these cells")

@@ -172,3 +172,23 @@ def test_events_without_a_time_are_kept_beside_conversions():
     events = clicked_events(interactions, rows)
     assert events["item_id"].tolist() == [3, 2]
     assert events["conversion"].tolist() == [0.0, 1.0]
+
+
+def test_contexts_made_from_timestamps_are_read_back_as_a_table(tmp_path):
+    """A user without events has an empty history and no time, and that is no fault of the table."""
+    from ranking_worlds import planted_dataset
+
+    from learn_recall.tables import TableError, read_contexts
+
+    contexts = planted_dataset(n_rows=600)[0].contexts
+    assert contexts["timestamp"].isna().any()
+    contexts.to_parquet(tmp_path / "contexts.parquet")
+    found = read_contexts(tmp_path / "contexts.parquet")
+    pd.testing.assert_series_equal(found["timestamp"], contexts["timestamp"])
+    assert [list(history) for history in found["history"]] == contexts["history"].tolist()
+
+    of_somebody = contexts["history"].map(len) > 0
+    contexts.loc[of_somebody.idxmax(), "timestamp"] = np.nan
+    contexts.to_parquet(tmp_path / "contexts.parquet")
+    with pytest.raises(TableError, match=rf"1 row, first empty\n   rows:     {of_somebody.idxmax()}\n"):
+        read_contexts(tmp_path / "contexts.parquet")

@@ -1,14 +1,24 @@
 """The examples and the code of the pages run as they are printed."""
 
 import ast
+import os
 import re
 import runpy
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from typer.testing import CliRunner
+
+from learn_recall.cli import app
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.timeout(900)  # a page from top to bottom, on a machine that may be busy
 
 
 def test_the_plain_rankers_example_runs_and_learns(capsys):
@@ -17,10 +27,69 @@ def test_the_plain_rankers_example_runs_and_learns(capsys):
     assert losses[-1] < losses[0] / 2
 
 
+def run_command(line: str) -> None:
+    """A command of a page: in this process where it can be, since importing torch takes longer than it."""
+    program, *arguments = shlex.split(line)
+    if program == "learn-recall":
+        CliRunner().invoke(app, arguments, catch_exceptions=False, standalone_mode=False)
+    elif program == "python":
+        script = arguments[0] if Path(arguments[0]).is_file() else str(ROOT / arguments[0])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", [script, *arguments[1:]])
+            try:
+                runpy.run_path(script, run_name="__main__")
+            except SystemExit as end:
+                assert not end.code
+    else:
+        where = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        subprocess.run([program, *arguments], check=True, env={**os.environ, **where, "OMP_NUM_THREADS": "1"})
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the first of the examples leaves its vectors for the others."""
-    return tmp_path_factory.mktemp("slice")
+def page(tmp_path_factory):
+    """docs/first_ranker.md, done from top to bottom in an empty folder; gives the folder and its names."""
+    folder, names = tmp_path_factory.mktemp("first_ranker"), {}
+    text = (ROOT / "docs/first_ranker.md").read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        patch.syspath_prepend(ROOT / "examples")
+        for language, block in re.findall(r"```(python|sh)\n(.*?)```", text, re.DOTALL):
+            file = re.match(r"# (\w+\.py)\n", block)
+            if file:
+                (folder / file[1]).write_text(block, encoding="utf-8")
+            elif language == "python":
+                exec(compile(block, "docs/first_ranker.md", "exec"), names)
+            else:
+                for line in block.strip().splitlines():
+                    run_command(line)
+    return folder, names
+
+
+@pytest.fixture(scope="module")
+def folder(page):
+    """Where the page left vectors of the market that the examples run on."""
+    return page[0] / "market"
+
+
+def test_the_page_of_a_first_ranker_ends_with_reports_a_sharded_checkpoint_and_an_export(page):
+    folder, names = page
+    for made in ("dlrm/report.html", "clicks.html", "checkpoint/progress.json", "serving/manifest.json"):
+        assert (folder / "market" / made).is_file(), made
+    lift = [
+        row["low"]
+        for row in names["report"].deltas
+        if (row["model"], row["task"], row["metric"], row["bucket"]) == ("learn", "CTR", "AUC", "all")
+    ]
+    assert len(lift) == 1 and lift[0] > 0
+
+
+def test_what_the_page_serves_scores_as_what_it_trained(page):
+    folder, names = page
+    trained = pd.read_parquet(folder / "market/dlrm/predictions/learn/seed-0.valid.parquet")["pctr"]
+    served = torch.sigmoid(names["scores"]).numpy()
+    np.testing.assert_allclose(served, trained[: len(served)], atol=5e-3)
+    assert np.std(served) > 0.02
 
 
 @pytest.mark.parametrize("host", ["dlrm", "dcn", "deepfm"])
@@ -88,8 +157,6 @@ def test_imports_run_only_from_right_to_left():
 
 
 def test_the_metrics_are_imported_without_torch():
-    import subprocess
-
     code = (
         "import sys; sys.modules['torch'] = None; "
         "import learn_rank.metrics, learn_rank.buckets, learn_rank.uncertainty"

@@ -471,7 +471,7 @@ def test_each_fault_of_a_declared_host_feature_is_found(changes, declared, colum
         (contexts(history=[[1, 2], ["x"]]), "history", (1,), "['x']"),
         (contexts(history=[[1, None], [2]]), "history", (0,), "[1, None]"),
         (contexts(context_id=[7, 7]), "context_id", (0, 1), "share an id"),
-        (contexts(timestamp=[1, NAN]), "timestamp", (1,), "empty"),
+        (contexts(timestamp=[NAN, 1]), "timestamp", (0,), "empty"),
     ],
 )
 def test_each_fault_of_contexts_is_found_with_its_rows(frame, column, rows, said):
