@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from learn_recall.config import ITEM_TOWERS as NAMES
 from learn_recall.config import TowerConfig
 from learn_recall.pal import PreferenceAlignment
 from learn_recall.whitening import Whitening
@@ -21,7 +22,8 @@ class ItemTower(nn.Module, ABC):
     """Turns a user's target sequence into item vectors. Whatever it does in training, a single item is a
     sequence of 1.
 
-    To add a tower: subclass, set ``is_sequential``, implement `forward`, register it in `ITEM_TOWERS`.
+    To add a tower: subclass, set ``is_sequential``, implement `forward`, and give it a name by
+    `register_item_tower`.
     ``is_sequential``: does an item's vector depend on the targets before it?
     """
 
@@ -93,6 +95,24 @@ ITEM_TOWERS: dict[str, type[ItemTower]] = {
     "rec_to_llm": RecToLLMTower,
     "projection": ProjectionTower,
 }
+
+
+def register_item_tower(name: str, tower: type[ItemTower]) -> None:
+    """Let `TowerConfig.item_tower` name a tower of your own; once in each process that trains or loads it.
+
+    Args:
+        name: not taken yet.
+        tower: its class; made with the double tower's `PreferenceAlignment`.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in ITEM_TOWERS:
+        raise ValueError(
+            f"name: expected one that is free, got {name!r}; taken are {', '.join(ITEM_TOWERS)}."
+        )
+    ITEM_TOWERS[name] = tower
+    NAMES.append(name)
 
 
 class DoubleTower(nn.Module):

@@ -15,7 +15,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from learn_rank import (
+    FrozenEmbedding,
+    LearnFeatureFusion,
+    RankTrainConfig,
+    compare_rankers,
+    encode_dataset,
+)
 from learn_recall.cli import app
+from learn_recall.store import EmbeddingStore, id_keys
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.timeout(900)  # a page from top to bottom, on a machine that may be busy
@@ -126,6 +134,50 @@ def test_the_pages_first_example_is_short_and_every_block_runs(tmp_path, monkeyp
     for block in blocks:
         exec(compile(block, "docs/extend.md", "exec"), {})
     assert (tmp_path / "vectors" / "items" / "card.json").is_file()
+    assert EmbeddingStore.open(tmp_path / "vectors" / "content").card.kind == "content"
+
+
+def scope_of(definition: str) -> dict:
+    """What the block of docs/extend.md with that definition leaves."""
+    scope: dict = {}
+    exec(next(block for block in blocks_of("docs/extend.md") if definition in block), scope)
+    return scope
+
+
+def test_a_ranker_from_the_page_is_compared_traced_and_lifted(tmp_path):
+    from ranking_worlds import planted_dataset
+    from torchrec.distributed.train_pipeline.tracing import Tracer
+
+    ranker = scope_of("class TwoHeads")["TwoHeads"]
+    dataset, users, items = planted_dataset(n_rows=4000)
+    contexts = dataset.contexts
+    tables = (
+        FrozenEmbedding(
+            torch.from_numpy(id_keys(contexts["context_id"].to_numpy())),
+            torch.from_numpy(users[contexts["user_id"].to_numpy()]),
+        ),
+        FrozenEmbedding(torch.arange(len(items)), torch.from_numpy(items)),
+    )
+
+    def learn(data):
+        return ranker(data, LearnFeatureFusion(*tables))
+
+    budget = RankTrainConfig(n_epochs=2, batch_size=128, learning_rate=5e-3)
+    arms = {"baseline": ranker, "learn": learn}
+    report = compare_rankers(dataset, arms, tmp_path, seeds=[0], training=budget)
+    lift = [d for d in report.deltas if (d["model"], d["task"], d["metric"]) == ("learn", "CTR", "AUC")]
+    assert lift[0]["bucket"] == "all" and lift[0]["low"] > 0
+    Tracer(leaf_modules=["tables"]).trace(learn(encode_dataset(dataset)))
+
+
+def test_the_pages_table_names_every_hook_of_the_fusion():
+    page = (ROOT / "docs/extend.md").read_text(encoding="utf-8")
+    hooks = {
+        name
+        for name, member in vars(LearnFeatureFusion).items()
+        if (getattr(member, "__doc__", None) or "").startswith("Hook: ")
+    }
+    assert hooks == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
 def test_a_subclass_from_the_page_fuses():

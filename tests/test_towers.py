@@ -239,3 +239,20 @@ def test_vectors_that_cannot_be_fitted_are_refused():
         Whitening(2).fit(np.array([[1.0, np.nan]]))
     with pytest.raises(ValueError, match="zca"):
         Whitening(2, "pca")
+
+
+def test_a_tower_of_ones_own_is_named_in_the_config_and_a_taken_name_is_refused(monkeypatch):
+    from learn_recall import item_towers
+
+    monkeypatch.setattr(item_towers, "ITEM_TOWERS", dict(item_towers.ITEM_TOWERS))
+    names = list(item_towers.NAMES)
+    try:
+        item_towers.register_item_tower("mine", item_towers.ProjectionTower)
+        config = TowerConfig(item_tower="mine", id_residual=False, hidden=8, n_heads=2, dimension=4)
+        assert isinstance(item_towers.DoubleTower(6, config).item_tower, item_towers.ProjectionTower)
+        with pytest.raises(ValueError, match="expected one that is free, got 'mine'"):
+            item_towers.register_item_tower("mine", item_towers.SeqToSeqTower)
+    finally:
+        item_towers.NAMES[:] = names
+    with pytest.raises(ValueError, match="item_tower"):
+        TowerConfig(item_tower="mine")
