@@ -37,7 +37,7 @@ def compare_rankers(
     *,
     seeds: Sequence[int] = (0, 1, 2),
     training: RankTrainConfig = RankTrainConfig(),  # noqa: B008 - frozen
-    history_length: int = 30,
+    history_length: int = 80,
     console: Console | None = None,
 ) -> Report:
     """Train every ranker alike, select its epoch on validation, score the test rows once, and report.
