@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from run_victim import MARKET, config
@@ -91,6 +92,28 @@ def test_the_stages_are_commands_of_their_own(finished):
     assert read_report(finished / "report.json").about["seeds"] == [0]
     assert runner.invoke(app, ["report", str(finished)]).exit_code == 0
     assert runner.invoke(app, ["train", str(finished)]).exit_code == 0
+
+
+def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say(finished, tmp_path):
+    from learn_rank.batches import encode_dataset
+    from learn_rank.serving import VectorSource, load_exported, swap_vectors
+
+    runner = CliRunner()
+    served = tmp_path / "served"
+    result = runner.invoke(app, ["export", str(finished), "--out", str(served)])
+    assert result.exit_code == 0, result.output
+    assert "fusion.item_vectors: 120 of 120 ids with a vector, float16" in result.output
+    ranker = load_exported(served)
+    data = encode_dataset(read_dataset(finished / "tables"), history_length=8)
+    found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in data.test.batches(97)]
+    expected = pd.read_parquet(prediction_path(finished, "learn", 0))["pctr"]
+    np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
+    users = EmbeddingStore.open(finished / "vectors/users")
+    with pytest.raises(ValueError, match="kind: expected 'item', got 'user'"):
+        swap_vectors(served, "fusion.item_vectors", VectorSource(users, ("tower", "content")))
+    refused = runner.invoke(app, ["export", str(finished), "--out", str(served), "--arm", "shuffled"])
+    assert refused.exit_code == 2
+    assert "expected one of" in refused.output
 
 
 def test_vectors_newer_than_the_first_judged_label_are_refused(finished, tmp_path, monkeypatch):

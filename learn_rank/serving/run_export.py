@@ -1,0 +1,71 @@
+"""One trained ranker of a finished run, exported with the stores that it was trained with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from learn_rank.arms import ARMS, make_fusion
+from learn_rank.batches import encode_dataset
+from learn_rank.pipeline import ITEMS, TABLES, USERS
+from learn_rank.predictions import model_folder
+from learn_rank.ranker import MultiTaskRanker
+from learn_rank.run_config import fitted_to, read_config
+from learn_rank.serving.export import export_ranker
+from learn_rank.serving.swap import VectorSource
+from learn_rank.tables_io import read_dataset
+from learn_rank.train import load_ranker
+from learn_recall.store import EmbeddingStore
+
+N_EXAMPLES = 256
+
+
+def export_run(
+    run: Path,
+    out: Path,
+    *,
+    arm: str = "learn",
+    seed: int = 0,
+    dtype: str | None = None,
+    torchscript: bool = False,
+) -> Path:
+    """Export a ranker of a run; the example rows are the first ones of its validation set.
+
+    Args:
+        run: folder of `learn-rank run`.
+        out: folder to make or replace.
+        arm: one that was trained with vectors as they are, or the baseline.
+        seed: of the training.
+        dtype, torchscript: as in `export_ranker`.
+
+    Raises:
+        ValueError: an arm or a seed that the run did not train, or an arm with vectors of other ids.
+    """
+    config, _ = read_config(run)
+    known = {each.name: each for each in ARMS if not (each.is_shuffled or each.is_random)}
+    trained = [name for name in known if (model_folder(run, name, seed) / "model.safetensors").is_file()]
+    if arm not in trained:
+        raise ValueError(f"arm: expected one of {trained}, trained in {run} with seed {seed}, got {arm!r}.")
+    dataset = read_dataset(run / TABLES)
+    data = encode_dataset(dataset, history_length=config.fusion.history_length)
+    fitted = fitted_to(config, dataset)
+    stores = {side: EmbeddingStore.open(run / folder) for side, folder in (("user", USERS), ("item", ITEMS))}
+    fusion = make_fusion(
+        known[arm],
+        stores["user"],
+        stores["item"],
+        fitted.fusion,
+        seed=seed,
+        kind=config.fusion_kind,
+        host_dim=MultiTaskRanker.host_dim(data.n_codes, fitted.ranker),
+    )
+    ranker = MultiTaskRanker(data.n_codes, data.n_dense, fitted.ranker, fusion)
+    load_ranker(ranker, model_folder(run, arm, seed))
+    example = next(data.valid.batches(N_EXAMPLES))
+    sources = {
+        f"fusion.{side}_vectors": VectorSource(store, known[arm].blocks)
+        for side, store in stores.items()
+        if fusion is not None
+    }
+    return export_ranker(
+        ranker, out, example.sparse, example.dense, dtype=dtype, sources=sources, torchscript=torchscript
+    )
