@@ -138,3 +138,35 @@ def test_loading_a_state_drops_the_words_of_a_mismatch_and_ours_are_raised(here)
     assert engine.module.head.weight.shape == (1, 4)
     with pytest.raises(ValueError, match="trained with"):
         engine.load_state_dict({**state, "frozen.identity": torch.zeros(32, dtype=torch.uint8)})
+
+
+def test_a_table_on_the_meta_device_is_filled_by_its_init_fn(here):
+    class Large(nn.Module):
+        def __init__(self):
+            super().__init__()
+            config = EmbeddingBagConfig(
+                name="t",
+                embedding_dim=4,
+                num_embeddings=5,
+                feature_names=["f"],
+                init_fn=lambda weight: nn.init.constant_(weight, 0.5),
+            )
+            self.tables = EmbeddingBagCollection([config], device=torch.device("meta"))
+            self.head = nn.Linear(4, 1)
+
+    engine, _ = sharded(Large(), here, EngineConfig())
+    assert (table_of(engine) == 0.5).all()
+
+
+@pytest.mark.parametrize("name", ["rowwise_adagrad", "adagrad"])
+def test_the_fused_optimizer_of_the_tables_moves_the_rows_that_were_seen_alone(here, name):
+    engine, optimizer = sharded(Ours(), here, EngineConfig(table_optimizer=name, table_learning_rate=0.1))
+    engine(ids()).sum().backward()
+    optimizer.step()
+    moved = (table_of(engine) != VECTORS).any(dim=1)
+    assert moved.tolist() == [True, False, False, True, True]
+
+
+def test_an_optimizer_that_the_device_does_not_have_is_refused(here):
+    with pytest.raises(ValueError, match="table_optimizer"):
+        sharded(Ours(), here, EngineConfig(table_optimizer="adam"))

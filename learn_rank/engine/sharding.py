@@ -23,11 +23,12 @@ from torchrec.distributed.planner.types import KernelConfig, TopologyFactory, Tr
 from torchrec.distributed.types import ShardingEnv
 from torchrec.optim import RowWiseAdagrad
 from torchrec.optim.keyed import CombinedOptimizer, KeyedOptimizerWrapper
-from torchrec.optim.optimizers import Adam, in_backward_optimizer_filter
+from torchrec.optim.optimizers import Adagrad, Adam, in_backward_optimizer_filter
 
 from learn_rank.engine.processes import Processes
 
-TABLE_OPTIMIZERS = {"rowwise_adagrad": RowWiseAdagrad, "adam": Adam}
+TABLE_OPTIMIZERS = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam}
+_CPU_OPTIMIZERS = ("rowwise_adagrad", "adagrad")  # those that fbgemm fuses there
 #: without "data_parallel", whose tables have no fused optimizer, and without the column-wise ones, where
 #: rowwise_adagrad keeps its state per shard: both would train in another way on another number of processes
 SHARDINGS = ("table_wise", "row_wise", "table_row_wise")
@@ -40,7 +41,7 @@ class EngineConfig:
 
     Attributes:
         table_optimizer: of the id tables, fused into their backward pass: "rowwise_adagrad" (one number of
-            state a row) or "adam".
+            state a row), "adagrad", or "adam", which fbgemm has on GPUs alone.
         table_learning_rate: of the id tables.
         learning_rate: of the dense layers (AdamW).
         weight_decay: of the dense layers.
@@ -79,7 +80,15 @@ def sharded(
 
     Returns:
         The model on the engine, and one optimizer for all of it: its fused part steps inside backward.
+
+    Raises:
+        ValueError: an optimizer that the device does not have.
     """
+    if here.device.type == "cpu" and config.table_optimizer not in _CPU_OPTIMIZERS:
+        raise ValueError(
+            f"table_optimizer: expected one of {_CPU_OPTIMIZERS} on a CPU, got {config.table_optimizer!r}. "
+            'Remedy: "adagrad", or train on a GPU.'
+        )
     tables = _table_parameters(model)
     weights = {name: table.detach().clone() for name, table in tables.items() if not table.is_meta}
     apply_optimizer_in_backward(
