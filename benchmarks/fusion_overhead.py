@@ -38,8 +38,8 @@ DTYPES = ("int8", "float16", "float32")
 TARGETS = {"training step": 1.10, "inference": 1.05}
 HELP = """The plugin's cost as ratios to the host ranker alone, measured in turns within one run.
 
-Hosts: 13 dense and 26 categorical features as in Criteo, embeddings of 64 on torchrec's engine (fused
-row-wise Adagrad), bottom MLP 512-256-64. dcn_v2 is MLPerf's DLRM-DCNv2, dlrm its predecessor, small the
+Hosts: 13 dense and 26 categorical features as in Criteo, embeddings on torchrec's engine (fused row-wise
+Adagrad), bottom MLP 512-256-E. dcn_v2 is MLPerf's DLRM-DCNv2, dlrm its predecessor, small the
 defaults of torchrec's example. Plugin: the default fusion, tables of users and items, blocks of 64 and 128.
 
 The ratio is that of processor time, which a busy machine hardly changes; elapsed time stands beside it.
@@ -53,6 +53,7 @@ def main(  # noqa: D103
     host: Annotated[list[str] | None, typer.Option(help=f"Some of {', '.join(SHAPES)}.")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help=f"Some of {', '.join(DTYPES)}.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of a batch.")] = 4096,
+    embedding_dim: Annotated[int, typer.Option(min=1, help="E of the host's embeddings.")] = 64,
     n_ids: Annotated[int, typer.Option(min=1, help="Ids of each of the 26 features.")] = 1_000_000,
     n_vectors: Annotated[
         int, typer.Option(min=1, help="Users, and items, with a frozen vector.")
@@ -81,9 +82,9 @@ def main(  # noqa: D103
             {name: fusions[name].item_vectors for name in dtypes}, history_ids, rounds, console
         )
         with processes(device="cpu") as here:
-            bottom, optimizer = sharded(Bottom(n_ids), here, EngineConfig())
+            bottom, optimizer = sharded(Bottom(n_ids, embedding_dim), here, EngineConfig())
             for name in hosts:
-                result["hosts"] += measure(name, bottom, optimizer, fusions, batches, rounds)
+                result["hosts"] += measure(name, bottom, optimizer, fusions, batches, rounds, embedding_dim)
                 show(result["hosts"], console)
             del bottom, optimizer
         if json_out is not None:
@@ -97,10 +98,11 @@ def measure(  # noqa: PLR0917 - what a run has, in its order
     fusions: Mapping[str, LearnFeatureFusion],
     batches: list[Rows],
     n_rounds: int,
+    embedding_dim: int,
 ) -> list[dict[str, Any]]:
     """Rows of the table of one host: every dtype, training step and inference."""
-    tops = {BASE: Top(SHAPES[name], None)} | {
-        dtype: Top(SHAPES[name], fusion) for dtype, fusion in fusions.items()
+    tops = {BASE: Top(SHAPES[name], embedding_dim, None)} | {
+        dtype: Top(SHAPES[name], embedding_dim, fusion) for dtype, fusion in fusions.items()
     }
     found = []
     for work, make in (("training step", step_of), ("inference", _score)):

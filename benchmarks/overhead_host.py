@@ -23,8 +23,8 @@ from torchrec.modules.crossnet import LowRankCrossNet
 
 from learn_rank import FrozenEmbedding, LearnFeatureFusion
 
-N_DENSE, N_CATEGORICAL, EMBEDDING_DIM = 13, 26, 64  # dense and categorical features of Criteo
-BOTTOM = (512, 256, EMBEDDING_DIM)
+N_DENSE, N_CATEGORICAL = 13, 26  # dense and categorical features of Criteo
+BOTTOM = (512, 256)  # and then E
 BLOCKS = ((0, 64), (64, 192))  # tower and frozen text, as `learn-recall export` writes them
 CONTEXT = ("learn_user", "learn_item", "learn_history")
 
@@ -66,17 +66,17 @@ class Rows(NamedTuple):
 class Bottom(nn.Module):
     """Id tables and dense MLP, shared by all hosts of a run; the tables are made by the engine."""
 
-    def __init__(self, n_ids: int) -> None:
+    def __init__(self, n_ids: int, embedding_dim: int) -> None:
         super().__init__()
         tables = [
             EmbeddingBagConfig(
-                name=f"table_{name}", embedding_dim=EMBEDDING_DIM, num_embeddings=n_ids, feature_names=[name]
+                name=f"table_{name}", embedding_dim=embedding_dim, num_embeddings=n_ids, feature_names=[name]
             )
             for name in categorical_names()
         ]
         meta = torch.device("meta")
         self.sparse = SparseArch(EmbeddingBagCollection(tables=tables, device=meta))
-        self.dense = DenseArch(N_DENSE, list(BOTTOM))
+        self.dense = DenseArch(N_DENSE, [*BOTTOM, embedding_dim])
 
     def forward(self, dense: Tensor, sparse: KeyedJaggedTensor) -> tuple[Tensor, Tensor]:
         """(B, 13) and ids -> (B, E) and (B, F, E)."""
@@ -86,14 +86,14 @@ class Bottom(nn.Module):
 class Top(nn.Module):
     """The rest of a host, with the plugin's features beside those of its own interaction, or without."""
 
-    def __init__(self, shape: Shape, fusion: LearnFeatureFusion | None) -> None:
+    def __init__(self, shape: Shape, embedding_dim: int, fusion: LearnFeatureFusion | None) -> None:
         super().__init__()
         if shape.n_cross:
-            width = (N_CATEGORICAL + 1) * EMBEDDING_DIM
+            width = (N_CATEGORICAL + 1) * embedding_dim
             cross = LowRankCrossNet(width, shape.n_cross, shape.cross_rank)
             self.interaction: nn.Module = InteractionDCNArch(N_CATEGORICAL, cross)
         else:
-            width = EMBEDDING_DIM + (N_CATEGORICAL + 1) * N_CATEGORICAL // 2
+            width = embedding_dim + (N_CATEGORICAL + 1) * N_CATEGORICAL // 2
             self.interaction = InteractionArch(N_CATEGORICAL)
         self.fusion = fusion
         self.over = OverArch(width + (0 if fusion is None else fusion.output_dim), list(shape.top))

@@ -40,9 +40,9 @@ def main(
     fusion = LearnFeatureFusion(frozen_table(vectors, "int8"), frozen_table(vectors, "int8"), FusionConfig())
     process, curve = psutil.Process(), list[tuple[int, float]]()
     with processes(device="cpu") as here:
-        bottom, optimizer = sharded(Bottom(1000), here, EngineConfig())
+        bottom, optimizer = sharded(Bottom(1000, 16), here, EngineConfig())
         batches = [draw_rows(batch_size, 1000, 10_000, 30, generator)]
-        run = step_of(bottom, optimizer, Top(SHAPES["small"], fusion), batches)
+        run = step_of(bottom, optimizer, Top(SHAPES["small"], 16, fusion), batches)
         for number in track(range(steps), description="steps"):
             batches[0] = draw_rows(batch_size, 1000, 10_000, number % 31, generator)
             run(0)

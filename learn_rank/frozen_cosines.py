@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_rank.frozen_rows import row_of
+from learn_rank.frozen_rows import may_look_at, row_of
 
 SLOTS_AT_ONCE = 2048  # vectors of one piece: 1.5 MB as float32 with 192 dimensions
 _SHORTEST = 1e-12  # a vector of zeros is near to nothing
@@ -43,8 +43,7 @@ def look_up_cosines(  # noqa: PLR0917 - called by position, as torch.fx records 
         (B, K, H) float32, 0 where there is no vector, and (B, H) bool, where there is one. Without gradient.
     """
     units_BKD = unit_blocks(targets, blocks)
-    in_a_graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if ids.device.type != "cpu" or in_a_graph:  # where there is no loop over the data
+    if not may_look_at(ids):  # no loop over the data
         row_BH = torch.where(has_id, row_of(keys, ids), keys.shape[0])
         return _cosines(row_BH, units_BKD, vectors, blocks), _taken(has_vector, row_BH)
     row_BH = torch.full(ids.shape, keys.shape[0])

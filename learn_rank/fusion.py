@@ -15,6 +15,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.frozen import FrozenEmbedding
+from learn_rank.frozen_rows import may_look_at
 from learn_rank.similarity import block_presence, cosine_features, similarity_names
 
 torch.fx.wrap("recent_items")
@@ -304,8 +305,7 @@ def recent_items(values: Tensor, lengths: Tensor, history_length: int) -> tuple[
         ``history_length``, and on a CPU no more than the longest history of the batch has.
     """
     lengths = lengths.long()
-    in_a_graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if not in_a_graph and values.device.type == "cpu" and len(lengths) > 0:
+    if may_look_at(lengths) and len(lengths) > 0:
         history_length = min(history_length, max(1, int(lengths.max())))
     stop_B1 = lengths.cumsum(0)[:, None]
     n_kept_B1 = lengths.clamp(max=history_length)[:, None]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_rank.frozen_cosines import cosine_of_blocks, unit_blocks
+from learn_rank.frozen_cosines import cosine_of_blocks
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0)  # of the histogram, in units of cosine x sqrt(D)
 N_BINS = len(EDGES) + 1
@@ -91,16 +91,18 @@ def cosine_features(  # noqa: PLR0917 - as `similarity_features`
 ) -> Tensor:
     """`similarity_features` from (B, K, H) cosines with the history, K blocks, in place of its vectors."""
     columns = []
-    item_BKD, user_BKD = unit_blocks(item, blocks), unit_blocks(user, blocks)
-    user_BK = (user_BKD * item_BKD).sum(-1) * has_both[:, None]
-    has_block_BK = (item_BKD != 0).any(dim=2)
     for at, (start, stop) in enumerate(blocks):
         root = (stop - start) ** 0.5
-        columns.append(user_BK[:, at : at + 1] * (root / SCALE))
+        item_BD, user_BD = item[:, start:stop], user[:, start:stop]
+        user_B1 = (
+            functional.cosine_similarity(user_BD, item_BD, dim=1, eps=1e-12)[:, None] * has_both[:, None]
+        )
+        has_block_B1 = (item_BD != 0).any(dim=1, keepdim=True)
+        columns.append(user_B1 * (root / SCALE))
         if cosine is not None and has_history is not None:
             z_BH = cosine[:, at] * root
             # an item without vector is near to nothing
-            has_z_BH = has_history & has_block_BK[:, at : at + 1]
+            has_z_BH = has_history & has_block_B1
             columns += _summary(z_BH, has_z_BH, has_histogram)
             if has_converted is not None:
                 is_of_BH = has_z_BH & has_converted

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from learn_rank.frozen import FrozenEmbedding
+from learn_rank.frozen_rows import row_of
 from learn_rank.testing import assert_frozen
 
 
@@ -183,3 +184,11 @@ def test_all_that_a_small_table_of_counted_ids_holds_is_its_promised_share_of_fp
         return sum(tensor.nbytes for tensor in rows if tensor is not None)
 
     assert held(dtype) <= share * held("float32")
+
+
+@given(st.integers(-(2**63), 2**63 - 6), st.lists(st.integers(-(2**63), 2**63 - 1), max_size=9))
+def test_ids_counted_without_a_gap_are_found_as_a_table_with_gaps_finds_them(first, asked):
+    counted = torch.tensor([first + number for number in range(5)])
+    asked = torch.tensor([*asked, *counted.tolist(), max(first - 1, -(2**63)), first + 5])
+    expected = [row.tolist().index(True) if row.any() else 5 for row in asked[:, None] == counted]
+    assert row_of(counted, asked).tolist() == expected
