@@ -51,7 +51,6 @@ def compare_rankers(
             of these names that lie there are trained anew, since their code may have changed.
         seeds: of the training, at least one.
         training: epochs, rates and sizes, alike for all; its seed is not used.
-        history_length: most recent items of a context that the fusion may compare.
         console: where progress and the report's tables are told; None says nothing.
 
     Returns:
@@ -63,7 +62,7 @@ def compare_rankers(
     _check(rankers, seeds)
     began, folder = time.perf_counter(), Path(out)
     quiet = Console(quiet=True) if console is None else console
-    data = encode_dataset(dataset, history_length=history_length)
+    data = encode_dataset(dataset)
     write_predictions(prediction_path(folder, RATES, 0), labelled_rows(dataset), rate_scores(dataset))
     per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
     fusion: LearnFeatureFusion | None = None
