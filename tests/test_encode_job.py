@@ -104,6 +104,7 @@ def test_the_card_says_what_made_the_vectors(job, model):
     # "<s> Title: red" and six of "<s> Title: blue blue ..."
     assert (extra["n_tokens"], extra["n_truncated"], extra["truncation_rate"]) == (3 + 6, 1, 0.5)
     assert extra["dtype_check"]["reason"] == "asked for"
+    assert extra["dtype_check"]["parity"]["n_texts"] == 2
 
 
 def test_duplicates_are_encoded_once_and_an_unchanged_table_not_at_all(job, encoded, tmp_path):
