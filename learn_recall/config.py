@@ -94,7 +94,7 @@ class TowerConfig:
 
     def __post_init__(self) -> None:
         _typed(self)
-        _choice(self, "item_tower", ITEM_TOWERS)
+        _choice(self, "item_tower", tuple(ITEM_TOWERS))
         _choice(self, "adaptor", ADAPTORS)
         _choice(self, "position_embedding", POSITION_EMBEDDINGS)
         _choice(self, "whitening", WHITENINGS)

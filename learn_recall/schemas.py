@@ -85,9 +85,11 @@ def inspect_contexts(frame: pd.DataFrame, *, table: str = "contexts") -> Validat
     check.ids(c.USER_ID)
     _check_histories(check)
     if c.TIMESTAMP in frame:
-        histories = frame[c.HISTORY] if c.HISTORY in frame else [None] * len(frame)
-        is_empty = [hasattr(history, "__len__") and len(history) == 0 for history in histories]
-        check.times(c.TIMESTAMP, None, may_lack=np.array(is_empty, bool))
+        is_empty = np.zeros(len(frame), bool)
+        if c.HISTORY in frame:
+            is_list = frame[c.HISTORY].map(lambda history: isinstance(history, list | tuple | np.ndarray))
+            is_empty[is_list] = frame.loc[is_list, c.HISTORY].map(len) == 0
+        check.times(c.TIMESTAMP, None, may_lack=is_empty)
     return check.report()
 
 
