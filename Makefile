@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check format bench peers steam ml1m_ctr clean help
+.PHONY: demo test check format bench overhead peers steam ml1m_ctr clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, the 
 	$(BIN)/python benchmarks/ab_evidence.py $(if $(DATA),--data $(DATA))
 	$(BIN)/python benchmarks/ab_speed.py
 	$(MAKE) steam ml1m_ctr
+
+overhead: $(STAMP)  ## what the plugin costs a production-shaped ranker (12 GB of memory; docs/overhead.md)
+	$(BIN)/python benchmarks/fusion_overhead.py
+	$(BIN)/python benchmarks/overhead_memory.py
 
 peers: $(STAMP)  ## the grouped AUC of other libraries beside ours (TORCHEASYREC=checkout, where there is one)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/peers.txt
