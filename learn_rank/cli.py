@@ -67,6 +67,13 @@ def run(
     encoder: Annotated[
         str | None, typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
     ] = None,
+    encoder_dtype: Annotated[
+        str,
+        typer.Option(
+            help="Its arithmetic: auto (measured), float32, bfloat16, float16 or int8. Name one to get the same "
+            "vectors in every run."
+        ),
+    ] = "auto",
     template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",
     preset: Annotated[str, typer.Option(help="Towers: default, paper, official_amazon.")] = "default",
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every arm.")] = 3,
@@ -127,6 +134,7 @@ def run(
             out,
             RunConfig(
                 encoder=encoder,
+                encoder_dtype=encoder_dtype,
                 template=template,
                 preset=preset,
                 seeds=tuple(range(seeds)),

@@ -73,7 +73,12 @@ def run_pipeline(
     tables = dataset_fingerprint(out / TABLES)
     stages.run(
         "encode",
-        {"items": tables["items"], "encoder": config.encoder, "template": config.template},
+        {
+            "items": tables["items"],
+            "encoder": config.encoder,
+            "dtype": config.encoder_dtype,
+            "template": config.template,
+        },
         (CONTENT,),
         lambda: encode(out, config, console),
     )
@@ -125,7 +130,14 @@ def encode(out: Path, config: RunConfig, console: Console) -> None:
     from learn_recall.encode import encode_items
 
     items = read_dataset(out / TABLES).items
-    encode_items(items, out / CONTENT, encoder=config.encoder, template=config.template, console=console)
+    encode_items(
+        items,
+        out / CONTENT,
+        encoder=config.encoder,
+        dtype=config.encoder_dtype,
+        template=config.template,
+        console=console,
+    )
 
 
 def train_double_tower(out: Path, config: RunConfig) -> None:

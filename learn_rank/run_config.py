@@ -24,6 +24,7 @@ class RunConfig:
 
     Attributes:
         encoder: model folder or hub name; None is the offline default.
+        encoder_dtype: of its matrix products; "auto" is measured, so two runs may differ in the last bits.
         template: prompt of `learn_recall.prompt`.
         preset: of the towers.
         content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
@@ -36,6 +37,7 @@ class RunConfig:
     """
 
     encoder: str | None = None
+    encoder_dtype: str = "auto"
     template: str = "paper"
     preset: str = "default"
     content_dimension: int = 128
