@@ -70,8 +70,8 @@ def run(
     encoder_dtype: Annotated[
         str,
         typer.Option(
-            help="Its arithmetic: auto (measured), float32, bfloat16, float16 or int8. Name one to get the same "
-            "vectors in every run."
+            help="Its arithmetic: auto (measured), float32, bfloat16, float16 or int8. Name one to get the "
+            "same vectors in every run."
         ),
     ] = "auto",
     template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",

@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("learn", deadline=None)  # a slow machine is no failure
+settings.load_profile("learn")
 _ROOT = Path(__file__).resolve().parents[1]
 
 

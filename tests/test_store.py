@@ -411,9 +411,12 @@ def test_opening_while_another_overwrites_never_mixes_two_versions(tmp_path):
     is_done = threading.Event()
 
     def overwrite():
-        for fill in range(2, 40):
-            make(tmp_path / "s", vectors=np.full((3, 4), float(fill)), extra={"fill": fill}, overwrite=True)
-        is_done.set()
+        try:
+            for fill in range(2, 40):
+                vectors = np.full((3, 4), float(fill))
+                make(tmp_path / "s", vectors=vectors, extra={"fill": fill}, overwrite=True)
+        finally:
+            is_done.set()
 
     writer = threading.Thread(target=overwrite)
     writer.start()
