@@ -6,7 +6,8 @@
 Memory and rerun: made items of six fields in a parquet file, a model of one small layer, so that what is
 seen is the job. Each run is a process of its own; its peak is VmHWM of /proc/self/status, beside the same
 after the imports. `--overhead`: the offline MiniLM on made titles; the seconds inside `tokenize` and
-`encode_rows` of the encoder against all other seconds of the job, from the first item to the finished store.
+`encode_rows` of the encoder against all other seconds of the job, from the first item to the finished store;
+tokens that a thread makes beside the model count only where the model waits for them.
 Loading the model and its checks stand apart: they are paid once, whatever the number of items.
 """
 
@@ -18,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,11 +122,11 @@ def child(options: dict[str, Any]) -> None:
 
 
 def _time(owner: Any, name: str, part: str, seconds: dict[str, float]) -> None:
-    """Let a function add its seconds to a part, unless it runs inside of another that does."""
+    """Let a function add its seconds to a part, unless inside of another that does, or in a thread."""
     original = getattr(owner, name)
 
     def timed(*args: Any, **options: Any) -> Any:
-        if _RUNNING:
+        if _RUNNING or threading.current_thread() is not threading.main_thread():
             return original(*args, **options)
         _RUNNING.append(part)
         start = time.perf_counter()

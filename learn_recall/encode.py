@@ -128,7 +128,7 @@ def run_job(
                 if store is not None:
                     return store
     finally:
-        work.remove_if_empty()
+        work.clean_up()
 
 
 def _work_and_finish(

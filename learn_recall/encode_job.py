@@ -13,6 +13,7 @@ from learn_recall.encode_progress import EncodeProgress
 from learn_recall.encode_work import WorkFolder, keeping
 from learn_recall.encoder import TextEncoder
 from learn_recall.text_digests import text_digests
+from learn_recall.tokens_ahead import ShardTokens, TokensAhead
 
 WAIT_SECONDS = 0.5
 
@@ -31,7 +32,7 @@ def encode_shards(
 
     Definition: go through the shards in their order; take each that is neither there nor claimed by another
     living process; where only claimed ones are left, wait for them, and take those whose owner dies. Each is
-    written as it is done.
+    written as it is done. While one is encoded the next free one is claimed and tokenised.
 
     Raises:
         EncodeError: The disk is full, or a vector is too large for float16; finished shards are kept.
@@ -39,10 +40,13 @@ def encode_shards(
     left = [number for number, shard in enumerate(plan.shards) if not (work.path / shard.name).is_file()]
     n_characters = sum(plan.shards[number].n_characters for number in left)
     n_texts = sum(plan.shards[number].n_texts for number in left)
-    with EncodeProgress(n_characters, n_texts, console=console, is_shown=progress) as bar:
+    with (
+        TokensAhead(plan.texts, encoder.tokenize) as ahead,
+        EncodeProgress(n_characters, n_texts, console=console, is_shown=progress) as bar,
+    ):
         while left:
             waiting = []
-            for number in left:
+            for place, number in enumerate(left):
                 name = plan.shards[number].name
                 path = work.path / name
                 if path.is_file():
@@ -50,11 +54,16 @@ def encode_shards(
                 elif not claims.take(name):
                     waiting.append(number)
                 elif not plan.folder.is_dir():
-                    claims.release(name)
+                    for each in left:
+                        claims.release(plan.shards[each].name)
                     return  # another process has finished the whole job
                 elif not path.is_file():  # else another finished it just before
                     with keeping(work, f"{_n_there(plan, work)} of {len(plan.shards)} shards"):
-                        encode_shard(plan, work, identity, encoder, number=number, bar=bar)
+                        tokens = ahead.take(number)
+                        following = _claim_next(plan, work, claims, left[place + 1 :])
+                        if following is not None:
+                            ahead.begin(following)
+                        encode_shard(plan, work, identity, encoder, tokens, number=number, bar=bar)
                 claims.release(name)
             if len(waiting) == len(left):
                 if not plan.folder.is_dir():
@@ -68,13 +77,13 @@ def encode_shard(
     work: WorkFolder,
     identity: ContentIdentity,
     encoder: TextEncoder,
+    tokens: ShardTokens,
     *,
     number: int,
     bar: EncodeProgress,
 ) -> None:
     """Encode one shard and write it; its bytes depend on its texts and the plan's batches alone."""
-    texts = plan.texts(number)
-    rows = encoder.tokenize(texts)
+    texts, rows = tokens.texts, tokens.rows
     n_tokens, n_cut = int(rows.n_tokens.sum()), int(rows.is_truncated.sum())
     bar.start_shard(len(texts), sum(map(len, texts)), n_tokens, n_cut)
     vectors = encoder.encode_rows(rows, batch_tokens=plan.batch_tokens, progress=bar.advance)
@@ -92,6 +101,19 @@ def encode_shard(
         is_truncated=rows.is_truncated,
         vectors=stored,
     )
+
+
+def _claim_next(plan: EncodePlan, work: WorkFolder, claims: Claims, later: list[int]) -> int | None:
+    """Claim the first free shard of `later`; None towards the end, where other processes would lack it.
+
+    Each piece that others work on counts as one that will soon ask for a shard: so many are left to them.
+    """
+    n_kept = len(claims.others()) if later else 0
+    for number in later[: len(later) - n_kept]:
+        name = plan.shards[number].name
+        if not (work.path / name).is_file() and claims.take(name):
+            return number
+    return None
 
 
 def _n_there(plan: EncodePlan, work: WorkFolder) -> int:

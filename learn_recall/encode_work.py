@@ -94,15 +94,24 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Remove the folder with all that is in it; to others it vanishes in one step."""
-        gone = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.gone")
+        gone = self.path.with_name(f"{self._gone}{secrets.token_hex(4)}")
         with suppress(FileNotFoundError):
             os.replace(self.path, gone)
             remove(gone)
 
-    def remove_if_empty(self) -> None:
-        """Remove the folder where nothing is in it."""
+    def clean_up(self) -> None:
+        """Remove the folder where nothing is in it, and what is left where a removal was killed half-way."""
         with suppress(OSError):
             self.path.rmdir()
+        with suppress(OSError):
+            for beside in self.path.parent.iterdir():
+                if beside.name.startswith(self._gone):
+                    remove(beside)
+
+    @property
+    def _gone(self) -> str:
+        """How the name begins under which the folder is removed, file by file."""
+        return f".{self.path.name}.gone-"
 
 
 @contextmanager

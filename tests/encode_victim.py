@@ -69,6 +69,7 @@ PLACES = {
     "before-plan-is-in-place": lambda: wrap(encode_start, "fsync_tree", before=die),
     "before-store": lambda: wrap(encode_finish, "write_store_stream", before=die),
     "before-clean-up": lambda: wrap(encode_work.WorkFolder, "remove", before=die),
+    "amid-clean-up": lambda: wrap(encode_work, "remove", before=die),
     "nowhere": lambda: None,
 }
 
