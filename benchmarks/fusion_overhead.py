@@ -35,12 +35,16 @@ from learn_recall.plain_errors import plain_errors
 
 BASE = "host alone"
 DTYPES = ("int8", "float16", "float32")
-TARGETS = {"training step": 1.10, "inference": 1.05}
+TRAINING, INFERENCE, REQUESTS = "training step", "inference", "inference of requests"
+TARGETS = {TRAINING: 1.10, INFERENCE: 1.05, REQUESTS: 1.05}
 HELP = """The plugin's cost as ratios to the host ranker alone, measured in turns within one run.
 
 Hosts: 13 dense and 26 categorical features as in Criteo, embeddings on torchrec's engine (fused row-wise
 Adagrad), bottom MLP 512-256-E. dcn_v2 is MLPerf's DLRM-DCNv2, dlrm its predecessor, small the
 defaults of torchrec's example. Plugin: the default fusion, tables of users and items, blocks of 64 and 128.
+
+In "training step" and "inference" every row is another user's; in "inference of requests" the rows of a batch
+are the candidates of one user after another, as a ranker is asked.
 
 The ratio is that of processor time, which a busy machine hardly changes; elapsed time stands beside it.
 """
@@ -59,6 +63,7 @@ def main(  # noqa: D103
         int, typer.Option(min=1, help="Users, and items, with a frozen vector.")
     ] = 1_000_000,
     n_history: Annotated[int, typer.Option(min=0, help="Recent items of a row.")] = 30,
+    candidates: Annotated[int, typer.Option(min=1, help="Candidates of a request.")] = 100,
     rounds: Annotated[int, typer.Option(min=1, help="Turns.")] = 7,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the rows there.")] = None,
@@ -74,7 +79,11 @@ def main(  # noqa: D103
             torch.manual_seed(0)
             tables = frozen_table(vectors, name), frozen_table(vectors, name)
             fusions[name] = LearnFeatureFusion(*tables, FusionConfig())
-        batches = [draw_rows(batch_size, n_ids, n_vectors, n_history, generator) for _ in range(4)]
+        batches, requests = (
+            [draw_rows(batch_size, n_ids, n_vectors, n_history, generator, n) for _ in range(4)]
+            for n in (1, candidates)
+        )
+        works = {TRAINING: (step_of, batches), INFERENCE: (_score, batches), REQUESTS: (_score, requests)}
         result: dict[str, Any] = {"about": _about(threads), "hosts": []}
         result["memory"] = memory_of_tables({name: fusions[name].item_vectors for name in dtypes}, console)
         history_ids = [rows.context["learn_history"].values() for rows in batches]
@@ -84,7 +93,7 @@ def main(  # noqa: D103
         with processes(device="cpu") as here:
             bottom, optimizer = sharded(Bottom(n_ids, embedding_dim), here, EngineConfig())
             for name in hosts:
-                result["hosts"] += measure(name, bottom, optimizer, fusions, batches, rounds, embedding_dim)
+                result["hosts"] += measure(name, bottom, optimizer, fusions, works, rounds, embedding_dim)
                 show(result["hosts"], console)
             del bottom, optimizer
         if json_out is not None:
@@ -96,16 +105,16 @@ def measure(  # noqa: PLR0917 - what a run has, in its order
     bottom: torch.nn.Module,
     optimizer: Any,
     fusions: Mapping[str, LearnFeatureFusion],
-    batches: list[Rows],
+    works: Mapping[str, tuple[Callable[..., Callable[[int], object]], list[Rows]]],
     n_rounds: int,
     embedding_dim: int,
 ) -> list[dict[str, Any]]:
-    """Rows of the table of one host: every dtype, training step and inference."""
+    """Rows of the table of one host: every dtype, each kind of work on its own batches."""
     tops = {BASE: Top(SHAPES[name], embedding_dim, None)} | {
         dtype: Top(SHAPES[name], embedding_dim, fusion) for dtype, fusion in fusions.items()
     }
     found = []
-    for work, make in (("training step", step_of), ("inference", _score)):
+    for work, (make, batches) in works.items():
         spent = in_turns({arm: make(bottom, optimizer, top, batches) for arm, top in tops.items()}, n_rounds)
         found += [
             {

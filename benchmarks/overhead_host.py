@@ -115,17 +115,33 @@ def categorical_names() -> list[str]:
     return [f"feature_{number}" for number in range(N_CATEGORICAL)]
 
 
-def draw_rows(n_rows: int, n_ids: int, n_vectors: int, n_history: int, generator: torch.Generator) -> Rows:
-    """A batch of ids uniform over their tables: the hardest case for every cache, the host's and ours."""
+def draw_rows(  # noqa: PLR0917 - sizes
+    n_rows: int,
+    n_ids: int,
+    n_vectors: int,
+    n_history: int,
+    generator: torch.Generator,
+    n_candidates: int = 1,
+) -> Rows:
+    """A batch of ids uniform over their tables: the hardest case for every cache, the host's and ours.
 
-    def ids(n: int, below: int) -> Tensor:
-        return torch.randint(0, below, (n,), generator=generator)
+    Of `n_candidates` rows that follow one another the user, the history and half of the host's features are
+    the same: they are the candidates of one request.
+    """
+
+    def ids(n_columns: int, below: int, n_same: int = 1) -> Tensor:
+        drawn = torch.randint(0, below, (n_columns, -(-n_rows // n_same)), generator=generator)
+        return drawn.repeat_interleave(n_same, dim=1)[:, :n_rows]
 
     ones = torch.ones(N_CATEGORICAL * n_rows, dtype=torch.int64)
-    sparse = KeyedJaggedTensor(categorical_names(), ids(N_CATEGORICAL * n_rows, n_ids), lengths=ones)
+    n_shared = N_CATEGORICAL // 2
+    own = [ids(n_shared, n_ids, n_candidates), ids(N_CATEGORICAL - n_shared, n_ids)]
+    sparse = KeyedJaggedTensor(categorical_names(), torch.cat(own).reshape(-1), lengths=ones)
+    user, item = ids(1, n_vectors, n_candidates), ids(1, n_vectors)
+    history = ids(n_history, n_vectors, n_candidates).T.reshape(-1)
     context = KeyedJaggedTensor(
         list(CONTEXT),
-        torch.cat([ids(2 * n_rows, n_vectors), ids(n_history * n_rows, n_vectors)]),
+        torch.cat([user[0], item[0], history]),
         lengths=torch.cat([ones[: 2 * n_rows], torch.full((n_rows,), n_history)]),
     )
     dense = torch.randn(n_rows, N_DENSE, generator=generator)

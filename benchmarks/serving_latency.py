@@ -40,6 +40,7 @@ from learn_recall.files import write_json
 CANDIDATES = (1, 10, 50, 100, 500, 1000)
 N_CATEGORIES, N_CODES, N_DENSE, HISTORY = 8, 100_000, 20, 30
 BLOCKS = ((0, 64), (64, 192))  # tower and content, as a run exports them
+OF_REQUEST = ("user_id", "learn_user", "learn_history")
 BASE = "host, eager"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 
@@ -91,9 +92,16 @@ def variants(n_vectors: int, folder: Path) -> dict[str, Callable[[Batch], object
     fused = MultiTaskRanker(codes, N_DENSE, fusion=plugin).eval()
     example = request(8, torch.Generator().manual_seed(1), n_vectors)
 
-    def exported(ranker: MultiTaskRanker, dtype: str | None) -> Callable[[Batch], object]:
+    def exported(
+        ranker: MultiTaskRanker, dtype: str | None, per_request: tuple[str, ...] = ()
+    ) -> Callable[[Batch], object]:
         out = export_ranker(
-            ranker, folder / f"{id(ranker)}-{dtype}", example.sparse, example.dense, dtype=dtype
+            ranker,
+            folder / f"{id(ranker)}-{dtype}-{len(per_request)}",
+            example.sparse,
+            example.dense,
+            dtype=dtype,
+            per_request=per_request,
         )
         served = load_exported(out, verify=False)
         return lambda batch: served(batch.sparse, batch.dense)
@@ -105,6 +113,8 @@ def variants(n_vectors: int, folder: Path) -> dict[str, Callable[[Batch], object
         "with plugin, exported, float32": exported(fused, None),
         "with plugin, exported, float16": exported(fused, "float16"),
         "with plugin, exported, int8": exported(fused, "int8"),
+        "host, exported, one request": exported(host, None, OF_REQUEST[:1]),
+        "with plugin, exported, one request, int8": exported(fused, "int8", OF_REQUEST),
     }
 
 

@@ -195,6 +195,10 @@ def export(
     dtype: Annotated[
         str, typer.Option(help="Frozen vectors as float32, float16 or int8; default: as trained.")
     ] = "",
+    one_request: Annotated[
+        bool,
+        typer.Option("--one-request", help="A call scores one user's candidates: the history is read once."),
+    ] = False,
     torchscript: Annotated[bool, typer.Option("--torchscript", help="Also write program.ts.")] = False,
 ) -> None:
     """Write a trained ranker as it is served: a torch.export program, frozen tables, manifest.json.
@@ -206,7 +210,13 @@ def export(
         from learn_rank.serving.run_export import export_run
 
         export_run(
-            run_folder, out, arm=arm, seed=seed, dtype=dtype if dtype else None, torchscript=torchscript
+            run_folder,
+            out,
+            arm=arm,
+            seed=seed,
+            dtype=dtype if dtype else None,
+            one_request=one_request,
+            torchscript=torchscript,
         )
         manifest, console = read_manifest(out), Console()
         for name, table in manifest.tables.items():

@@ -160,12 +160,12 @@ class FrozenEmbedding(nn.Module):
         """Compare each row's target with the vectors of its ids, block by block, and hand out no vectors.
 
         Args:
-            ids: (B, H) int64.
-            has_id: (B, H) bool; slots where it is False count as ids without a vector.
+            ids: (B, H) int64, or (1, H) for all rows.
+            has_id: bool of the same shape; slots where it is False count as ids without a vector.
             targets: (B, D) float32.
 
         Returns:
-            (B, K, H) cosines, 0 where a block or a vector is missing, and ``has_vector`` of shape (B, H).
+            (B, K, H) cosines, 0 where a block or a vector is missing, and ``has_vector`` of the ids' shape.
         """
         if self.group_name is None:
             return look_up_cosines(

@@ -1,7 +1,8 @@
 """Cosines between given vectors and frozen ones, without ever holding the frozen ones as float32.
 
 B rows, H ids a row, D dimensions, K blocks. What costs on a CPU is memory: a float32 copy of (B, H, D) is
-written to fresh pages and read back. A few rows at a time stay inside the cache.
+written to fresh pages and read back. A few rows at a time stay inside the cache, and rows that follow one
+another with the same ids, the candidates of one request, look them up once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch.nn import functional
 from learn_rank.frozen_rows import may_look_at, row_of
 
 SLOTS_AT_ONCE = 2048  # vectors of one piece: 1.5 MB as float32 with 192 dimensions
+MIN_ROWS_OF_RUN = 4  # on average; below that the rows are taken one by one
 _SHORTEST = 1e-12  # a vector of zeros is near to nothing
 
 
@@ -34,24 +36,39 @@ def look_up_cosines(  # noqa: PLR0917 - called by position, as torch.fx records 
     it is not read.
 
     Args:
-        ids: (B, H) int64; has_id: (B, H) bool, False slots are not looked up.
+        ids: (B, H) int64, or (1, H) for all rows; has_id: bool of the same shape, False slots are not looked
+            up.
         targets: (B, D) float32.
         blocks: ``(start, stop)`` of the parts of D, each compared for itself.
         keys, vectors, has_vector: of `FrozenRows`.
 
     Returns:
-        (B, K, H) float32, 0 where there is no vector, and (B, H) bool, where there is one. Without gradient.
+        (B, K, H) float32, 0 where there is no vector, and (B, H) bool, (1, H) for one history, where there is
+        one. Without gradient.
     """
-    units_BKD = unit_blocks(targets, blocks)
     if not may_look_at(ids):  # no loop over the data
         row_BH = torch.where(has_id, row_of(keys, ids), keys.shape[0])
-        return _cosines(row_BH, units_BKD, vectors, blocks), _taken(has_vector, row_BH)
-    row_BH = torch.full(ids.shape, keys.shape[0])
-    row_BH[has_id] = row_of(keys, ids[has_id])
-    cosine_BKH = torch.zeros(units_BKD.shape[0], len(blocks), ids.shape[1])
-    for rows, width in _pieces(has_id):
-        cosine_BKH[rows, :, :width] = _cosines(row_BH[rows, :width], units_BKD[rows], vectors, blocks)
-    return cosine_BKH, _taken(has_vector, row_BH)
+        if ids.shape[0] == 1:
+            cosine_BKH = _shared_cosines(row_BH, targets, vectors, blocks)
+        else:
+            cosine_BKH = _cosines(row_BH, unit_blocks(targets, blocks), vectors, blocks)
+        return cosine_BKH, _taken(has_vector, row_BH)
+    first_R, run_B = _runs(ids, has_id)
+    ids_RH, has_id_RH = (ids, has_id) if run_B is None else (ids[first_R], has_id[first_R])
+    row_RH = torch.full(ids_RH.shape, keys.shape[0])
+    row_RH[has_id_RH] = row_of(keys, ids_RH[has_id_RH])
+    cosine_BKH = torch.zeros(targets.shape[0], len(blocks), ids.shape[1])
+    if run_B is None and ids.shape[0] == targets.shape[0]:
+        units_BKD = unit_blocks(targets, blocks)
+        for rows, width in _pieces(has_id):
+            cosine_BKH[rows, :, :width] = _cosines(row_RH[rows, :width], units_BKD[rows], vectors, blocks)
+        return cosine_BKH, _taken(has_vector, row_RH)
+    stops = [*first_R[1:].tolist(), targets.shape[0]]
+    for run, (start, stop) in enumerate(zip(first_R.tolist(), stops, strict=True)):
+        row_1H = row_RH[run : run + 1]
+        cosine_BKH[start:stop] = _shared_cosines(row_1H, targets[start:stop], vectors, blocks)
+    has_vector_RH = _taken(has_vector, row_RH)
+    return cosine_BKH, has_vector_RH if run_B is None else has_vector_RH[run_B]
 
 
 def cosine_of_blocks(targets: Tensor, vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
@@ -76,6 +93,18 @@ def _cosines(row_BH: Tensor, units_BKD: Tensor, vectors: Tensor, blocks: Sequenc
     return _divided(units_BKD, found.reshape(*row_BH.shape, vectors.shape[1]), blocks)
 
 
+def _shared_cosines(
+    row_1H: Tensor, targets_BD: Tensor, vectors: Tensor, blocks: Sequence[tuple[int, int]]
+) -> Tensor:
+    found_HD = vectors.index_select(0, row_1H.reshape(-1)).float()
+    cosines = [
+        functional.normalize(targets_BD[:, start:stop], dim=-1)
+        @ functional.normalize(found_HD[:, start:stop], dim=-1).T
+        for start, stop in blocks
+    ]
+    return torch.stack(cosines, dim=1)
+
+
 def _divided(units_BKD: Tensor, vectors_BHD: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
     # the products are divided by the lengths, not the vectors: a hundredth of the writes
     lengths = [torch.linalg.vector_norm(vectors_BHD[:, :, start:stop], dim=-1) for start, stop in blocks]
@@ -86,6 +115,19 @@ def _divided(units_BKD: Tensor, vectors_BHD: Tensor, blocks: Sequence[tuple[int,
 
 def _taken(values: Tensor, row: Tensor) -> Tensor:
     return values.index_select(0, row.reshape(-1)).reshape(row.shape)  # five times as fast as values[row]
+
+
+def _runs(ids_BH: Tensor, has_id_BH: Tensor) -> tuple[Tensor, Tensor | None]:
+    """First row of each run of rows with equal ids, and the run of each row, None where runs do not pay."""
+    n_rows = ids_BH.shape[0]
+    if n_rows < 2:
+        return torch.zeros(n_rows, dtype=torch.int64), None
+    is_new_B = torch.ones(n_rows, dtype=torch.bool)
+    differs_BH = (ids_BH[1:] != ids_BH[:-1]) | (has_id_BH[1:] != has_id_BH[:-1])
+    torch.any(differs_BH, dim=1, out=is_new_B[1:])
+    first_R = is_new_B.nonzero()[:, 0]
+    is_worth_it = first_R.shape[0] * MIN_ROWS_OF_RUN <= n_rows
+    return first_R, is_new_B.cumsum(0) - 1 if is_worth_it else None
 
 
 def _pieces(has_id_BH: Tensor) -> list[tuple[slice, int]]:

@@ -183,11 +183,14 @@ class LearnFeatureFusion(nn.Module):
         Args:
             features: holds `FusionConfig`'s features with int64 ids (`learn_recall.store.id_keys` for
                 strings); exactly one user and one item id a row. Ids of other tables may stand beside them.
+                Where they are a mapping (an exported program), the user and the history may have one row for
+                all items: the candidates of one request.
             host: (B, N) the host's own embeddings, for fusions that join them (`needs_host`).
         """
         config = self.config
         user_BD, has_user_B = self.user_vectors(features[config.user_feature].values())
         item_BD, has_item_B = self.item_vectors(features[config.item_feature].values())
+        user_BD, has_user_B = user_BD.expand_as(item_BD), has_user_B.expand_as(has_item_B)
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         present_BD = torch.where(has_user_B[:, None], block_presence(user_BD, self.item_vectors.blocks), 1.0)
         item_BD = item_BD * present_BD

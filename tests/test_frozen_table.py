@@ -148,6 +148,41 @@ def test_cosines_by_pieces_are_those_of_the_vectors_looked_up_one_by_one(dtype, 
                 assert cosine[row, at, slot].item() == pytest.approx(float(expected), abs=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_rows_of_one_request_share_their_ids_and_get_the_cosines_of_rows_taken_alone(dtype):
+    generator = torch.Generator().manual_seed(3)
+    blocks = [(0, 2), (2, 6)]
+    vectors = torch.randn(40, 6, generator=generator)
+    vectors[3, :2] = 0
+    table = FrozenEmbedding(torch.arange(40), vectors, blocks=blocks, dtype=dtype)
+    lengths = torch.tensor([4, 4, 2, 0, 3])
+    requests = torch.where(torch.arange(4) < lengths[:, None], torch.randint(0, 45, (5, 4)), -1)
+    requests[1] = requests[0]  # two requests of one user, one after the other
+    n_candidates = torch.tensor([9, 1, 12, 5, 7])
+    ids = requests.repeat_interleave(n_candidates, dim=0)
+    has_id = ids >= 0
+    targets = torch.randn(len(ids), 6, generator=generator)
+    targets[11, 2:] = 0
+    cosine, has = table.cosines(ids, has_id, targets)
+    for row in range(len(ids)):
+        alone, has_alone = table.cosines(ids[row : row + 1], has_id[row : row + 1], targets[row : row + 1])
+        torch.testing.assert_close(cosine[row], alone[0], rtol=0, atol=1e-6)
+        assert torch.equal(has[row], has_alone[0])
+    shared, has_shared = table.cosines(ids[:1], has_id[:1], targets[:10])
+    torch.testing.assert_close(shared, cosine[:10], rtol=0, atol=1e-6)
+    assert torch.equal(has_shared, has[:1])
+
+
+def test_equal_ids_with_other_slots_in_use_are_no_run():
+    table = FrozenEmbedding(torch.arange(3), torch.eye(3))
+    ids = torch.zeros(8, 2, dtype=torch.int64)
+    has_id = torch.ones(8, 2, dtype=torch.bool)
+    has_id[4:, 1] = False
+    cosine, has = table.cosines(ids, has_id, torch.ones(8, 3))
+    assert torch.equal(has, has_id)
+    assert torch.equal(cosine[:, 0] > 0, has_id)
+
+
 def test_cosines_of_an_empty_batch_and_of_no_slots_are_empty():
     table = FrozenEmbedding(torch.arange(3), torch.eye(3))
     for n_rows, n_slots in ((0, 4), (2, 0)):

@@ -108,6 +108,19 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
     found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in data.test.batches(97)]
     expected = pd.read_parquet(prediction_path(finished, "learn", 0))["pctr"]
     np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
+    runner.invoke(app, ["export", str(finished), "--out", str(tmp_path / "request"), "--one-request"])
+    of_request = load_exported(tmp_path / "request")
+    assert of_request.manifest.per_request == (
+        "user_id",
+        "learn_user",
+        "learn_history",
+        "learn_history_converted",
+    )
+    for row, batch in enumerate(data.test.batches(1)):
+        if row == 20:
+            break
+        one = of_request(batch.sparse, batch.dense)["ctr_logit"].sigmoid()
+        np.testing.assert_allclose(one.numpy(), expected[row : row + 1], atol=2e-6)
     users = EmbeddingStore.open(finished / "vectors/users")
     with pytest.raises(ValueError, match="kind: expected 'item', got 'user'"):
         swap_vectors(served, "fusion.item_vectors", VectorSource(users, ("tower", "content")))

@@ -161,6 +161,58 @@ def test_an_empty_batch_and_plain_tensors_are_scored(pair):
     assert torch.equal(one["ctr_logit"], other["ctr_logit"])
 
 
+OF_REQUEST = ("user_id", "learn_user", "learn_history", "tags")
+
+
+def one_request(n: int, seed: int):
+    """Rows of `batch` whose user, history and tags are those of its first row, and the same in short."""
+    rows = batch(n, seed)
+    of_row, short = {}, {}
+    for name in rows.sparse.keys():  # noqa: SIM118 - a KJT is no mapping
+        values, lengths = rows.sparse[name].values(), rows.sparse[name].lengths()
+        if name in OF_REQUEST:
+            width = int(lengths[0])
+            short[name] = (values[:width], lengths[:1])
+            values, lengths = values[:width].repeat(n), lengths[:1].repeat(n)
+        of_row[name] = (values, lengths)
+    sparse = KeyedJaggedTensor(
+        keys=list(of_row),
+        values=torch.cat([values for values, _ in of_row.values()]),
+        lengths=torch.cat([lengths for _, lengths in of_row.values()]),
+    )
+    return sparse, {**of_row, **short}, rows.dense
+
+
+@pytest.mark.parametrize("kind", FUSIONS)
+def test_an_export_of_one_request_scores_its_candidates_as_the_ranker_does(kind, tmp_path):
+    ranker = fused_ranker("widened", kind=kind).eval()
+    with torch.no_grad():
+        for parameter in ranker.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    is_traced = kind == "learn"
+    served = exported(ranker, tmp_path, per_request=OF_REQUEST, torchscript=is_traced)
+    assert served.manifest.per_request == OF_REQUEST
+    for n in (1, 2, 3, 40):
+        sparse, short, dense = one_request(n, seed=n)
+        with torch.no_grad():
+            expected = ranker(sparse, dense)
+        for given in (sparse, short):
+            found = served(given, dense)
+            for name, score in found.items():
+                torch.testing.assert_close(score, getattr(expected, name), rtol=0, atol=2e-6)
+        assert n == 1 or expected.ctr_logit.std() > 0
+
+
+def test_rows_of_several_requests_and_unknown_features_of_a_request_are_refused(tmp_path):
+    ranker = fused_ranker("concat").eval()
+    served = exported(ranker, tmp_path, per_request=OF_REQUEST)
+    rows = batch(20, seed=1)
+    with pytest.raises(ExportError, match="user_id: expected one request"):
+        served(rows.sparse, rows.dense)
+    with pytest.raises(ExportError, match=r"per_request.*\['city'\]"):
+        exported(ranker, tmp_path, per_request=("city",))
+
+
 def test_the_auxiliary_head_is_not_in_the_export_and_the_ranker_keeps_it(pair):
     ranker, served, _ = pair
     names = set(served.program.state_dict())
@@ -300,7 +352,7 @@ def test_a_changed_file_a_missing_file_and_a_missing_export_are_refused_by_name(
         load_exported(tmp_path)
     saved = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**saved, "format_version": 99}))
-    with pytest.raises(ExportError, match="format_version 1"):
+    with pytest.raises(ExportError, match="format_version 2"):
         load_exported(folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from torchrec import KeyedJaggedTensor
 import learn_rank
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.fusion import LearnFeatureFusion
-from learn_rank.serving.exported import features_of
+from learn_rank.serving.exported import features_of, of_request
 from learn_rank.serving.manifest import MANIFEST, ExportError, Manifest, TableFile
 from learn_rank.serving.serving_ranker import Features, ServingRanker, Tables, rows_as_inputs, scores_of
 from learn_rank.serving.swap import VectorSource
@@ -34,6 +34,7 @@ def export_ranker(
     *,
     dtype: str | None = None,
     sources: Mapping[str, VectorSource] | None = None,
+    per_request: Sequence[str] = (),
     torchscript: bool = False,
 ) -> Path:
     """Write a ranker as it is served: any number of rows, nothing that only training needs.
@@ -48,14 +49,16 @@ def export_ranker(
         dtype: of the frozen tables in the export: "float32", "float16" or "int8"; None keeps theirs.
         sources: module name of a frozen table ("fusion.item_vectors") -> the store that it was loaded from.
             Checked against the table; with it `swap_vectors` knows which vectors belong here.
+        per_request: features that are the same for all rows of a request, such as the user's id and history;
+            the program then takes one request a call, and looks them up once, not once a candidate.
         torchscript: also write ``program.ts`` by `torch.jit.trace`, for runtimes that load nothing else.
 
     Returns:
         The folder: program.pt2, one ``.safetensors`` a table, manifest.json.
 
     Raises:
-        ExportError: example rows that are too few, sources that are not the ranker's, or a program whose
-            scores are not the ranker's.
+        ExportError: example rows that are too few, names that are no features, sources that are not the
+            ranker's, or a program whose scores are not the ranker's.
         ValueError: an unknown dtype, a table shared by several processes, or a weighted embedding collection.
     """
     sources = {} if sources is None else sources
@@ -65,15 +68,18 @@ def export_ranker(
         raise ExportError(f"sources: expected names among {list(found)}, got {unknown}.")
     for name, source in sources.items():
         source.check_same(name, found[name])
-    features = _example(sparse, dense)
+    features, sparse = _example(sparse, dense, tuple(per_request))
 
-    serving = ServingRanker(ranker)
+    serving = ServingRanker(ranker, tuple(per_request))
     tables = {name: rows_as_inputs(stored_as(table.rows, dtype)) for name, table in found.items()}
     serving.drop_unused_parameters(features, dense, tables)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own deprecations inside export and trace
         program = torch.export.export(
-            serving, (features, dense, tables), dynamic_shapes=_any_size(features, tables), strict=False
+            serving,
+            (features, dense, tables),
+            dynamic_shapes=_any_size(features, tables, per_request),
+            strict=False,
         )
         scores = program.module()(features, dense, tables)
         _check_scores(serving(features, dense, tables), scores)
@@ -82,7 +88,7 @@ def export_ranker(
             script = torch.jit.trace(
                 _PlainArguments(serving, features, tables), _plain(features, dense, tables)
             )
-            fewer = _all_but_one(features)
+            fewer = _all_but_one(features, per_request)
             found_scores = script(*_plain(fewer, dense[:-1], tables))
             _check_scores(serving(fewer, dense[:-1], tables), dict(zip(scores, found_scores, strict=True)))
         change = _change(ranker, sparse, dense, scores)
@@ -96,6 +102,7 @@ def export_ranker(
                     ranker=type(ranker).__name__,
                     fusions=_fusions(ranker),
                     features=tuple(features),
+                    per_request=tuple(per_request),
                     n_dense=dense.shape[1],
                     scores=tuple(scores),
                     tables={
@@ -145,21 +152,58 @@ def _plain_names(features: Features, tables: Tables) -> tuple[str, ...]:
     return (*of_features, "dense", *(f"{name}.{part}" for name, parts in tables.items() for part in parts))
 
 
-def _example(sparse: KeyedJaggedTensor, dense: Tensor) -> Features:
+def _example(
+    sparse: KeyedJaggedTensor, dense: Tensor, per_request: tuple[str, ...]
+) -> tuple[Features, KeyedJaggedTensor]:
+    """What the program is recorded with, and the same as the ranker takes it: rows of one request."""
     features = features_of(sparse, tuple(sparse.keys()))
-    short = [name for name, feature in features.items() if len(feature["values"]) < 2]
+    unknown = sorted(set(per_request) - set(features))
+    if unknown:
+        raise ExportError(f"per_request: expected names among {list(features)}, got {unknown}.")
+    if per_request:
+        sparse = _one_request(features, per_request)
+        features |= {name: of_request(name, features_of(sparse, (name,))[name]) for name in per_request}
+    short = [
+        name
+        for name, feature in features.items()
+        if len(feature["values"]) < 2 and not _is_single(name, feature, per_request)
+    ]
     if len(dense) < 2 or short:  # torch.export takes a size of 0 or 1 for a constant
         raise ExportError(
             f"sparse and dense: expected at least two rows and two values of every feature, got "
             f"{len(dense)} rows and fewer values of {short}. Remedy: give some rows of the validation set."
         )
-    return features
+    return features, sparse
 
 
-def _all_but_one(features: Features) -> Features:
+def _one_request(features: Features, per_request: tuple[str, ...]) -> KeyedJaggedTensor:
+    """The rows with the features of the request of one of them: of the one with the longest."""
+    longest = sum(features[name]["lengths"] for name in per_request)
+    at, n_rows = int(torch.as_tensor(longest).argmax()), len(torch.as_tensor(longest))
+    rows = dict(features)
+    for name in per_request:
+        stops = features[name]["lengths"].cumsum(0)
+        width = int(features[name]["lengths"][at])
+        values = features[name]["values"][int(stops[at]) - width : int(stops[at])]
+        rows[name] = {"values": values.repeat(n_rows), "lengths": torch.full((n_rows,), width)}
+    return KeyedJaggedTensor(
+        keys=list(rows),
+        values=torch.cat([parts["values"] for parts in rows.values()]),
+        lengths=torch.cat([parts["lengths"] for parts in rows.values()]),
+    )
+
+
+def _is_single(name: str, feature: dict[str, Tensor], per_request: Sequence[str]) -> bool:
+    """One id a request: its size is no matter of the program."""
+    return name in per_request and len(feature["values"]) == 1
+
+
+def _all_but_one(features: Features, per_request: Sequence[str]) -> Features:
     """Other sizes than those of the trace, which a loop over the data would have baked in."""
     return {
-        name: {
+        name: parts
+        if name in per_request
+        else {
             "values": parts["values"][: int(parts["lengths"][:-1].sum())],
             "lengths": parts["lengths"][:-1],
         }
@@ -167,10 +211,16 @@ def _all_but_one(features: Features) -> Features:
     }
 
 
-def _any_size(features: Features, tables: Tables) -> tuple[object, ...]:
+def _any_size(features: Features, tables: Tables, per_request: Sequence[str]) -> tuple[object, ...]:
     free = {0: torch.export.Dim.DYNAMIC}
     return (
-        {name: dict.fromkeys(parts, free) for name, parts in features.items()},
+        {
+            name: {
+                "values": None if _is_single(name, parts, per_request) else free,
+                "lengths": None if name in per_request else free,
+            }
+            for name, parts in features.items()
+        },
         free,
         {name: dict.fromkeys(parts, free) for name, parts in tables.items()},
     )

@@ -45,16 +45,19 @@ class ExportedRanker:
 
         Args:
             sparse: a `KeyedJaggedTensor`, or name -> (values (n,), lengths (B,)), int64, with the features of
-                the manifest; others are ignored.
+                the manifest; others are ignored. A feature of the request (`Manifest.per_request`) has
+                lengths (1,), or the same values in every row.
             dense: (B, n_dense) float32.
 
         Returns:
             Name of each score -> (B,) float32, logits where the ranker gave logits.
 
         Raises:
-            ExportError: a feature is absent, or shapes or dtypes do not fit.
+            ExportError: a feature is absent, shapes or dtypes do not fit, or the rows are of several
+                requests.
         """
         features = features_of(sparse, self.manifest.features)
+        features |= {name: of_request(name, features[name]) for name in self.manifest.per_request}
         self._check(features, dense)
         return self.program(features, dense, self.tables)
 
@@ -72,9 +75,11 @@ class ExportedRanker:
                         f"{name}: expected {part} int64 of one dimension, got {tensor.dtype} "
                         f"{tuple(tensor.shape)}."
                     )
-            if len(feature["lengths"]) != n_rows:
+            expected = 1 if name in self.manifest.per_request else n_rows
+            if len(feature["lengths"]) != expected:
                 raise ExportError(
-                    f"{name}: expected lengths of {n_rows} rows, as dense has, got {len(feature['lengths'])}."
+                    f"{name}: expected lengths of {expected} rows, {n_rows} as dense has or 1 of the "
+                    f"request, got {len(feature['lengths'])}."
                 )
 
 
@@ -118,4 +123,23 @@ def features_of(sparse: KeyedJaggedTensor | Ragged, names: tuple[str, ...]) -> F
     return {name: {"values": sparse[name][0], "lengths": sparse[name][1]} for name in names}
 
 
-__all__ = ["ExportedRanker", "features_of", "load_exported"]
+def of_request(name: str, feature: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The one row of a feature that is the same in all rows of a request.
+
+    Raises:
+        ExportError: the rows differ.
+    """
+    values, lengths = feature["values"], feature["lengths"]
+    if len(lengths) < 2:
+        return feature
+    width = int(lengths[0])
+    same = bool((lengths == width).all()) and bool((values.view(len(lengths), width) == values[:width]).all())
+    if not same:
+        raise ExportError(
+            f"{name}: expected one request, whose rows all have the same values, got several. Remedy: one "
+            "call a request, or an export without per_request."
+        )
+    return {"values": values[:width], "lengths": lengths[:1]}
+
+
+__all__ = ["ExportedRanker", "features_of", "load_exported", "of_request"]

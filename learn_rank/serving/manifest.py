@@ -12,7 +12,7 @@ from learn_recall.card import IdentityCard
 from learn_recall.files import read_json, sha256_of_file
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class ExportError(ValueError):
@@ -53,6 +53,7 @@ class Manifest:
     Attributes:
         ranker: class of the host; fusions: name of each plugin -> its class and config.
         features: names of the id features, each given as values (n,) and lengths (B,), int64.
+        per_request: those of them that are given once for all rows, with lengths (1,).
         n_dense: width of the dense features, float32.
         scores: names of the (B,) outputs.
         tables: module name -> file.
@@ -65,6 +66,7 @@ class Manifest:
     ranker: str
     fusions: dict[str, dict[str, Any]]
     features: tuple[str, ...]
+    per_request: tuple[str, ...]
     n_dense: int
     scores: tuple[str, ...]
     tables: dict[str, TableFile]
@@ -108,7 +110,7 @@ def read_manifest(folder: Path) -> Manifest:
     }
     tuples = {
         name: None if saved[name] is None else tuple(saved[name])
-        for name in ("features", "scores", "program", "torchscript", "torchscript_inputs")
+        for name in ("features", "per_request", "scores", "program", "torchscript", "torchscript_inputs")
     }
     return Manifest(**{**saved, **tuples, "tables": tables})
 

@@ -26,6 +26,7 @@ def export_run(
     arm: str = "learn",
     seed: int = 0,
     dtype: str | None = None,
+    one_request: bool = False,
     torchscript: bool = False,
 ) -> Path:
     """Export a ranker of a run; the example rows are the first ones of its validation set.
@@ -35,6 +36,7 @@ def export_run(
         out: folder to make or replace.
         arm: one that was trained with vectors as they are, or the baseline.
         seed: of the training.
+        one_request: the user's id, vector and history are features of the request.
         dtype, torchscript: as in `export_ranker`.
 
     Raises:
@@ -66,6 +68,17 @@ def export_run(
         for side, store in stores.items()
         if fusion is not None
     }
+    fused = fitted.fusion
+    of_user = ["user_id"] if fusion is None else ["user_id", fused.user_feature]
+    of_history = [] if fusion is None else [fused.history_feature, fused.converted_feature]
+    per_request = [*of_user, *(name for name in of_history if name is not None)]
     return export_ranker(
-        ranker, out, example.sparse, example.dense, dtype=dtype, sources=sources, torchscript=torchscript
+        ranker,
+        out,
+        example.sparse,
+        example.dense,
+        dtype=dtype,
+        sources=sources,
+        per_request=per_request if one_request else (),
+        torchscript=torchscript,
     )

@@ -31,12 +31,13 @@ class ServingRanker(nn.Module):
 
     Args:
         ranker: ``forward(sparse, dense)``, which reads ``sparse[name]`` and embedding bag collections only.
+        per_request: features that come with one row for all rows of the dense features.
 
     Raises:
         ValueError: a frozen table is shared by several processes, or an embedding collection is weighted.
     """
 
-    def __init__(self, ranker: nn.Module) -> None:
+    def __init__(self, ranker: nn.Module, per_request: tuple[str, ...] = ()) -> None:
         super().__init__()
         frozen = [module.rows for module in ranker.modules() if isinstance(module, FrozenEmbedding)]
         shared = {id(tensor): tensor for rows in frozen for tensor in rows if tensor is not None}
@@ -44,7 +45,7 @@ class ServingRanker(nn.Module):
         self.table_names: list[str] = []
         for name, module in list(self.ranker.named_modules()):
             if isinstance(module, EmbeddingBagCollection):
-                _put(self.ranker, name, _PlainBags(module))
+                _put(self.ranker, name, _PlainBags(module, per_request))
             elif isinstance(module, FrozenEmbedding):
                 _check_replicated(name, module)
                 self.table_names.append(name)
@@ -58,6 +59,9 @@ class ServingRanker(nn.Module):
         try:
             for table, name in zip(frozen, self.table_names, strict=True):
                 _hold(table, tables[name])
+            for module in self.ranker.modules():
+                if isinstance(module, _PlainBags):
+                    module.n_rows = dense.shape[0]
             sparse = {
                 name: JaggedTensor(feature["values"], lengths=feature["lengths"])
                 for name, feature in features.items()
@@ -117,15 +121,20 @@ def _hold(table: FrozenEmbedding, given: Mapping[str, Tensor]) -> None:
 
 
 class _PlainBags(nn.Module):
-    """An `EmbeddingBagCollection` by its own kernel, over a dict of features."""
+    """An `EmbeddingBagCollection` by its own kernel, over a dict of features.
 
-    def __init__(self, collection: EmbeddingBagCollection) -> None:
+    A feature of the request is looked up once and stands in every row.
+    """
+
+    def __init__(self, collection: EmbeddingBagCollection, per_request: tuple[str, ...]) -> None:
         super().__init__()
         if collection.is_weighted():
             raise ValueError(
                 "EmbeddingBagCollection: expected an unweighted one, got is_weighted=True. Remedy: write the "
                 "weighting into the host's forward."
             )
+        self.per_request = per_request
+        self.n_rows = 1
         self.table_of: dict[str, str] = {}
         self.mode_of: dict[str, str] = {}
         self.weights = nn.ParameterDict()
@@ -139,14 +148,13 @@ class _PlainBags(nn.Module):
         pooled = []
         for name, table in self.table_of.items():
             lengths_B = features[name].lengths()
-            pooled.append(
-                functional.embedding_bag(
-                    features[name].values(),
-                    self.weights[table],
-                    lengths_B.cumsum(0) - lengths_B,
-                    mode=self.mode_of[name],
-                )
+            part = functional.embedding_bag(
+                features[name].values(),
+                self.weights[table],
+                lengths_B.cumsum(0) - lengths_B,
+                mode=self.mode_of[name],
             )
+            pooled.append(part.expand(self.n_rows, -1) if name in self.per_request else part)
         return KeyedTensor(list(self.table_of), [part.shape[1] for part in pooled], torch.cat(pooled, dim=1))
 
 
