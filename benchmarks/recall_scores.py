@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 from rich.console import Console
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import normalize
 from torch import Tensor
@@ -29,9 +28,11 @@ from learn_recall.datasets import read_amazon
 from learn_recall.encode import encode_items
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
+from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.train import train_towers
 from learn_recall.whitening import Whitening
+from learn_recall.words import WordVectors, add_words
 
 _WIDTH = 384
 _BM25_K1, _BM25_B = 1.2, 0.75
@@ -58,17 +59,17 @@ class Bench:
             return self._encoded(self.world.items, path)
         if (path / "card.json").is_file():
             return EmbeddingStore.open(path)
+        if kind == "text_words":
+            return self._with_words(self.content("text"), self.world.items, path)
         n_items = len(self.world.items)
         if kind == "none":
             vectors = np.ones((n_items, 1), np.float32)
         elif kind == "random":
             vectors = np.random.default_rng(0).normal(size=(n_items, _WIDTH)).astype(np.float32)
-        elif kind == "tfidf":
-            words_NV = self._tfidf_NV
-            width = min(_WIDTH, min(words_NV.shape) - 1)
-            vectors = TruncatedSVD(width, random_state=0).fit_transform(words_NV).astype(np.float32)
+        elif kind == "words":
+            vectors = WordVectors.fit(self.world.texts)(self.world.texts)
         else:
-            raise ValueError(f"content: expected text, none, random or tfidf; got {kind!r}")
+            raise ValueError(f"content: expected text, words, text_words, none or random; got {kind!r}")
         return write_store(
             path,
             ids=self.world.items[ITEM_ID].to_numpy(),
@@ -117,12 +118,17 @@ class Bench:
             both = {name: prefix + data.interactions[name].astype(str) for name, prefix in key.items()}
             events.append(data.interactions.assign(**both))
         content = self._encoded(pd.concat(items, ignore_index=True), self.work / f"content-{names}")
-        config = VARIANTS["text"].config(seed, fit="all")
+        config = VARIANTS["text_lm"].config(seed, fit="all")
         folder = self.work / f"pretrained-{names}-{seed}"
         return train_towers(pd.concat(events, ignore_index=True), content, folder, config)
 
     def _encoded(self, items: pd.DataFrame, path: Path) -> EmbeddingStore:
         return encode_items(items, path, encoder=self.encoder, console=Console(stderr=True))
+
+    def _with_words(self, content: EmbeddingStore, items: pd.DataFrame, path: Path) -> EmbeddingStore:
+        row = pd.Index(items[ITEM_ID]).get_indexer(content.ids)
+        texts = [str(text) for text in render_items(items.iloc[row], "paper")]
+        return add_words(content, texts, path, WordVectors.fit(texts))
 
     def of_checkpoint(self, folder: Path, content: EmbeddingStore) -> Scores:
         """Scores by trained towers; items without a vector are never shown."""

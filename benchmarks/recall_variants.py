@@ -14,7 +14,7 @@ EVERYONE = 1_000_000
 # over the preset ``default``, for every model that is trained: chosen on validation of Amazon Beauty
 RECIPE: dict[str, dict[str, Any]] = {
     "tower": {"item_tower": "projection"},
-    "loss": {"logq_strength": 0.6},
+    "loss": {"logq_strength": 0.6, "n_uniform": 4096},
     "train": {"n_epochs": 15, "average_decay": 0.999, "filters_history": True},
 }
 
@@ -26,8 +26,8 @@ class Variant:
     words: what it is.
     scorer: "towers"; "zero_shot" and "finetuned", which start from towers of other folders; or the name of a
     scorer without training.
-    content: what an item is read as: "text" (frozen encoder), "none" (a constant: ids alone), "random" (a
-    fixed random vector each), "tfidf" (384 singular directions of the words).
+    content: what an item is read as: "text" (frozen encoder), "words" (384 singular directions of TF-IDF),
+    "text_words" (both), "none" (a constant: ids alone), "random" (a fixed random vector each).
     settings: over `RECIPE`, part by part.
     group: "main", "ablation" or "transfer". is_quick: part of ``--quick``.
     """
@@ -87,9 +87,11 @@ VARIANTS: dict[str, Variant] = {
     "frozen_text": Variant("frozen text, whitened: mean of the history", "frozen", is_quick=True),
     "id": Variant("ids alone, the same trainer (SASRec with sampled softmax)", content="none",
                   settings={"tower": _ID_TOWER}, is_quick=True),
-    "text": _text_only("text alone, aligned", is_quick=True),
-    "learn": Variant("one model: text and ids", is_quick=True),
-    "learn_shared": Variant("the same, item side through the shared tower",
+    "text": _text_only("text alone, aligned: language model and words", content="text_words", is_quick=True),
+    "text_lm": _text_only("the same, language model alone"),
+    "learn": Variant("one model: language model, words and ids", content="text_words", is_quick=True),
+    "learn_lm": Variant("the same, language model and ids"),
+    "learn_shared": Variant("as learn, item side through the shared tower", content="text_words",
                             settings={"tower": {"item_tower": "seq_to_seq"}}),
     # trained on other folders (--pretrain)
     "zero_shot": _text_only("text alone, trained elsewhere, not here", scorer="zero_shot", group=TRANSFER),
@@ -113,7 +115,7 @@ VARIANTS: dict[str, Variant] = {
     "full_logq": _ablation("uniform negatives, logQ in full", loss={"logq_strength": 1.0}),
     # what is read
     "random_input": replace(_ablation("random vectors instead of text"), content="random"),
-    "tfidf_input": replace(_ablation("TF-IDF instead of the language model"), content="tfidf"),
+    "words_input": replace(_ablation("words instead of the language model"), content="words"),
     "mlp": _ablation("MLP adaptor", tower={"adaptor": "mlp"}),
     "no_whitening": _ablation("frozen vectors as they are", tower={"whitening": "none"}),
     "centred": _ablation("centred only", tower={"whitening": "center"}),

@@ -1,0 +1,163 @@
+"""Frozen vectors of the words themselves: TF-IDF in its principal directions, beside a language model's.
+
+A language model that was trained on meaning blurs brands, sizes and codes, which shoppers stay with; the
+words keep them. n texts, V words, K components.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import normalize
+
+from learn_recall.card import Block
+from learn_recall.checkpoint import read_tensors, write_tensors
+from learn_recall.store import EmbeddingStore, write_store
+
+DEFAULT_DIMENSION = 384
+_ROWS_AT_ONCE = 1 << 14
+
+
+@dataclass(frozen=True, eq=False)
+class WordVectors:
+    """Words to vectors, fitted once; a new text gets the identical transform, its unknown words nothing.
+
+    Definition: ``x_w = (1 + log n_w) (1 + log((1 + n) / (1 + n with w)))`` of the text's words w, divided by
+    the length of x, times the first K right singular directions of the fitted texts' matrix.
+
+    vocabulary: (V,) words, sorted. inverse_frequency: (V,) float32. directions: (V, K) float32.
+    """
+
+    vocabulary: tuple[str, ...]
+    inverse_frequency: np.ndarray
+    directions: np.ndarray
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], dimension: int = DEFAULT_DIMENSION) -> WordVectors:
+        """Learn words, their rarity and the directions from texts.
+
+        Args:
+            texts: (n,), best those of all items at hand. dimension: K; fewer where the texts span fewer.
+
+        Raises: ValueError for texts with less than two distinct words or a dimension below 1.
+        """
+        if dimension < 1:
+            raise ValueError(f"dimension: expected at least 1; got {dimension}")
+        counter = CountVectorizer(dtype=np.float64)
+        try:
+            count_NV = counter.fit_transform(texts).tocsr()
+        except ValueError:
+            count_NV = sparse.csr_matrix((len(texts), 0))
+        if count_NV.shape[1] < 2:
+            raise ValueError(
+                f"texts: expected two distinct words of two letters or more; got {count_NV.shape[1]} in "
+                f"{len(texts)} texts. Encode other fields, or leave the words out."
+            )
+        n_with_V = np.bincount(count_NV.indices, minlength=count_NV.shape[1])
+        inverse_V = (1 + np.log((1 + len(texts)) / (1 + n_with_V))).astype(np.float32)
+        weight_NV = _weights(count_NV, inverse_V)
+        size = min(dimension, min(weight_NV.shape) - 1)
+        svd = TruncatedSVD(max(size, 1), random_state=0).fit(weight_NV)
+        return cls(tuple(counter.get_feature_names_out()), inverse_V, svd.components_.T.astype(np.float32))
+
+    @property
+    def dimension(self) -> int:
+        """K."""
+        return self.directions.shape[1]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all that the vectors depend on."""
+        digest = hashlib.sha256("\n".join(self.vocabulary).encode())
+        digest.update(self.inverse_frequency.tobytes() + np.ascontiguousarray(self.directions).tobytes())
+        return digest.hexdigest()
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors (n, K) float32; zeros for a text without a known word."""
+        counter = CountVectorizer(vocabulary=self.vocabulary, dtype=np.float64)
+        weight_NV = _weights(counter.transform(texts).tocsr(), self.inverse_frequency)
+        return np.asarray(weight_NV @ self.directions, dtype=np.float32)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file, atomically."""
+        tensors = {
+            "inverse_frequency": torch.from_numpy(self.inverse_frequency),
+            "directions": torch.from_numpy(np.ascontiguousarray(self.directions)),
+        }
+        write_tensors(Path(path), tensors, {"vocabulary": list(self.vocabulary)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> WordVectors:
+        """Read back what `save` wrote.
+
+        Raises: StoreError for a file that is none.
+        """
+        header, tensors = read_tensors(Path(path))
+        return cls(
+            tuple(header["vocabulary"]), tensors["inverse_frequency"].numpy(), tensors["directions"].numpy()
+        )
+
+
+def add_words(
+    content: EmbeddingStore,
+    texts: Sequence[str],
+    out: str | os.PathLike[str],
+    words: WordVectors,
+    *,
+    overwrite: bool = False,
+) -> EmbeddingStore:
+    """Write a content store of ``[language model | words]``, each block of length 1.
+
+    Args:
+        content: store of the language model's vectors. texts: (N,) of its ids, in their order. out: folder of
+            the new store. words: fitted before; the same for new items. overwrite: replace a store that is
+            there.
+
+    Returns: the new store; towers that were trained on it refuse one of other words.
+
+    Raises: ValueError when there are more or fewer texts than ids; StoreError as in `write_store`.
+    """
+    if len(texts) != len(content):
+        raise ValueError(f"texts: expected one for each of {len(content)} ids; got {len(texts)}")
+    card = content.card
+    width = card.dimension
+
+    def chunks():
+        for start in range(0, len(texts), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            yield np.hstack(
+                [normalize(np.asarray(content.vectors[part], np.float32)), normalize(words(texts[part]))]
+            )
+
+    return write_store(
+        out,
+        ids=content.ids,
+        vectors=chunks(),
+        present=content.present,
+        kind="content",
+        encoder=f"{card.encoder} + words",
+        encoder_sha256=hashlib.sha256(f"{card.encoder_sha256} {words.sha256}".encode()).hexdigest(),
+        prompt=card.prompt,
+        pooling=card.pooling,
+        max_tokens=card.max_tokens,
+        dtype=card.dtype,
+        blocks=(Block("content", 0, width), Block("words", width, width + words.dimension)),
+        overwrite=overwrite,
+    )
+
+
+def _weights(count_NV: sparse.csr_matrix, inverse_V: np.ndarray) -> sparse.csr_matrix:
+    """Counts (n, V) -> damped, weighted by rarity, rows of length 1."""
+    weight_NV = sparse.csr_matrix(count_NV, dtype=np.float64, copy=True)
+    weight_NV.data = (1 + np.log(weight_NV.data)) * inverse_V[weight_NV.indices]
+    return normalize(weight_NV)
