@@ -28,11 +28,10 @@ from learn_recall.datasets import read_amazon
 from learn_recall.encode import encode_items
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
-from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.train import train_towers
 from learn_recall.whitening import Whitening
-from learn_recall.words import WordVectors, add_words
+from learn_recall.words import WordVectors, add_words, texts_of
 
 _WIDTH = 384
 _BM25_K1, _BM25_B = 1.2, 0.75
@@ -60,7 +59,9 @@ class Bench:
         if (path / "card.json").is_file():
             return EmbeddingStore.open(path)
         if kind == "text_words":
-            return self._with_words(self.content("text"), self.world.items, path)
+            content = self.content("text")
+            texts = texts_of(content, self.world.items)
+            return add_words(content, texts, path, WordVectors.fit(texts))
         n_items = len(self.world.items)
         if kind == "none":
             vectors = np.ones((n_items, 1), np.float32)
@@ -124,11 +125,6 @@ class Bench:
 
     def _encoded(self, items: pd.DataFrame, path: Path) -> EmbeddingStore:
         return encode_items(items, path, encoder=self.encoder, console=Console(stderr=True))
-
-    def _with_words(self, content: EmbeddingStore, items: pd.DataFrame, path: Path) -> EmbeddingStore:
-        row = pd.Index(items[ITEM_ID]).get_indexer(content.ids)
-        texts = [str(text) for text in render_items(items.iloc[row], "paper")]
-        return add_words(content, texts, path, WordVectors.fit(texts))
 
     def of_checkpoint(self, folder: Path, content: EmbeddingStore) -> Scores:
         """Scores by trained towers; items without a vector are never shown."""

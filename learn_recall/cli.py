@@ -13,6 +13,7 @@ from learn_recall.commands.evaluate import evaluate
 from learn_recall.commands.export import export
 from learn_recall.commands.index import index
 from learn_recall.commands.train import settings, train
+from learn_recall.commands.words import words
 
 app = typer.Typer(
     name="learn-recall",
@@ -31,6 +32,7 @@ for verb in (
     export,
     add_items,
     index,
+    words,
     compare_encoders,
 ):
     app.command()(verb)

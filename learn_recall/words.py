@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
@@ -22,6 +23,8 @@ from sklearn.preprocessing import normalize
 
 from learn_recall.card import Block
 from learn_recall.checkpoint import read_tensors, write_tensors
+from learn_recall.columns import ITEM_ID
+from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, write_store
 
 DEFAULT_DIMENSION = 384
@@ -154,6 +157,27 @@ def add_words(
         blocks=(Block("content", 0, width), Block("words", width, width + words.dimension)),
         overwrite=overwrite,
     )
+
+
+def texts_of(content: EmbeddingStore, items: pd.DataFrame) -> list[str]:
+    """The text of each id of a content store, in its order, written by the store's own template.
+
+    Args:
+        content: the store. items: item_id and fields, more or other items are fine.
+
+    Raises: ValueError when an id of the store is no item; `PromptError` as in `render_items`.
+    """
+    texts = np.full(len(content), None, dtype=object)
+    row = content.positions(items[ITEM_ID].to_numpy())
+    rendered = np.array(render_items(items, content.card.prompt), dtype=object)
+    texts[row[row >= 0]] = rendered[row >= 0]
+    missing = [content.ids[n] for n, text in enumerate(texts) if text is None]
+    if missing:
+        raise ValueError(
+            f"items: expected every id of the store {content.path}; got none for {len(missing)} of them, "
+            f"such as {missing[0]!r}. Bring the table that was encoded."
+        )
+    return texts.tolist()
 
 
 def _weights(count_NV: sparse.csr_matrix, inverse_V: np.ndarray) -> sparse.csr_matrix:

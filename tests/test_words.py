@@ -3,9 +3,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from learn_recall.store import StoreError, write_store
+from learn_recall.cli import app
+from learn_recall.store import EmbeddingStore, StoreError, write_store
 from learn_recall.words import WordVectors, add_words
 
 TEXTS = ["red shoe", "red red lamp", "blue shoe", "blue lamp", "green chair"]
@@ -94,3 +97,41 @@ def test_what_has_no_words_is_refused_in_words():
         WordVectors.fit(["", "a"])
     with pytest.raises(ValueError, match="dimension: expected at least 1; got 0"):
         WordVectors.fit(TEXTS, dimension=0)
+
+
+def test_the_command_learns_the_words_once_and_gives_new_items_the_same(tmp_path):
+    pd.DataFrame({"item_id": list("abcde"), "title": TEXTS}).to_csv(tmp_path / "items.csv", index=False)
+    pd.DataFrame({"item_id": ["e", "new"], "title": [TEXTS[4], "red chair"]}).to_csv(
+        tmp_path / "later.csv", index=False
+    )
+    for name, ids in (("first", list("edcba")), ("second", ["new", "e"])):
+        write_store(
+            tmp_path / name,
+            ids=ids,
+            vectors=np.ones((len(ids), 2)),
+            kind="content",
+            encoder="any",
+            encoder_sha256="0",
+            prompt="{title}",
+            pooling="mean",
+            max_tokens=8,
+        )
+    stores = []
+    for items, content in (("items.csv", "first"), ("later.csv", "second"), ("later.csv", "first")):
+        names = {
+            "--items": items,
+            "--content": content,
+            "--words": "words.safetensors",
+            "--out": f"{content}-both",
+        }
+        arguments = [text for name, path in names.items() for text in (name, str(tmp_path / path))]
+        stores.append(CliRunner().invoke(app, ["words", *arguments]))
+    assert [result.exit_code for result in stores] == [0, 0, 2], stores[0].output
+    assert "got none for 4 of them" in stores[2].output
+    first, second = (EmbeddingStore.open(tmp_path / f"{name}-both") for name in ("first", "second"))
+    assert first.card.encoder_sha256 == second.card.encoder_sha256
+    np.testing.assert_array_equal(first.vectors[0], second.vectors[1])
+    chair, new = second.vectors[1, 2:], second.vectors[0, 2:]
+    assert 0.1 < chair @ new < 0.99
+    expected = WordVectors.fit(TEXTS)(["blue lamp"])[0]
+    np.testing.assert_allclose(first.vectors[1, 2:], expected / np.linalg.norm(expected), atol=1e-6)
