@@ -26,6 +26,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
+from benchmarks.ids_tower import ids_tower_vectors
 from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.auto import choose, combine
 from learn_rank.evaluation import evaluate_arms
@@ -50,14 +51,18 @@ class Variant:
     Attributes:
         arm: None trains the ranker without the plugin.
         kind: of `learn_rank.fusions.FUSIONS`.
-        settings: of `FusionConfig`; training: of `RankTrainConfig`; what differs from the run's.
+        settings: of `FusionConfig`; ranker: of `RankerConfig`; training: of `RankTrainConfig`; what differs
+            from the run's.
+        reads_text: False takes the tower block of towers on ids alone (`benchmarks.ids_tower`).
         words: for people.
     """
 
     arm: Arm | None = LEARN
     kind: str = "learn"
     settings: dict[str, Any] = field(default_factory=dict)
+    ranker: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    reads_text: bool = True
     words: str = ""
 
 
@@ -79,6 +84,9 @@ VARIANTS = {
     "raw_text": Variant(RAW_TEXT, words="without the tower"),
     "shuffled": Variant(SHUFFLED, words="control"),
     "random": Variant(replace(LEARN, is_random=True), words="control"),
+    "ids_tower": Variant(reads_text=False, words="control: frozen text beside a tower that never read it"),
+    "widened": Variant(ranker={"fusion_entry": "widened"}, words="starts as the host, bit for bit"),
+    "logit": Variant(ranker={"fusion_entry": "logit"}, words="the same, added to the host's logits"),
     "project_all": Variant(
         replace(LEARN, compared=()), words="the tower block through the linear layers as well"
     ),
@@ -136,7 +144,6 @@ def open_study(run: Path) -> Study:
     training = replace(config.training, embedding_weight_decay=tuned["embedding_weight_decay"])
     ranker, fusion = config.ranker, config.fusion
     labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
-    host_dim = MultiTaskRanker.host_dim(data.n_codes, ranker)
 
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""
@@ -144,14 +151,17 @@ def open_study(run: Path) -> Study:
         path = folder.with_suffix(".parquet")
         if not path.is_file():
             settings: FusionConfig = replace(fusion, **variant.settings)
+            shape = replace(ranker, **variant.ranker)
+            host_dim = MultiTaskRanker.host_dim(data.n_codes, shape)
+            tables = (users, items) if variant.reads_text else ids_tower_vectors(run, run / "ids_tower")
 
             def build() -> MultiTaskRanker:
                 plugin = None
                 if variant.arm is not None:
                     plugin = make_fusion(
-                        variant.arm, users, items, settings, seed=seed, kind=variant.kind, host_dim=host_dim
+                        variant.arm, *tables, settings, seed=seed, kind=variant.kind, host_dim=host_dim
                     )
-                return MultiTaskRanker(data.n_codes, data.n_dense, ranker, plugin)
+                return MultiTaskRanker(data.n_codes, data.n_dense, shape, plugin)
 
             how = replace(training, seed=seed, **variant.training)
             model, _ = train_ranker(build, data, how, folder)

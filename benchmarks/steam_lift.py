@@ -37,7 +37,13 @@ from learn_recall.plain_errors import plain_errors
 #: candidates that are compared with the baseline
 OVER_BASELINE = ("learn", "raw_text", "auto", "shuffled", "base_ensemble", RATES)
 #: (candidate, reference): what else is asked
-BESIDES = (("learn", "raw_text"), ("learn", "no_auxiliary"), ("learn", "no_newness"), (BASE, "no_newness"))
+BESIDES = (
+    ("learn", "raw_text"),
+    ("learn", "ids_tower"),
+    ("learn", "no_auxiliary"),
+    ("learn", "no_newness"),
+    (BASE, "no_newness"),
+)
 QUESTIONS = (*((name, BASE) for name in OVER_BASELINE), *BESIDES)
 LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
 
@@ -84,7 +90,7 @@ def predictions_of(data: Path, out: Path, split: int, console: Console) -> dict[
     tables = {arm: pd.read_parquet(prediction_path(out, arm, split)) for arm in arms}
     tables[RATES] = pd.read_parquet(prediction_path(out, RATES, 0))
     study: Study = open_study(out)
-    for name in ("no_auxiliary", "no_newness"):
+    for name in ("ids_tower", "no_auxiliary", "no_newness"):
         tables[name] = study.train(name, VARIANTS[name], split)
     other = study.train("base_ensemble", VARIANTS["base_ensemble"], split + 1000)
     tables["base_ensemble"] = mean_logits(tables[BASE], other)

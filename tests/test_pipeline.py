@@ -176,3 +176,22 @@ def test_a_run_config_without_the_baseline_is_refused():
 def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder):
     read, _ = read_config(finished)
     assert read == config(str(encoder))
+
+
+def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_text(finished, tmp_path):
+    from benchmarks.ids_tower import ids_tower_vectors
+
+    dataset = read_dataset(finished / "tables")
+    users, items = ids_tower_vectors(finished, tmp_path)
+    whole = EmbeddingStore.open(finished / "vectors/items")
+    width = {block.name: (block.start, block.stop) for block in whole.card.blocks}["tower"][1]
+    assert [block.name for block in items.card.blocks] == ["tower", "content"]
+    np.testing.assert_array_equal(items.vectors[:, width:], whole.vectors[:, width:])
+    assert not np.allclose(items.vectors[:, :width], whole.vectors[:, :width], atol=0.1)
+    # what has no id that the towers know is told apart by nothing but its text, which they do not read
+    is_new = items.present & ~np.isin(items.ids, dataset.interactions["item_id"].unique())
+    assert is_new.sum() > 1
+    np.testing.assert_array_equal(
+        items.vectors[is_new][1:, :width], items.vectors[is_new][:1, :width].repeat(is_new.sum() - 1, 0)
+    )
+    np.testing.assert_array_equal(users.ids, EmbeddingStore.open(finished / "vectors/users").ids)
