@@ -17,6 +17,7 @@ import torch
 from learn_recall.card import POOLINGS
 from learn_recall.encoder_files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
 from learn_recall.encoder_load import load_model, load_tokenizer, token_limit
+from learn_recall.host_memory import keep_freed_memory
 from learn_recall.lanes import cpu_lanes, in_lanes
 from learn_recall.low_precision import HALF_DTYPES, LOW_PRECISION_DTYPES, in_low_precision
 from learn_recall.model_run import ModelRun
@@ -167,6 +168,8 @@ class TextEncoder:
     def run(self) -> ModelRun:
         """The model as it computes: itself in float32, else a copy with linear layers of the dtype."""
         model = self.model
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.dtype != "float32":
             model = in_low_precision(model, self.dtype)
             use_short_attention(model)

@@ -63,30 +63,41 @@ def test_short_attention_equals_the_fused_kernel(is_causal, n_key_heads):
     module = nn.Module()
     module.num_key_value_groups = 4 // n_key_heads
     generator = torch.Generator().manual_seed(1)
-    for length in (1, 7, 48, 49):
+    for length in (1, 7, 15, 16, 128, 129):
         query = torch.randn(3, 4, length, 8, generator=generator)
         key, value = torch.randn(2, 3, n_key_heads, length, 8, generator=generator)
-        options = {"scaling": 0.4, "is_causal": is_causal}
-        got, _ = short_attention.short_attention(module, query, key, value, None, **options)
-        expected, _ = sdpa_attention_forward(module, query, key, value, None, **options)
-        torch.testing.assert_close(got, expected, atol=2e-6, rtol=1e-5)
+        has_token = torch.arange(length) < torch.tensor([length, 1 + length // 2, 1])[:, None]
+        is_seen = has_token[:, None, None, :].expand(3, 1, length, length)
+        for mask in (None, is_seen.tril() if is_causal else is_seen):
+            options = {"scaling": 0.4, "is_causal": is_causal and mask is None}
+            got, _ = short_attention.short_attention(module, query, key, value, mask, **options)
+            expected, _ = sdpa_attention_forward(module, query, key, value, mask, **options)
+            torch.testing.assert_close(got, expected, atol=2e-6, rtol=1e-5)
 
 
-def test_short_attention_is_used_where_nothing_is_padded_and_only_there(tiny, monkeypatch):
-    masks = []
+def test_a_token_that_sees_none_gets_numbers_and_not_nan():
+    query = torch.randn(1, 2, 3, 4)
+    mask = torch.tensor([[[[True, False, False], [True, True, False], [False, False, False]]]])
+    got, _ = short_attention.short_attention(nn.Module(), query, query, query, mask)
+    assert got.isfinite().all()  # as zero times NaN it would reach the others in the next layer
+    torch.testing.assert_close(got[0, 0], query[0, :, 0])
+
+
+def test_short_attention_is_used_for_short_texts_and_only_there(tiny, monkeypatch):
+    lengths = []
     original = short_attention.sdpa_attention_forward
 
     def seen(module, query, key, value, attention_mask, **options):
-        masks.append(attention_mask)
+        lengths.append(query.shape[2])
         return original(module, query, key, value, attention_mask, **options)
 
     monkeypatch.setattr(short_attention, "sdpa_attention_forward", seen)
     half = tiny["bert"].with_dtype("bfloat16")
-    half.encode(["red ring", "blue pin"])
-    assert masks == []
     half.encode(["red ring", "blue"])
-    assert len(masks) == 2  # one per layer
-    assert all(mask is not None for mask in masks)
+    assert lengths == []
+    monkeypatch.setattr(short_attention, "_MAX_TOKENS", 4)
+    half.encode(["red ring", "blue pin set"])
+    assert lengths == [5, 5]  # once per layer: three words and two special tokens
 
 
 def test_the_bytes_do_not_depend_on_how_many_batches_are_computed_side_by_side(tiny, monkeypatch):
