@@ -103,6 +103,7 @@ class Study:
 
     out: Path
     config: RunConfig
+    has_conversions: bool
     train: Callable[[str, Variant, int], pd.DataFrame]
 
 
@@ -123,8 +124,13 @@ def main(
             import torch
 
             torch.set_num_threads(threads)
-        found = ablate(open_study(run), names, range(seeds))
-        table(found, names, Console())
+        study, console = open_study(run), Console()
+        if not study.has_conversions:
+            left_out = [name for name in names if VARIANTS[name].settings.get("auxiliary_task") == "both"]
+            names = [name for name in names if name not in left_out]
+            console.print(f"left out, for want of conversions: {left_out}")
+        found = ablate(study, names, range(seeds))
+        table(found, names, console)
         if json_out is not None:
             write_json(json_out, found)
 
@@ -169,7 +175,7 @@ def open_study(run: Path) -> Study:
             write_predictions(path, labels, predict(model, data.test))
         return pd.read_parquet(path)
 
-    return Study(run, config, train)
+    return Study(run, config, dataset.has_conversions, train)
 
 
 def ablate(study: Study, names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[DeltaRow]]:
