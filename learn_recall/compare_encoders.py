@@ -19,10 +19,12 @@ from learn_recall.encode import encode_items
 from learn_recall.encoder import TextEncoder
 from learn_recall.evaluate import evaluate_towers
 from learn_recall.prompt import render_items
-from learn_recall.store import EmbeddingStore
+from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.train import train_towers
 from learn_recall.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
+from learn_recall.words import WordVectors
 
+WORDS = "words"
 _N_TIMED = 256
 _MAX_PAIRS = 20_000
 
@@ -80,7 +82,8 @@ def compare_encoders(
     Args:
         items: item_id and the template's fields.
         interactions: user_id, item_id, and timestamp or position.
-        models: Folders or hub names; "default" is the offline MiniLM.
+        models: Folders or hub names; "default" is the offline MiniLM; "words" is no model but
+            `learn_recall.words`, TF-IDF of the same texts: what any encoder has to beat.
         out: Folder for stores and towers.
         template: As `encode_items`.
         max_users: Users in the sample, drawn by the config's seed among those with three events or more.
@@ -103,19 +106,23 @@ def compare_encoders(
     rows = []
     for model in models:
         folder = Path(out) / re.sub(r"[^\w.-]+", "_", model.strip("/"))
-        name = None if model == "default" else model
-        store = encode_items(
-            items,
-            folder / "content",
-            encoder=name,
-            template=template,
-            trust_remote_code=trust_remote_code,
-            progress=progress,
-        )
-        texts = [text for text in render_items(items, template) if text][:_N_TIMED]
-        dtype = store.card.extra["identity"]["compute_dtype"]
-        encoder = TextEncoder.load(name, trust_remote_code=trust_remote_code, dtype=dtype)
-        speed = _items_per_second(encoder, texts)
+        if model == WORDS:
+            store, speed = _words(items, template, folder / "content")
+            dtype = store.card.dtype
+        else:
+            name = None if model == "default" else model
+            store = encode_items(
+                items,
+                folder / "content",
+                encoder=name,
+                template=template,
+                trust_remote_code=trust_remote_code,
+                progress=progress,
+            )
+            texts = [text for text in render_items(items, template) if text][:_N_TIMED]
+            dtype = store.card.extra["identity"]["compute_dtype"]
+            encoder = TextEncoder.load(name, trust_remote_code=trust_remote_code, dtype=dtype)
+            speed = _items_per_second(encoder, texts)
         train = sample[~is_last]
         towers = train_towers(train, store, folder / "towers", config, progress=progress)
         report = evaluate_towers(towers, store, train, sample[is_last], ks=(10, 50))
@@ -185,6 +192,29 @@ def _hit_rate(store: EmbeddingStore, present: np.ndarray, events: pd.DataFrame, 
     return neighbour_hit_rate(present, pairs)
 
 
+def _words(items: pd.DataFrame, template: str, out: Path) -> tuple[EmbeddingStore, float]:
+    """Write the word vectors of these items' texts; give items per second as well, learning included."""
+    texts = render_items(items, template)
+    start = time.perf_counter()
+    words = WordVectors.fit(texts)
+    vectors = words(texts)
+    speed = len(texts) / (time.perf_counter() - start)
+    store = write_store(
+        out,
+        ids=items[ITEM_ID].to_numpy(),
+        vectors=vectors,
+        present=vectors.any(axis=1),
+        kind="content",
+        encoder=WORDS,
+        encoder_sha256=words.sha256,
+        prompt=template,
+        pooling="mean",
+        max_tokens=1,
+        overwrite=True,
+    )
+    return store, speed
+
+
 def _items_per_second(encoder: TextEncoder, texts: list[str]) -> float:
     encoder.encode(texts[:8])
     start = time.perf_counter()
@@ -196,4 +226,4 @@ def _value(value: float | None) -> float:
     return 0.0 if value is None else value
 
 
-__all__ = ["EncoderRow", "compare_encoders", "short_alignment"]
+__all__ = ["WORDS", "EncoderRow", "compare_encoders", "short_alignment"]

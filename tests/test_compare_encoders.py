@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 from learn_recall import compare_encoders as module
 from learn_recall.cli import app
 from learn_recall.compare_encoders import compare_encoders
+from learn_recall.prompt import render_items
+from learn_recall.store import EmbeddingStore
 from learn_recall.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
+from learn_recall.words import WordVectors
 
 WORDS = ["red", "blue", "ring", "pin", "women", "men", "set", "nail", "polish", "brand"]
 
@@ -82,6 +85,22 @@ def test_every_encoder_gets_a_row_on_the_same_users(models, tmp_path):
         assert 0 <= row.neighbour_hit_rate <= 1
         assert row.hours_per_million == pytest.approx(1e6 / row.items_per_second / 3600)
     assert rows[0].mean_cosine != rows[1].mean_cosine
+
+
+def test_words_are_compared_on_the_same_users_and_have_the_vectors_of_their_own_module(tmp_path):
+    items, interactions = tables()
+    config = small_config(train={"n_epochs": 1})
+    for _ in range(2):  # the same call goes on
+        (row,) = compare_encoders(
+            items, interactions, ["words"], tmp_path, config=config, max_users=60, progress=False
+        )
+    store = EmbeddingStore.open(tmp_path / "words" / "content")
+    texts = render_items(items, "short")
+    np.testing.assert_array_equal(store.vectors, WordVectors.fit(texts)(texts))
+    assert (row.encoder, row.dtype, row.dimension) == ("words", "float32", store.card.dimension)
+    assert row.n_targets == 45  # of the users, three in four have three events or more
+    assert row.recall_50 == 1.0  # of 30 items
+    assert row.neighbour_hit_rate > 0.5  # users stay within the titles of one first word
 
 
 def test_the_command_prints_a_table_and_writes_the_rows(models, tmp_path, monkeypatch):

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def compare_encoders(
     *,
-    models: Annotated[list[str], typer.Argument(help="Folders or hub names; default = the offline MiniLM.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(help="Folders or hub names; default = the offline MiniLM; words = TF-IDF, no model."),
+    ],
     items: Annotated[Path, typer.Option(help="item_id, title, and any of category, brand, price, ..")],
     interactions: Annotated[Path, typer.Option(help=INTERACTIONS_HELP)],
     out: Annotated[Path, typer.Option(help="Folder for stores and towers; the same command goes on.")],
@@ -40,7 +43,7 @@ def compare_encoders(
 
     [bold]Example[/bold]
 
-      learn-recall compare-encoders default intfloat/e5-small-v2 --items items.parquet
+      learn-recall compare-encoders default words intfloat/e5-small-v2 --items items.parquet
         --interactions log.parquet --out runs/encoders --json encoders.json
     """
     with plain_errors():

