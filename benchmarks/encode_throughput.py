@@ -41,6 +41,7 @@ from learn_recall.token_batches import pad_rows, token_budget_batches
 
 PEER = "sentence-transformers"
 LOOP = "hand-written loop"
+EXACT = "TextEncoder float32"
 N_NEIGHBOURS = 10
 
 
@@ -138,10 +139,10 @@ def _nearest(vectors: np.ndarray, k: int = N_NEIGHBOURS) -> np.ndarray:
     return np.argpartition(-score, k, axis=1)[:, :k]
 
 
-def measure(texts: list[str], *, n_rounds: int) -> dict[str, Any]:
-    """Run all arms in turns; give the rows of the table and the machine."""
+def measure(texts: list[str], *, n_rounds: int, only: str | None = None) -> dict[str, Any]:
+    """Run all arms, or float32 and those that `only` is part of, in turns; give the table and the machine."""
     encoder = TextEncoder.load(device="cpu")
-    chosen = arms(encoder)
+    chosen = [arm for arm in arms(encoder) if only is None or only in arm.name or arm.name == EXACT]
     rows = encoder.tokenize(texts)
     n_tokens = int(rows.n_tokens.sum())
     batches = token_budget_batches(rows.n_tokens, batch_tokens=2048)
@@ -161,7 +162,7 @@ def measure(texts: list[str], *, n_rounds: int) -> dict[str, Any]:
         start = time.perf_counter()
         encoder.tokenize(texts)
         tokenizing.append(time.perf_counter() - start)
-    exact = vectors["TextEncoder float32"]
+    exact = vectors[EXACT]
     table = []
     for arm in chosen:
         spent = np.array(seconds[arm.name])
@@ -235,6 +236,7 @@ def main() -> None:
     parser.add_argument("--items", type=Path, required=True, help="items table with a title")
     parser.add_argument("--template", default="{title}", help="prompt template; default: the title alone")
     parser.add_argument("--n-texts", type=int, default=None, help="take only so many, evenly spread")
+    parser.add_argument("--only", default=None, help="arms whose names hold this, beside float32")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="0: as torch decides")
     parser.add_argument("--json", type=Path, default=None)
@@ -246,7 +248,7 @@ def main() -> None:
     texts = [text for text in render_items(read_items(options.items), options.template) if text]
     if options.n_texts is not None:
         texts = [texts[place] for place in np.linspace(0, len(texts) - 1, options.n_texts, dtype=int)]
-    result = measure(texts, n_rounds=options.rounds)
+    result = measure(texts, n_rounds=options.rounds, only=options.only)
     show(result)
     if options.json is not None:
         write_json(options.json, result)

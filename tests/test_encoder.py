@@ -126,11 +126,11 @@ def test_batches_hold_every_text_once_within_the_budget_longest_first(lengths, b
     assert sorted(rows) == list(range(len(lengths)))
     assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
     assert all(len(batch) == 1 or len(batch) * n_tokens[batch].max() <= budget for batch in batches)
-    for batch in batches:  # nothing is padded from a quarter of the budget on
+    for batch in batches:  # nothing is padded from half of the budget on
         longest = n_tokens[batch].max()
         is_padded = n_tokens[batch] < longest
-        assert not is_padded.any() or (is_padded.argmax() * longest) < budget / 4
-        assert is_padded.sum() * longest <= budget / 4 + longest or not is_padded.any()
+        assert not is_padded.any() or (is_padded.argmax() * longest) < budget / 2
+        assert is_padded.sum() * longest <= budget / 2 + longest or not is_padded.any()
 
 
 def test_batching_does_not_change_a_vector_beyond_rounding_and_reports_progress(minilm):
