@@ -11,13 +11,15 @@ data has no time, so the clock of an event is its place in its user's sequence, 
 leave the list (filtered).
 
 "Both blocks" ranks by the sum of the cosines of the tower block and of the content block, as the exported
-vectors are. For comparison the same events are ranked by the text alone (centred content vectors, mean of the
-history), and old items are shown in the same buckets, by their events in the training.
+vectors are. For comparison the same events are ranked by the text alone (mean of the history's content
+vectors: centred, and whitened as the towers whiten them), and old items are shown in the same buckets, by
+their events in the training.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,9 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
+
+from benchmarks.recall_variants import RECIPE
 from learn_recall.add_items import add_items
 from learn_recall.checkpoint import load_checkpoint
 from learn_recall.config import RecallConfig
@@ -41,6 +46,7 @@ from learn_recall.presets import preset
 from learn_recall.ranking import rank_targets
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.train import train_towers
+from learn_recall.whitening import Whitening
 
 BUCKETS = ((0, 0), (1, 2), (3, 5), (6, 10), (11, 20), (21, None))
 KS = (10, 50)
@@ -56,7 +62,7 @@ class Replay:
         target: (n,) content rows.
         history: (n, L) content rows of the newest earlier events, oldest first, -1 = padding on the right.
         age: (n,) events of the target, of anybody, before this one.
-        seen: (n,) events of the target in the training.
+        seen: (n,) events of the target in the training. seen_row: (N,) of every content row.
     """
 
     training: pd.DataFrame
@@ -65,6 +71,7 @@ class Replay:
     history: np.ndarray
     age: np.ndarray
     seen: np.ndarray
+    seen_row: np.ndarray
 
 
 def make_replay(
@@ -109,6 +116,7 @@ def make_replay(
         history=history,
         age=age[ranked],
         seen=seen[row[ranked]],
+        seen_row=seen,
     )
 
 
@@ -117,7 +125,7 @@ def _drawn(places: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
 
 
 def frozen_vectors(
-    replay: Replay, content: EmbeddingStore, out: Path, config: RecallConfig
+    replay: Replay, content: EmbeddingStore, out: Path, config: RecallConfig, content_dimension: int
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Train, export the old items, add the new ones; give (N, D) item and (n, D) user vectors by arm."""
     towers = train_towers(replay.training, content, out / "towers", config)
@@ -136,7 +144,13 @@ def frozen_vectors(
         **fields,
     )
     export_embeddings(
-        towers, part, items_out=out / "items", users_out=out / "users", interactions=replay.training
+        towers,
+        part,
+        items_out=out / "items",
+        users_out=out / "users",
+        interactions=replay.training,
+        content_dimension=content_dimension,
+        centers=False,
     )
     store = add_items(towers, content, out / "items")
     trained = load_checkpoint(towers)
@@ -153,10 +167,12 @@ def frozen_vectors(
     }
 
 
-def text_vectors(replay: Replay, content: EmbeddingStore) -> tuple[Tensor, Tensor]:
-    """The text alone: centred unit content vectors, and the mean of those of the history."""
-    vectors = torch.from_numpy(content.vectors.astype(np.float32))
-    item_NC = F.normalize(vectors - vectors[torch.from_numpy(replay.is_old)].mean(dim=0), dim=1)
+def text_vectors(replay: Replay, content: EmbeddingStore, kind: str) -> tuple[Tensor, Tensor]:
+    """The text alone: transformed unit content vectors, and the mean of those of the history."""
+    whitening = Whitening(content.card.dimension, kind).fit(
+        content.vectors, np.flatnonzero(replay.seen_row > 0)
+    )
+    item_NC = F.normalize(whitening(torch.from_numpy(content.vectors.astype(np.float32))), dim=1)
     return item_NC, mean_of_history(replay, item_NC)
 
 
@@ -221,8 +237,19 @@ def main() -> None:
     parser.add_argument("--max-targets", type=int, default=8_000, help="of old items, and of new ones")
     parser.add_argument("--epochs", type=int, default=None, help="default: the preset's")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--recipe", action="store_true", help="the settings of benchmarks/recall_quality.py")
+    parser.add_argument("--text-only", action="store_true", help="towers without id residual")
+    parser.add_argument("--content-dimension", type=int, default=64, help="of the exported content block")
+    parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     values = preset("default").to_dict()
+    if options.recipe:
+        for part, fields in RECIPE.items():
+            values[part] |= fields
+    if options.text_only:
+        values["tower"]["id_residual"] = False
     values["train"]["seed"] = options.seed
     if options.epochs is not None:
         values["train"]["n_epochs"] = options.epochs
@@ -237,8 +264,9 @@ def main() -> None:
         max_targets=options.max_targets,
         seed=options.seed,
     )
-    arms = frozen_vectors(replay, content, options.out, config)
-    arms["text alone"] = text_vectors(replay, content)
+    arms = frozen_vectors(replay, content, options.out, config, options.content_dimension)
+    arms["text alone, centred"] = text_vectors(replay, content, "center")
+    arms["text alone, whitened"] = text_vectors(replay, content, "zca")
     rows = [row for name, vectors in arms.items() for row in rows_of(replay, *vectors, name)]
     show(rows)
     write_json(options.out / "item_age.json", {"rows": rows, "options": vars(options), "config": values})
