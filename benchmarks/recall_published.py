@@ -33,7 +33,7 @@ PUBLISHED: dict[tuple[int, int, int], dict[str, tuple[float, float | None]]] = {
 def published(report: dict[str, Any]) -> dict[str, tuple[float, float | None]]:
     """Figures of others on a split with the same counts; {} where there are none, or the task is another."""
     split = report["fingerprint"]
-    if "window" in split:
+    if "window" in split or "validation" in split:
         return {}
     n_events = split["n_train"] + split["n_valid"] + split["n_test"]
     return PUBLISHED.get((split["n_users"], split["n_items"], n_events), {})

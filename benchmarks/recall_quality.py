@@ -25,7 +25,7 @@ from benchmarks.recall_pages import comparison_table, draw_dial, main_table
 from benchmarks.recall_published import published, published_table
 from benchmarks.recall_scores import Bench
 from benchmarks.recall_variants import TRAINED, VARIANTS, Variant, chosen
-from benchmarks.recall_world import LEAVE_ONE_OUT, read_world
+from benchmarks.recall_world import LEAVE_ONE_OUT, WINDOW, read_world
 from benchmarks.uauc_provenance import provenance
 from learn_recall.datasets.amazon import ITEMS, SEQUENCES
 from learn_recall.files import read_json, write_json
@@ -57,7 +57,10 @@ def main(  # noqa: D103
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each model.")] = 3,
     fit: Annotated[str, typer.Option(help="What trains: all (before the test) or train.")] = "all",
     task: Annotated[
-        str, typer.Option(help="leave-one-out, or window: the last events together.")
+        str,
+        typer.Option(
+            help="leave-one-out; window: the last events together; validation: the event before the last."
+        ),
     ] = LEAVE_ONE_OUT,
     window: Annotated[int, typer.Option(min=1, help="Events held out by --task window.")] = 3,
     pretrain: Annotated[
@@ -187,7 +190,7 @@ def protocol(fit: str, task: str, window: int) -> dict[str, str]:
         "train": "the last event before the test of every user selects the epoch and never trains",
     }
     return {
-        "task": task if task == LEAVE_ONE_OUT else f"the last {window} events of a user",
+        "task": f"the last {window} events of a user" if task == WINDOW else task,
         "ranking": "all items; the history taken out (unfiltered figures beside)",
         "ties": "mean over all orders of the tie",
         "fit": trained[fit],

@@ -17,8 +17,8 @@ from learn_recall.columns import ITEM_ID, POSITION, USER_ID
 from learn_recall.datasets import read_amazon
 from learn_recall.prompt import render_items
 
-LEAVE_ONE_OUT, WINDOW = "leave-one-out", "window"
-TASKS = (LEAVE_ONE_OUT, WINDOW)
+LEAVE_ONE_OUT, VALIDATION, WINDOW = "leave-one-out", "validation", "window"
+TASKS = (LEAVE_ONE_OUT, VALIDATION, WINDOW)
 FITS = ("all", "train")
 
 
@@ -82,13 +82,20 @@ def read_world(folder: Path, *, task: str = LEAVE_ONE_OUT, window: int = 3) -> W
 
     Args:
         folder: as for `learn_recall.datasets.read_amazon`.
-        task: "leave-one-out": each user's last event is the test. "window": the last ``window`` events of
+        task: "leave-one-out": each user's last event is the test. "validation": the event before it is asked
+            for, and the last one is not read: for choosing settings. "window": the last ``window`` events of
             users with at least that many and two more.
 
     Raises: TableError for files that cannot be read; ValueError for an unknown task or when no user is long
     enough.
     """
     data = read_amazon(folder)
+    if task == VALIDATION:
+        split = data.split
+        counts = split.item_counts(data.items[ITEM_ID])
+        history = split.train.sort_values([USER_ID, POSITION], kind="stable").reset_index(drop=True)
+        asked = split.valid.reset_index(drop=True)
+        return World(data.items, history, asked, counts, task, {**split.fingerprint, "validation": True})
     if task == LEAVE_ONE_OUT:
         split = data.split
         history = pd.concat([split.train, split.valid]).sort_values([USER_ID, POSITION], kind="stable")

@@ -13,7 +13,7 @@ from benchmarks.recall_judgement import dial, interval, judge, official, place_t
 from benchmarks.recall_published import published
 from benchmarks.recall_scores import Bench, _newest
 from benchmarks.recall_variants import VARIANTS, chosen
-from benchmarks.recall_world import WINDOW, World, read_world
+from benchmarks.recall_world import VALIDATION, WINDOW, World, read_world
 from learn_recall.store import write_store
 
 COLOURS = ("red", "blue", "green", "black")
@@ -73,6 +73,17 @@ def test_a_window_asks_for_the_last_events_together(folder):
         read_world(folder, task=WINDOW, window=9)
     with pytest.raises(ValueError, match="task: expected one of"):
         read_world(folder, task="month")
+
+
+def test_validation_asks_for_the_event_before_the_last_and_never_reads_the_last(folder, world):
+    asked = read_world(folder, task=VALIDATION)
+    for number, (_, *events) in enumerate(lines(folder)):
+        assert asked.targets[number] == events[-2]
+        assert asked.histories[number][asked.histories[number] >= 0].tolist() == events[:-2]
+    assert asked.train_counts.tolist() == world.train_counts.tolist()
+    beauty = {"n_users": 22_363, "n_items": 12_101, "n_train": 153_776, "n_valid": 22_363, "n_test": 22_363}
+    assert published({"fingerprint": beauty})
+    assert published({"fingerprint": {**beauty, "validation": True}}) == {}
 
 
 def test_items_with_equal_texts_are_counted_and_so_are_the_targets_among_them(world):
