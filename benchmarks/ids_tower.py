@@ -1,8 +1,8 @@
 """A control of LEARN: the same arm with towers that never read the text, ids and behaviour alone.
 
 What is left of LEARN's lift over raw text when the tower block comes from such towers is what behaviour adds;
-what is lost is what the towers' reading of the text adds. A new item has no id that they know: all new items
-share one tower vector.
+what is lost is what the towers' reading of the text adds. An item that they never met has no tower block.
+One vector for all of them would tell a ranker that an item is new, which is another question.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingS
             contexts=dataset.contexts,
             content_dimension=0,
         )
+        met = dataset.interactions["item_id"].unique()
         for side, path in ((ITEMS, items), (USERS, users)):
-            _with_content(EmbeddingStore.open(bare / path.name), EmbeddingStore.open(run / side), path)
+            towers_own, whole = EmbeddingStore.open(bare / path.name), EmbeddingStore.open(run / side)
+            has_block = np.isin(whole.ids, met) if path is items else np.ones(len(whole.ids), bool)
+            _with_content(towers_own, whole, has_block, path)
     return EmbeddingStore.open(users), EmbeddingStore.open(items)
 
 
@@ -72,14 +75,20 @@ def _constant(content: EmbeddingStore, path: Path) -> EmbeddingStore:
     )
 
 
-def _with_content(towers: EmbeddingStore, whole: EmbeddingStore, path: Path) -> EmbeddingStore:
-    """The tower block of one store beside the content block of another with the same ids."""
+def _with_content(
+    towers: EmbeddingStore, whole: EmbeddingStore, has_block: np.ndarray, path: Path
+) -> EmbeddingStore:
+    """The tower block of one store, zeros where it has none, beside the content block of another."""
     if not np.array_equal(towers.ids, whole.ids):
         raise ValueError(f"{towers.path}: expected the ids of {whole.path} in their order, got others.")
     kept = next(block for block in whole.card.blocks if block.name == "content")
     width = towers.card.dimension
     vectors = np.concatenate(
-        [np.asarray(towers.vectors), np.asarray(whole.vectors[:, kept.start : kept.stop])], axis=1
+        [
+            np.where(has_block[:, None], towers.vectors, 0),
+            np.asarray(whole.vectors[:, kept.start : kept.stop]),
+        ],
+        axis=1,
     )
     card = whole.card
     return write_store(
