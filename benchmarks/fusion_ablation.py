@@ -76,7 +76,9 @@ VARIANTS = {
     "auxiliary_all_rows": Variant(settings={"auxiliary_space": "all"}),
     "stop_gradient": Variant(settings={"stops_gradient": True}),
     "concat": Variant(settings={"passes_vectors": True}, words="the paper's concat"),
-    "no_history": Variant(settings={"history_feature": None}, words="cosines only"),
+    "no_history": Variant(
+        settings={"history_feature": None, "converted_feature": None}, words="cosines only"
+    ),
     "gate": Variant(kind="gate", words="LARM"),
     "experts": Variant(kind="experts", words="KAR"),
     "similarity": Variant(kind="similarity", words="SimTier"),
