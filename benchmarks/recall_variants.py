@@ -78,11 +78,11 @@ def _all_action(words: str, item_tower: str, sampling: dict[str, Any] | None = N
     return _ablation(words, **settings, sampling={} if sampling is None else sampling)
 
 
-# ids have no text to start from: more and smaller steps, and no tail to be raised (both chosen on validation)
+# ids have no text to start from: smaller steps and more of them, no tail to be raised, flat from epoch 6
 _ID_SETTINGS: dict[str, dict[str, Any]] = {
     "tower": {"whitening": "none", "id_residual": True, "id_shrinkage": 0.0},
     "loss": {"n_uniform": 2048, "logq_strength": 0.95},
-    "train": {"batch_users": 64},
+    "train": {"batch_users": 64, "n_epochs": 8},
 }
 
 VARIANTS: dict[str, Variant] = {
