@@ -19,6 +19,7 @@ from learn_rank.frozen_rows import may_look_at
 from learn_rank.similarity import block_presence, cosine_features, similarity_names
 
 torch.fx.wrap("recent_items")
+torch.fx.wrap("filled")  # it looks at the data
 torch.fx.wrap("cosine_features")  # it branches on shapes, which torch.fx cannot trace
 
 
@@ -196,8 +197,8 @@ class LearnFeatureFusion(nn.Module):
         item_BD = item_BD * present_BD
         similarity_BS = self._similarity(features, user_BD, item_BD, has_user_B, has_item_B)
         user_BD, item_BD = (unit_variance(_cut(side_BD, self.projected)) for side_BD in (user_BD, item_BD))
-        user_BD = torch.where(has_user_B[:, None], user_BD, self.user_fallback)
-        item_BD = torch.where(has_item_B[:, None], item_BD, self.item_fallback)
+        user_BD = filled(user_BD, has_user_B, self.user_fallback)
+        item_BD = filled(item_BD, has_item_B, self.item_fallback)
         presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(user_BD.dtype)
 
         fusion_BF = self.fuse(user_BD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1))
@@ -287,7 +288,16 @@ def _parts(
 
 
 def _cut(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:
+    if len(parts) == 1:  # no copy
+        return vectors_BD[:, parts[0][0] : parts[0][1]]
     return torch.cat([vectors_BD[:, start:stop] for start, stop in parts], dim=1)
+
+
+def filled(vectors: Tensor, has_vector: Tensor, fallback: Tensor) -> Tensor:
+    """(B, D) vectors, where there is none the (D,) fallback; in scoring no copy is made where none lacks."""
+    if not torch.is_grad_enabled() and may_look_at(has_vector) and bool(has_vector.all()):
+        return vectors
+    return torch.where(has_vector[:, None], vectors, fallback)
 
 
 def unit_variance(vectors: Tensor) -> Tensor:

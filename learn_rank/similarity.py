@@ -39,11 +39,13 @@ def similarity_names(
 
 def block_presence(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
     """(B, D) -> (B, D), 1 inside the blocks of a row that say something, 0 inside a block of zeros."""
-    parts = [
-        (vectors[:, start:stop] != 0).any(dim=1, keepdim=True).expand(-1, stop - start)
-        for start, stop in blocks
-    ]
+    parts = [_says_something(vectors[:, start:stop]).expand(-1, stop - start) for start, stop in blocks]
     return torch.cat(parts, dim=1).to(vectors.dtype)
+
+
+def _says_something(block: Tensor) -> Tensor:
+    """(B, d) -> (B, 1) bool; a length is one pass over the block, ``!= 0`` and ``any`` are three."""
+    return torch.linalg.vector_norm(block, dim=1, keepdim=True) > 0
 
 
 def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of the sides they stand for
@@ -97,7 +99,7 @@ def cosine_features(  # noqa: PLR0917 - as `similarity_features`
         user_B1 = (
             functional.cosine_similarity(user_BD, item_BD, dim=1, eps=1e-12)[:, None] * has_both[:, None]
         )
-        has_block_B1 = (item_BD != 0).any(dim=1, keepdim=True)
+        has_block_B1 = _says_something(item_BD)
         columns.append(user_B1 * (root / SCALE))
         if cosine is not None and has_history is not None:
             z_BH = cosine[:, at] * root

@@ -203,6 +203,26 @@ def test_an_export_of_one_request_scores_its_candidates_as_the_ranker_does(kind,
         assert n == 1 or expected.ctr_logit.std() > 0
 
 
+def test_a_fallback_that_the_example_rows_do_not_need_is_in_the_export(tmp_path):
+    ranker = fused_ranker("concat").eval()
+    with torch.no_grad():
+        ranker.fusion.user_fallback.add_(5.0), ranker.fusion.item_fallback.add_(-5.0)
+    rows = batch(30, seed=5)
+    known = {name: rows.sparse[name] for name in rows.sparse.keys()}  # noqa: SIM118 - a KJT is no mapping
+    values = {name: feature.values() for name, feature in known.items()}
+    values["learn_user"], values["learn_item"] = (
+        values["learn_user"] % 6 + 100,
+        values["learn_item"] % 6 + 200,
+    )
+    sparse = KeyedJaggedTensor(
+        keys=list(known),
+        values=torch.cat(list(values.values())),
+        lengths=torch.cat([feature.lengths() for feature in known.values()]),
+    )
+    served = load_exported(export_ranker(ranker, tmp_path / "export", sparse, rows.dense))
+    assert_same_scores(ranker, served)
+
+
 def test_rows_of_several_requests_and_unknown_features_of_a_request_are_refused(tmp_path):
     ranker = fused_ranker("concat").eval()
     served = exported(ranker, tmp_path, per_request=OF_REQUEST)

@@ -73,7 +73,8 @@ class ServingRanker(nn.Module):
 
     def drop_unused_parameters(self, features: Features, dense: Tensor, tables: Tables) -> list[str]:
         """Remove the parameters that no score depends on, such as an auxiliary head; returns their names."""
-        with _SeenParameters() as seen, torch.no_grad():
+        # as in training: scoring may leave out what these rows do not need, such as a fallback
+        with _SeenParameters() as seen, torch.enable_grad():
             self(features, dense, tables)
         unused = [name for name, parameter in self.named_parameters() if id(parameter) not in seen.ids]
         for name in unused:
