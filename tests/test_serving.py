@@ -229,6 +229,13 @@ def test_rows_of_several_requests_and_unknown_features_of_a_request_are_refused(
     rows = batch(20, seed=1)
     with pytest.raises(ExportError, match="user_id: expected one request"):
         served(rows.sparse, rows.dense)
+    with pytest.raises(ExportError, match=r"fewer values of \['tags'\].*one of them with two values"):
+        short = KeyedJaggedTensor(
+            keys=["user_id", "tags"],
+            values=torch.zeros(3, dtype=torch.int64),
+            lengths=torch.tensor([1, 1, 1, 0]),
+        )
+        export_ranker(ranker, tmp_path / "short", short, rows.dense[:2], per_request=("user_id", "tags"))
     with pytest.raises(ExportError, match=r"per_request.*\['city'\]"):
         exported(ranker, tmp_path, per_request=("city",))
 

@@ -16,7 +16,7 @@ from torchrec import KeyedJaggedTensor
 import learn_rank
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.fusion import LearnFeatureFusion
-from learn_rank.serving.exported import features_of, of_request
+from learn_rank.serving.example import example_of
 from learn_rank.serving.manifest import MANIFEST, ExportError, Manifest, TableFile
 from learn_rank.serving.serving_ranker import Features, ServingRanker, Tables, rows_as_inputs, scores_of
 from learn_rank.serving.swap import VectorSource
@@ -68,7 +68,8 @@ def export_ranker(
         raise ExportError(f"sources: expected names among {list(found)}, got {unknown}.")
     for name, source in sources.items():
         source.check_same(name, found[name])
-    features, sparse = _example(sparse, dense, tuple(per_request))
+    example = example_of(sparse, dense, tuple(per_request))
+    features, sparse = example.features, example.sparse
 
     serving = ServingRanker(ranker, tuple(per_request))
     tables = {name: rows_as_inputs(stored_as(table.rows, dtype)) for name, table in found.items()}
@@ -78,7 +79,7 @@ def export_ranker(
         program = torch.export.export(
             serving,
             (features, dense, tables),
-            dynamic_shapes=_any_size(features, tables, per_request),
+            dynamic_shapes=example.free_sizes(tables),
             strict=False,
         )
         scores = program.module()(features, dense, tables)
@@ -88,7 +89,7 @@ def export_ranker(
             script = torch.jit.trace(
                 _PlainArguments(serving, features, tables), _plain(features, dense, tables)
             )
-            fewer = _all_but_one(features, per_request)
+            fewer = example.all_but_one
             found_scores = script(*_plain(fewer, dense[:-1], tables))
             _check_scores(serving(fewer, dense[:-1], tables), dict(zip(scores, found_scores, strict=True)))
         change = _change(ranker, sparse, dense, scores)
@@ -150,80 +151,6 @@ def _plain(features: Features, dense: Tensor, tables: Tables) -> tuple[Tensor, .
 def _plain_names(features: Features, tables: Tables) -> tuple[str, ...]:
     of_features = [f"{name}.{part}" for name, parts in features.items() for part in parts]
     return (*of_features, "dense", *(f"{name}.{part}" for name, parts in tables.items() for part in parts))
-
-
-def _example(
-    sparse: KeyedJaggedTensor, dense: Tensor, per_request: tuple[str, ...]
-) -> tuple[Features, KeyedJaggedTensor]:
-    """What the program is recorded with, and the same as the ranker takes it: rows of one request."""
-    features = features_of(sparse, tuple(sparse.keys()))
-    unknown = sorted(set(per_request) - set(features))
-    if unknown:
-        raise ExportError(f"per_request: expected names among {list(features)}, got {unknown}.")
-    if per_request:
-        sparse = _one_request(features, per_request)
-        features |= {name: of_request(name, features_of(sparse, (name,))[name]) for name in per_request}
-    short = [
-        name
-        for name, feature in features.items()
-        if len(feature["values"]) < 2 and not _is_single(name, feature, per_request)
-    ]
-    if len(dense) < 2 or short:  # torch.export takes a size of 0 or 1 for a constant
-        raise ExportError(
-            f"sparse and dense: expected at least two rows and two values of every feature, got "
-            f"{len(dense)} rows and fewer values of {short}. Remedy: give some rows of the validation set."
-        )
-    return features, sparse
-
-
-def _one_request(features: Features, per_request: tuple[str, ...]) -> KeyedJaggedTensor:
-    """The rows with the features of the request of one of them: of the one with the longest."""
-    longest = sum(features[name]["lengths"] for name in per_request)
-    at, n_rows = int(torch.as_tensor(longest).argmax()), len(torch.as_tensor(longest))
-    rows = dict(features)
-    for name in per_request:
-        stops = features[name]["lengths"].cumsum(0)
-        width = int(features[name]["lengths"][at])
-        values = features[name]["values"][int(stops[at]) - width : int(stops[at])]
-        rows[name] = {"values": values.repeat(n_rows), "lengths": torch.full((n_rows,), width)}
-    return KeyedJaggedTensor(
-        keys=list(rows),
-        values=torch.cat([parts["values"] for parts in rows.values()]),
-        lengths=torch.cat([parts["lengths"] for parts in rows.values()]),
-    )
-
-
-def _is_single(name: str, feature: dict[str, Tensor], per_request: Sequence[str]) -> bool:
-    """One id a request: its size is no matter of the program."""
-    return name in per_request and len(feature["values"]) == 1
-
-
-def _all_but_one(features: Features, per_request: Sequence[str]) -> Features:
-    """Other sizes than those of the trace, which a loop over the data would have baked in."""
-    return {
-        name: parts
-        if name in per_request
-        else {
-            "values": parts["values"][: int(parts["lengths"][:-1].sum())],
-            "lengths": parts["lengths"][:-1],
-        }
-        for name, parts in features.items()
-    }
-
-
-def _any_size(features: Features, tables: Tables, per_request: Sequence[str]) -> tuple[object, ...]:
-    free = {0: torch.export.Dim.DYNAMIC}
-    return (
-        {
-            name: {
-                "values": None if _is_single(name, parts, per_request) else free,
-                "lengths": None if name in per_request else free,
-            }
-            for name, parts in features.items()
-        },
-        free,
-        {name: dict.fromkeys(parts, free) for name, parts in tables.items()},
-    )
 
 
 def _check_scores(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
