@@ -11,12 +11,8 @@ from learn_recall.presets import preset
 MAIN, ABLATION, TRANSFER = "main", "ablation", "transfer"
 TRAINED = ("towers", "zero_shot", "finetuned")
 EVERYONE = 1_000_000
-# over the preset ``default``, for every model that is trained: chosen on validation of Amazon Beauty
-RECIPE: dict[str, dict[str, Any]] = {
-    "tower": {"item_tower": "seq_to_seq"},
-    "loss": {"logq_strength": 0.8, "n_uniform": 4096},
-    "train": {"n_epochs": 16, "average_decay": 0.999, "filters_history": True},
-}
+# over the preset ``thorough``, for every model that is trained
+RECIPE: dict[str, dict[str, Any]] = {"train": {"filters_history": True}}
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class Variant:
             fit: "all" = the last event before the test of 2,000 users selects the epoch and everything else
                 trains; "train" = that of every user selects, and never trains.
         """
-        values = preset("default").to_dict()
+        values = preset("thorough").to_dict()
         for settings in (RECIPE, self.settings):
             for part, fields in settings.items():
                 values[part] |= fields
@@ -78,11 +74,11 @@ def _all_action(words: str, item_tower: str, sampling: dict[str, Any] | None = N
     return _ablation(words, **settings, sampling={} if sampling is None else sampling)
 
 
-# ids have no text to start from: smaller steps and more of them, no tail to be raised, flat from epoch 6
+# ids have no text to start from: more and smaller steps, no tail to be raised, and a strong decay
 _ID_SETTINGS: dict[str, dict[str, Any]] = {
-    "tower": {"whitening": "none", "id_residual": True, "id_shrinkage": 0.0},
+    "tower": {"hidden": 64, "whitening": "none", "id_residual": True, "id_shrinkage": 0.0},
     "loss": {"n_uniform": 2048, "logq_strength": 0.95},
-    "train": {"batch_users": 64, "n_epochs": 8},
+    "train": {"batch_users": 64, "n_epochs": 8, "id_weight_decay": 1.0},
 }
 
 VARIANTS: dict[str, Variant] = {

@@ -75,7 +75,9 @@ def run(
         ),
     ] = "auto",
     template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",
-    preset: Annotated[str, typer.Option(help="Towers: default, paper, official_amazon.")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="Towers: default, thorough, paper, official_amazon.")
+    ] = "default",
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every arm.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of every arm over the training rows.")] = 3,
     fusion: Annotated[

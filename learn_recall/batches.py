@@ -50,7 +50,7 @@ def epoch_batches(
     """
     seed = config.train.seed
     rng = np.random.default_rng([seed, 2, epoch])
-    size = config.train.batch_users
+    size = users_per_batch(len(users), config)
     order = rng.permutation(users)
     batches: list[np.ndarray] = []
     for start in range(0, len(order), size * _BATCHES_PER_BUCKET):
@@ -65,7 +65,15 @@ def epoch_batches(
 
 def n_batches(n_users: int, config: RecallConfig) -> int:
     """Steps of one epoch."""
-    return -(-n_users // config.train.batch_users)
+    return -(-n_users // users_per_batch(n_users, config))
+
+
+def users_per_batch(n_users: int, config: RecallConfig) -> int:
+    """``batch_users``, or fewer where an epoch would have less than ``min_epoch_steps`` steps."""
+    train = config.train
+    if train.min_epoch_steps == 0:
+        return train.batch_users
+    return max(1, min(train.batch_users, n_users // train.min_epoch_steps))
 
 
 def next_item_batch(

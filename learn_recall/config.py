@@ -196,7 +196,10 @@ class SamplingConfig:
 class TrainConfig:
     """Budget, optimizer and selection.
 
-    batch_users: users per step. n_epochs, patience (epochs without a better validation score before the end).
+    batch_users: users per step.
+    min_epoch_steps: steps that an epoch takes at least, in smaller batches where there are few users: towers
+    that moved a few hundred times are not trained, however often they saw the data. 0 = no such floor.
+    n_epochs, patience (epochs without a better validation score before the end).
     learning_rate, weight_decay, beta1, beta2, epsilon: AdamW; warmup_epochs, then a cosine to 0 over all
     epochs.
     id_weight_decay: AdamW decay of the id embeddings; None = ``weight_decay``.
@@ -212,6 +215,7 @@ class TrainConfig:
     """
 
     batch_users: int = 256
+    min_epoch_steps: int = 0
     n_epochs: int = 10
     patience: int = 3
     learning_rate: float = 3e-3
@@ -236,7 +240,14 @@ class TrainConfig:
         _choice(self, "selection", ("recall@10", "ndcg@10"))
         for name in ("batch_users", "n_epochs", "patience"):
             _within(self, name, 1)
-        for name in ("weight_decay", "warmup_epochs", "gradient_clip", "max_validation_users", "seed"):
+        for name in (
+            "min_epoch_steps",
+            "weight_decay",
+            "warmup_epochs",
+            "gradient_clip",
+            "max_validation_users",
+            "seed",
+        ):
             _within(self, name, 0)
         for name in ("learning_rate", "epsilon", "validation_seconds"):
             _within(self, name, 0, open_low=True)

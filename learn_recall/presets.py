@@ -1,5 +1,5 @@
 """Named settings: `paper` (industry set), `official_amazon` (released code), `default` (minutes on two
-cores)."""
+cores), `thorough` (several times as long)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,28 @@ def preset(name: str) -> RecallConfig:
     ``official_amazon``: the released recall code's Amazon settings, finetuning (4 layers, output 4096, full
     softmax).
     ``default``: trains in minutes on two cores; docs/decisions/towers.md has the measurement behind it.
+    ``thorough``: wider, more negatives, enough steps also where users are few, averaged weights; three to
+    ten times the time of ``default``. What docs/recall.md and docs/lift.md report.
 
     Raises: ValueError for a name that is none of these.
     """
-    presets = {"paper": _paper, "official_amazon": _official_amazon, "default": RecallConfig}
+    presets = {
+        "paper": _paper,
+        "official_amazon": _official_amazon,
+        "default": RecallConfig,
+        "thorough": _thorough,
+    }
     if name not in presets:
         raise ValueError(f"preset: expected one of {', '.join(presets)}; got {name!r}")
     return presets[name]()
+
+
+def _thorough() -> RecallConfig:
+    return RecallConfig(
+        tower=TowerConfig(hidden=128, dropout=0.2),
+        loss=LossConfig(n_uniform=4096, logq_strength=0.8),
+        train=TrainConfig(min_epoch_steps=100, n_epochs=12, patience=12, average_decay=0.999),
+    )
 
 
 def _paper() -> RecallConfig:

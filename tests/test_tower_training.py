@@ -16,7 +16,14 @@ import tower_world as world
 from torch.nn import functional as F
 
 from learn_recall import checkpoint as files
-from learn_recall.batches import all_action_batch, epoch_batches, next_item_batch, trainable_users
+from learn_recall.batches import (
+    all_action_batch,
+    epoch_batches,
+    n_batches,
+    next_item_batch,
+    trainable_users,
+    users_per_batch,
+)
 from learn_recall.checkpoint import load_checkpoint
 from learn_recall.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
 from learn_recall.item_towers import DoubleTower
@@ -166,6 +173,18 @@ def test_an_epoch_sees_every_trainable_user_once_and_depends_on_seed_and_epoch_a
     assert sum(len(history) for history in epochs[0]) == len(users)
     assert all(np.array_equal(one, other) for one, other in zip(epochs[0], epochs[1], strict=True))
     assert not all(np.array_equal(one, other) for one, other in zip(epochs[0], epochs[2], strict=True))
+
+
+def test_few_users_share_smaller_batches_so_that_an_epoch_has_its_least_number_of_steps(content):
+    sequences = build_sequences(world.interactions(), content)
+    sizes = {"batch_users": 8, "min_epoch_steps": 0}
+    users = trainable_users(sequences, world.small_config())
+    for least, expected in ((0, 8), (1, 8), (5, len(users) // 5), (10 * len(users), 1)):
+        config = world.small_config(train={**sizes, "min_epoch_steps": least})
+        batches = [len(batch.history) for batch, _ in epoch_batches(sequences, users, config, 0)]
+        assert max(batches) == users_per_batch(len(users), config) == min(8, expected)
+        assert len(batches) == n_batches(len(users), config) >= min(least, len(users))
+        assert sum(batches) == len(users)
 
 
 def objective_of(content, sequences, config):
@@ -464,7 +483,7 @@ def test_nothing_is_pickled(content, tmp_path):
 
 
 def test_settings_survive_json_and_the_default_preset_is_the_default_constructor():
-    for name in ("paper", "official_amazon", "default"):
+    for name in ("paper", "official_amazon", "default", "thorough"):
         config = preset(name)
         assert RecallConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert preset("default") == RecallConfig()
