@@ -21,6 +21,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from benchmarks.recall_judgement import Places, dial, interval, judge, place_targets, user_values
+from benchmarks.recall_orderings import judge_orderings, ordering_table
 from benchmarks.recall_pages import comparison_table, draw_dial, main_table
 from benchmarks.recall_published import published, published_table
 from benchmarks.recall_scores import Bench
@@ -55,6 +56,9 @@ def main(  # noqa: D103
     ablation: Annotated[bool, typer.Option("--ablation", help="The grid of choices, too.")] = False,
     names: Annotated[bool, typer.Option("--names", help="Print the names of all models and end.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each model.")] = 3,
+    epochs: Annotated[
+        int, typer.Option(min=0, help="Of every training, instead of each model's own; 0 = its own.")
+    ] = 0,
     fit: Annotated[str, typer.Option(help="What trains: all (before the test) or train.")] = "all",
     task: Annotated[
         str,
@@ -85,12 +89,13 @@ def main(  # noqa: D103
         world = read_world(data, task=task, window=window)
         folder = Path("runs") / f"recall-{data.resolve().name}" if work is None else work
         bench = Bench(world, folder, encoder, tuple(pretrain) if pretrain else ())
-        run = Run(bench, fit=fit, n_epochs=QUICK_EPOCHS if quick else None)
+        run = Run(bench, fit=fit, n_epochs=epochs or (QUICK_EPOCHS if quick else None))
         models = {name: run.model(name, v, 1 if quick else seeds) for name, v in variants.items()}
         compare(models, run.values)
-        options = {"seeds": 1 if quick else seeds, "quick": quick, "fit": fit, "task": task}
+        options = {"seeds": 1 if quick else seeds, "quick": quick, "fit": fit, "task": task, "epochs": epochs}
         report = {
             "models": models,
+            "orderings": judge_orderings(world, run.places),
             "fingerprint": world.fingerprint,
             "published": {},
             "duplicate_texts": world.duplicates(),
@@ -101,6 +106,8 @@ def main(  # noqa: D103
         console = Console()
         console.print(main_table(report))
         console.print(comparison_table(report))
+        if report["orderings"]:
+            console.print(ordering_table(report["orderings"]))
         others = published_table(report)
         if others is not None:
             console.print(others)
@@ -118,6 +125,7 @@ class Run:
         self.bench, self.world, self.folder = bench, bench.world, bench.work
         self.fit, self.n_epochs = fit, n_epochs
         self.values: dict[str, dict[str, np.ndarray]] = {}
+        self.places: dict[str, list[Places]] = {}
 
     def model(self, name: str, variant: Variant, n_seeds: int) -> dict[str, Any]:
         """All figures of one model over its seeds; what is there already is read."""
@@ -125,6 +133,7 @@ class Run:
         per_seed = [self._one(name, variant, seed) for seed in range(n_seeds)]
         values = [user_values(self.world, places.filtered) for _, places in per_seed]
         self.values[name] = {key: np.stack([value[key] for value in values]) for key in values[0]}
+        self.places[name] = [places for _, places in per_seed]
         results = [result for result, _ in per_seed]
         low, high = interval(self.values[name]["R@10"])
         return {

@@ -123,8 +123,10 @@ VARIANTS: dict[str, Variant] = {
     "half_whitening": _ablation("whitened by half", tower={"whitening_strength": 0.5}),
     "one_layer": _ablation("1 layer", tower={"n_layers": 1}),
     "four_layers": _ablation("4 layers", tower={"n_layers": 4}),
-    "d32": _ablation("32 exported components", tower={"dimension": 32}),
-    "d128": _ablation("128 exported components", tower={"dimension": 128}),
+    "learn_d32": Variant("as learn, 32 exported components", content="text_words",
+                         settings={"tower": {"dimension": 32}}, group=ABLATION),
+    "learn_d128": Variant("as learn, 128 exported components", content="text_words",
+                          settings={"tower": {"dimension": 128}}, group=ABLATION),
 }  # fmt: skip
 
 

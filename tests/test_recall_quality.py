@@ -9,7 +9,8 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks import recall_quality
-from benchmarks.recall_judgement import dial, interval, judge, official, place_targets, user_values
+from benchmarks.recall_judgement import Places, dial, interval, judge, official, place_targets, user_values
+from benchmarks.recall_orderings import ORDERINGS, judge_orderings, ordering_table
 from benchmarks.recall_published import published
 from benchmarks.recall_scores import Bench, _newest
 from benchmarks.recall_variants import VARIANTS, chosen
@@ -141,6 +142,52 @@ def test_the_interval_is_of_users_not_of_seeds():
     low, high = interval(values)
     half = 1.96 * np.std([0, 1, 1, 0], ddof=1) / 2
     assert (low, high) == pytest.approx((0.5 - half, 0.5 + half))
+
+
+def test_orderings_are_paired_by_user_and_stay_open_where_an_interval_holds_0(folder):
+    world = read_world(folder, task=WINDOW, window=2)
+    number, first = world.users
+    n_targets, n_users = len(number), len(first)
+
+    def places(is_hit):
+        place = np.where(is_hit, 0, 10)
+        both = np.stack([place, np.zeros(n_targets, np.int64)])
+        return [Places(filtered=both, unfiltered=both, top=np.zeros((n_users, 10), np.int64))]
+
+    rng = np.random.default_rng(0)
+    worse, better = rng.random(n_targets) < 0.3, rng.random(n_targets) < 0.7
+    found = judge_orderings(world, {"text": places(better), "id": places(worse), "learn": places(better)})
+    by_words = {row["words"]: row for row in found}
+    assert {(row["better"], row["worse"]) for row in found} == {
+        ("text", "id"),
+        ("learn", "text"),
+        ("learn", "id"),
+    }
+
+    shares = [[hit[number == user].mean() for user in range(n_users)] for hit in (better, worse)]
+    difference = np.subtract(*shares)
+    row = by_words["text > ids"]["strict"]
+    half = 1.96 * difference.std(ddof=1) / np.sqrt(n_users)
+    assert (row["value"], row["low"], row["high"]) == pytest.approx(
+        (difference.mean(), difference.mean() - half, difference.mean() + half)
+    )
+    assert row["verdict"] == "held"
+    assert by_words["text and ids > text"]["strict"]["verdict"] == "open"
+    turned = judge_orderings(world, {"text": places(worse), "id": places(better)})
+    assert turned[0]["official"]["verdict"] == "refuted"
+
+    rare = (world.train_counts[world.targets] >= 1) & (world.train_counts[world.targets] <= 5)
+    row = by_words["text > ids, targets with 1 to 5 events"]
+    own = [np.flatnonzero(rare & (number == user)) for user in range(n_users)]
+    assert row["n"] == sum(len(rows) > 0 for rows in own)
+    expected = [better[rows].mean() - 1.0 * worse[rows].mean() for rows in own if len(rows)]
+    if expected:
+        assert row["strict"]["value"] == pytest.approx(np.mean(expected))
+    assert ordering_table(found).row_count == len(found)
+
+
+def test_orderings_name_models_that_exist():
+    assert {name for each in ORDERINGS for name in (each.better, each.worse)} <= set(VARIANTS)
 
 
 # ------------------------------------------------------------------------------------------------- the models

@@ -25,8 +25,8 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="default (minutes on 2 cores), thorough (better, 3 to 10 times as long), paper (12 layers) or "
-            "official_amazon."
+            help="default (minutes on 2 cores), thorough (better, 3 to 10 times as long), paper (12 layers) "
+            "or official_amazon."
         ),
     ] = "default",
     config: Annotated[
