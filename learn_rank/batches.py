@@ -12,6 +12,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.batch import CONVERTED_FEATURE, Batch
 from learn_rank.dataset import RankingDataset
+from learn_rank.newness import UNKNOWN, Newness
 from learn_rank.statistics import ITEM_FEATURES, HostStatistics
 from learn_recall.columns import (
     CLICK,
@@ -25,7 +26,6 @@ from learn_recall.columns import (
 from learn_recall.store import id_keys
 
 _PER_ROW = ("dense", "click", "conversion", "user_key", "item_key", "history_row")
-UNKNOWN = 0  # code of a value that training never had; real codes start at 1
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,17 @@ class Rows:
         order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
         for start in range(0, len(self), batch_size):
             index = order[start : start + batch_size]
-            is_new = np.zeros(len(index), bool)
+            batch = self._batch(index)
             if generator is not None and newness_rate > 0:
                 is_new = generator.random(len(index)) < newness_rate
-            yield self._batch(index, is_new)
+                batch = self.newness.of(batch, torch.from_numpy(is_new))
+            yield batch
+
+    @property
+    def newness(self) -> Newness:
+        """What the host does not know of a new item."""
+        unknown = dict(zip(self.item_columns.tolist(), self.unknown_item_dense.tolist(), strict=True))
+        return Newness((ITEM_ID,), unknown_id=UNKNOWN, dense=unknown)
 
     def of(self, rows: np.ndarray) -> Rows:
         """Some of the rows, by bool or positions."""
@@ -95,15 +102,12 @@ class Rows:
             **{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_ROW},
         )
 
-    def _batch(self, index: np.ndarray, is_new: np.ndarray) -> Batch:
+    def _batch(self, index: np.ndarray) -> Batch:
         keys, values, lengths = [], [], []
         one = np.ones(len(index), np.int64)
         for name, codes in self.codes.items():
-            taken = codes[index]
-            if name == ITEM_ID:
-                taken = np.where(is_new, UNKNOWN, taken)
             keys.append(name)
-            values.append(taken)
+            values.append(codes[index])
             lengths.append(one)
         for name, (row, table) in self.lists.items():
             padded = table[row[index]]
@@ -121,15 +125,13 @@ class Rows:
             values.append(self.history_converted[self.history_row[index]][has_slot])
             lengths.append(history_lengths)
 
-        dense = self.dense[index]
-        dense[np.ix_(is_new, self.item_columns)] = self.unknown_item_dense
         return Batch(
             sparse=KeyedJaggedTensor(
                 keys=keys,
                 values=torch.from_numpy(np.concatenate(values).astype(np.int64)),
                 lengths=torch.from_numpy(np.concatenate(lengths).astype(np.int64)),
             ),
-            dense=torch.from_numpy(dense),
+            dense=torch.from_numpy(self.dense[index]),
             click=torch.from_numpy(self.click[index]),
             conversion=torch.from_numpy(self.conversion[index]),
         )

@@ -87,14 +87,18 @@ def stream_of(folder: Path, **settings) -> RowStream:
     return RowStream(files, columns.names, columns.batch, batch_size=96, n_lanes=4, **settings)
 
 
-def ranker_of(folder: Path, *, placement: str = "replicated", dtype: str | None = None) -> MultiTaskRanker:
+def ranker_of(
+    folder: Path, *, placement: str = "replicated", dtype: str | None = None, fusion_entry: str = "concat"
+) -> MultiTaskRanker:
     """The same weights in every process."""
     tables = [
         FrozenEmbedding.from_store(EmbeddingStore.open(folder / name), placement=placement, dtype=dtype)
         for name in ("users", "items")
     ]
     torch.manual_seed(0)
-    shape = RankerConfig(embedding_dim=8, bottom_dims=(16,), tower_dim=8, dropout=0.0)
+    shape = RankerConfig(
+        embedding_dim=8, bottom_dims=(16,), tower_dim=8, dropout=0.0, fusion_entry=fusion_entry
+    )
     fusion = LearnFeatureFusion(
         *tables, FusionConfig(projection_dim=8, hidden_dim=16, fusion_dim=8, history_length=3, dropout=0.0)
     )

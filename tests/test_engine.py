@@ -19,6 +19,7 @@ from torch.fx import symbolic_trace
 
 from learn_rank.engine import EngineConfig, RankerEngine, StreamPosition, load_checkpoint, processes
 from learn_rank.metrics import UAUC
+from learn_rank.zero_start import zero_start_parameters
 
 ROOT = Path(__file__).parents[1]
 
@@ -109,6 +110,22 @@ def test_a_checkpoint_holds_no_frozen_vector_and_is_refused_by_a_model_with_othe
         engine = RankerEngine(ranker, here)
         with pytest.raises(ValueError, match="trained with"):
             load_checkpoint(folder / "half-1", engine)
+
+
+def test_weights_that_start_at_zero_have_a_rate_of_their_own(folder):
+    with processes(device="cpu") as here:
+        ranker = ranker_of(folder, fusion_entry="widened")
+        engine = RankerEngine(ranker, here, EngineConfig(learning_rate=0.03, zero_start_learning_rate=0.2))
+        groups = [group for group in engine.optimizer.param_groups if group["lr"] in (0.03, 0.2)]
+        shapes = {group["lr"]: [tuple(each.shape) for each in group["params"]] for group in groups}
+        added = [tuple(each.shape) for _, each in zero_start_parameters(engine.model)]
+        assert added
+        assert shapes[0.2] == added
+        assert len(shapes[0.03]) > 5
+        losses = list(engine.train(stream_of(folder).batches()))
+        assert losses[-1] < losses[0]
+    with pytest.raises(ValueError, match="zero_start_learning_rate: expected above 0"):
+        EngineConfig(zero_start_learning_rate=0.0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])

@@ -203,6 +203,22 @@ def test_an_export_of_one_request_scores_its_candidates_as_the_ranker_does(kind,
         assert n == 1 or expected.ctr_logit.std() > 0
 
 
+def test_example_rows_with_one_item_of_history_each_fix_no_length_in_the_export(tmp_path):
+    ranker = fused_ranker("concat").eval()
+    rows = batch(30, seed=6)
+    features = plain_tensors(rows)
+    values, one_each = features["learn_item"]
+    features["learn_history"] = (values.flip(0), one_each)
+    sparse = KeyedJaggedTensor(
+        keys=list(features),
+        values=torch.cat([values for values, _ in features.values()]),
+        lengths=torch.cat([lengths for _, lengths in features.values()]),
+    )
+    served = load_exported(export_ranker(ranker, tmp_path / "export", sparse, rows.dense))
+    assert batch(40, seed=7).sparse["learn_history"].lengths().max() > 1
+    assert_same_scores(ranker, served)
+
+
 def test_a_fallback_that_the_example_rows_do_not_need_is_in_the_export(tmp_path):
     ranker = fused_ranker("concat").eval()
     with torch.no_grad():

@@ -26,6 +26,7 @@ from torchrec.optim.keyed import CombinedOptimizer, KeyedOptimizerWrapper
 from torchrec.optim.optimizers import Adagrad, Adam, in_backward_optimizer_filter
 
 from learn_rank.engine.processes import Processes
+from learn_rank.zero_start import zero_start_parameters
 
 TABLE_OPTIMIZERS = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam}
 _CPU_OPTIMIZERS = ("rowwise_adagrad", "adagrad")  # those that fbgemm fuses there
@@ -45,6 +46,7 @@ class EngineConfig:
         table_learning_rate: of the id tables.
         learning_rate: of the dense layers (AdamW).
         weight_decay: of the dense layers.
+        zero_start_learning_rate: of the weights that start at zero (`learn_rank.zero_start`).
         sharding: table name -> the sharding types that the planner may choose from, such as
             ``("column_wise",)``; None, and tables that are not named: all of `SHARDINGS` that the device has.
             On one process it is ignored.
@@ -54,6 +56,7 @@ class EngineConfig:
     table_learning_rate: float = 0.02
     learning_rate: float = 2e-3
     weight_decay: float = 1e-5
+    zero_start_learning_rate: float = 6e-3
     sharding: Mapping[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
@@ -61,10 +64,11 @@ class EngineConfig:
             raise ValueError(
                 f"table_optimizer: expected one of {list(TABLE_OPTIMIZERS)}, got {self.table_optimizer!r}."
             )
-        if self.table_learning_rate <= 0 or self.learning_rate <= 0 or self.weight_decay < 0:
+        rates = (self.table_learning_rate, self.learning_rate, self.zero_start_learning_rate)
+        if min(rates) <= 0 or self.weight_decay < 0:
             raise ValueError(
-                "table_learning_rate and learning_rate: expected above 0, and weight_decay at least 0, got "
-                f"{self.table_learning_rate}, {self.learning_rate} and {self.weight_decay}."
+                "table_learning_rate, learning_rate and zero_start_learning_rate: expected above 0, and "
+                f"weight_decay at least 0, got {', '.join(map(str, rates))} and {self.weight_decay}."
             )
 
 
@@ -112,13 +116,24 @@ def sharded(
         model, env=ShardingEnv.from_process_group(here.group), device=here.device, plan=plan
     )
     _put_weights(engine, weights)
+    from_zero = {id(parameter) for _, parameter in zero_start_parameters(engine)}
     dense = KeyedOptimizerWrapper(
         dict(in_backward_optimizer_filter(engine.named_parameters())),
         lambda parameters: torch.optim.AdamW(
-            parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+            _groups(parameters, from_zero, config), lr=config.learning_rate, weight_decay=config.weight_decay
         ),
     )
     return engine, CombinedOptimizer([("tables", engine.fused_optimizer), ("dense", dense)])
+
+
+def _groups(
+    parameters: list[nn.Parameter], from_zero: set[int], config: EngineConfig
+) -> list[dict[str, object]]:
+    """Dense weights, and those that start at zero with a rate of their own."""
+    others = [parameter for parameter in parameters if id(parameter) not in from_zero]
+    zeros = [parameter for parameter in parameters if id(parameter) in from_zero]
+    apart = [{"params": zeros, "lr": config.zero_start_learning_rate}] if zeros else []
+    return [{"params": others}, *apart]
 
 
 def _table_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
