@@ -76,7 +76,14 @@ def _all_action(words: str, item_tower: str, sampling: dict[str, Any] | None = N
 
 # ids have no text to start from: more and smaller steps, no tail to be raised, and a strong decay
 _ID_SETTINGS: dict[str, dict[str, Any]] = {
-    "tower": {"hidden": 64, "whitening": "none", "id_residual": True, "id_shrinkage": 0.0},
+    "tower": {
+        "hidden": 64,
+        "dropout": 0.2,
+        "position_embedding": "none",
+        "whitening": "none",
+        "id_residual": True,
+        "id_shrinkage": 0.0,
+    },
     "loss": {"n_uniform": 2048, "logq_strength": 0.95},
     "train": {"batch_users": 64, "n_epochs": 8, "id_weight_decay": 1.0},
 }

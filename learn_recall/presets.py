@@ -33,9 +33,9 @@ def preset(name: str) -> RecallConfig:
 
 def _thorough() -> RecallConfig:
     return RecallConfig(
-        tower=TowerConfig(hidden=128, dropout=0.2),
+        tower=TowerConfig(hidden=128, position_embedding="learned"),
         loss=LossConfig(n_uniform=4096, logq_strength=0.8),
-        train=TrainConfig(min_epoch_steps=100, n_epochs=12, patience=12, average_decay=0.999),
+        train=TrainConfig(min_epoch_steps=80, n_epochs=16, patience=16, average_decay=0.999),
     )
 
 
