@@ -3,8 +3,7 @@
 python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5
 
 Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with
-a seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run --preset
-thorough`).
+a seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`).
 Finished pieces are kept in OUT, so a stopped command goes on where it was.
 
 A difference is the mean over the splits. Its interval adds the spread between the splits to the sampling of
@@ -84,7 +83,7 @@ def predictions_of(data: Path, out: Path, split: int, console: Console) -> dict[
         lambda: read_steam(data, SteamSplit(seed=split)),
         {"dataset": "steam", "split_seed": split},
         out,
-        RunConfig(seeds=(split,), preset="thorough"),
+        RunConfig(seeds=(split,)),
         console=console,
     )
     arms = (BASE, "learn", "raw_text", "shuffled", "auto")
