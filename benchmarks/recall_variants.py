@@ -70,7 +70,8 @@ def _ablation(words: str, **parts: dict[str, Any]) -> Variant:
 
 
 def _all_action(words: str, item_tower: str, sampling: dict[str, Any] | None = None) -> Variant:
-    settings = {**_ALL_ACTION, "tower": {"item_tower": item_tower}}
+    # tower (a) sees a target at its place in the sequence, and at the first place when it is served
+    settings = {**_ALL_ACTION, "tower": {"item_tower": item_tower, "position_embedding": "none"}}
     return _ablation(words, **settings, sampling={} if sampling is None else sampling)
 
 
