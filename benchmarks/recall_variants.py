@@ -62,7 +62,8 @@ def _text_only(words: str, settings: dict[str, dict[str, Any]] | None = None, **
     return Variant(words, settings=merged, **more)
 
 
-_ALL_ACTION = {"loss": {"kind": "dense_all_action"}}
+# at the others' learning rate it ends at the level of chance
+_ALL_ACTION = {"loss": {"kind": "dense_all_action"}, "train": {"learning_rate": 1e-3}}
 
 
 def _ablation(words: str, **parts: dict[str, Any]) -> Variant:
