@@ -113,7 +113,7 @@ def judge(world: World, places: Places) -> dict[str, Any]:
         ("item_count", ITEM_BUCKETS, count_T),
         ("history_length", HISTORY_BUCKETS, length_T),
     ):
-        buckets[kind] = {name: _bucket(places, _inside(values, *limits)) for name, limits in names.items()}
+        buckets[kind] = {name: _bucket(places, inside(values, *limits)) for name, limits in names.items()}
     share = world.train_counts / max(world.train_counts.sum(), 1)
     shown = places.top[places.top >= 0]
     return {
@@ -149,7 +149,7 @@ def dial(world: World, scores: Scores) -> list[dict[str, float | None]]:
                 k=0,
             )
             hit_AT[place, part] = ranks.recall(10)
-    is_rare = _inside(world.train_counts[world.targets], *ITEM_BUCKETS[RARE])
+    is_rare = inside(world.train_counts[world.targets], *ITEM_BUCKETS[RARE])
     return [
         {
             "a": strength,
@@ -199,5 +199,6 @@ def _bucket(places: Places, is_inside: np.ndarray) -> dict[str, Any]:
     return found
 
 
-def _inside(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
+def inside(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
+    """Bool, which values lie in a bucket of `ITEM_BUCKETS` or `HISTORY_BUCKETS`; None = no upper end."""
     return (values >= low) & (values <= (np.inf if high is None else high))

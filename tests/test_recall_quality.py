@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,13 +177,15 @@ def test_orderings_are_paired_by_user_and_stay_open_where_an_interval_holds_0(fo
     turned = judge_orderings(world, {"text": places(worse), "id": places(better)})
     assert turned[0]["official"]["verdict"] == "refuted"
 
-    rare = (world.train_counts[world.targets] >= 1) & (world.train_counts[world.targets] <= 5)
-    row = by_words["text > ids, targets with 1 to 5 events"]
-    own = [np.flatnonzero(rare & (number == user)) for user in range(n_users)]
-    assert row["n"] == sum(len(rows) > 0 for rows in own)
+    counts = np.where(np.arange(20) < 8, 3, 30)  # the first eight items are rare
+    some_rare = replace(world, train_counts=counts)
+    found = judge_orderings(some_rare, {"text": places(better), "id": places(worse)})
+    row = next(row for row in found if row["words"] == "text > ids, targets with 1 to 5 events")
+    own = [np.flatnonzero((world.targets < 8) & (number == user)) for user in range(n_users)]
     expected = [better[rows].mean() - 1.0 * worse[rows].mean() for rows in own if len(rows)]
-    if expected:
-        assert row["strict"]["value"] == pytest.approx(np.mean(expected))
+    assert 2 <= row["n"] == len(expected) < n_users
+    assert row["strict"]["value"] == pytest.approx(np.mean(expected))
+    assert "text > ids, targets without an event" not in {row["words"] for row in found}  # nobody has one
     assert ordering_table(found).row_count == len(found)
 
 

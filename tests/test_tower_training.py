@@ -177,10 +177,9 @@ def test_an_epoch_sees_every_trainable_user_once_and_depends_on_seed_and_epoch_a
 
 def test_few_users_share_smaller_batches_so_that_an_epoch_has_its_least_number_of_steps(content):
     sequences = build_sequences(world.interactions(), content)
-    sizes = {"batch_users": 8, "min_epoch_steps": 0}
     users = trainable_users(sequences, world.small_config())
     for least, expected in ((0, 8), (1, 8), (5, len(users) // 5), (10 * len(users), 1)):
-        config = world.small_config(train={**sizes, "min_epoch_steps": least})
+        config = world.small_config(train={"batch_users": 8, "min_epoch_steps": least})
         batches = [len(batch.history) for batch, _ in epoch_batches(sequences, users, config, 0)]
         assert max(batches) == users_per_batch(len(users), config) == min(8, expected)
         assert len(batches) == n_batches(len(users), config) >= min(least, len(users))
