@@ -16,7 +16,7 @@ def preset(name: str) -> RecallConfig:
     softmax).
     ``default``: trains in minutes on two cores; docs/decisions/towers.md has the measurement behind it.
     ``thorough``: wider, more negatives, enough steps also where users are few, averaged weights; three to
-    ten times the time of ``default``. What docs/recall.md and docs/lift.md report.
+    ten times the time of ``default``. What docs/recall.md reports; docs/lift.md has ``default``.
 
     Raises: ValueError for a name that is none of these.
     """
