@@ -12,7 +12,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.batch import CONVERTED_FEATURE, Batch
 from learn_rank.dataset import RankingDataset
-from learn_rank.newness import UNKNOWN, Newness
+from learn_rank.newness import Newness
 from learn_rank.statistics import ITEM_FEATURES, HostStatistics
 from learn_recall.columns import (
     CLICK,
@@ -79,7 +79,7 @@ class Rows:
     def newness(self) -> Newness:
         """What the host does not know of a new item."""
         unknown = dict(zip(self.item_columns.tolist(), self.unknown_item_dense.tolist(), strict=True))
-        return Newness((ITEM_ID,), unknown_id=UNKNOWN, dense=unknown)
+        return Newness((ITEM_ID,), dense=unknown)
 
     def of(self, rows: np.ndarray) -> Rows:
         """Some of the rows, by bool or positions."""

@@ -8,10 +8,11 @@ import torch
 from ranking_worlds import planted_dataset
 from torch import nn
 
-from learn_rank.batches import UNKNOWN, encode_dataset
+from learn_rank.batches import encode_dataset
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.fusion import FusionConfig, LearnFeatureFusion
 from learn_rank.metrics import AUC
+from learn_rank.newness import UNKNOWN
 from learn_rank.ranker import MultiTaskRanker, RankerConfig, Scores, ranking_loss
 from learn_rank.statistics import FEATURES
 from learn_rank.train import RankTrainConfig, predict, train_ranker

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from learn_rank.batches import UNKNOWN, EncodedDataset, Rows
+from learn_rank.batches import EncodedDataset, Rows
+from learn_rank.newness import UNKNOWN
 from learn_rank.ranker import MultiTaskRanker
 from learn_recall.columns import ITEM_ID, USER_ID
 
