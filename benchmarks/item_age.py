@@ -244,7 +244,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    values = preset("default").to_dict()
+    values = preset("thorough" if options.recipe else "default").to_dict()
     if options.recipe:
         for part, fields in RECIPE.items():
             values[part] |= fields
