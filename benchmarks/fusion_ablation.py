@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from benchmarks.ids_tower import ids_tower_vectors
 from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.auto import choose, combine
+from learn_rank.batches import EncodedDataset
 from learn_rank.evaluation import evaluate_arms
 from learn_rank.fusion import FusionConfig
 from learn_rank.judge import DeltaRow
@@ -54,6 +56,7 @@ class Variant:
         settings: of `FusionConfig`; ranker: of `RankerConfig`; training: of `RankTrainConfig`; what differs
             from the run's.
         reads_text: False takes the tower block of towers on ids alone (`benchmarks.ids_tower`).
+        has_ease: the host has the features of an item-item regression besides (`learn_rank.ease`).
         words: for people.
     """
 
@@ -63,6 +66,7 @@ class Variant:
     ranker: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     reads_text: bool = True
+    has_ease: bool = False
     words: str = ""
 
 
@@ -96,6 +100,9 @@ VARIANTS = {
     "no_outcome": Variant(settings={"converted_feature": None}, words="what converted is not compared apart"),
     "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
     "base_ensemble": Variant(None, words="control: mean of two baselines' logits"),
+    "base_ease": Variant(None, has_ease=True, words="a baseline that knows which items go together"),
+    "raw_text_ease": Variant(RAW_TEXT, has_ease=True, words="the same host, without the tower"),
+    "learn_ease": Variant(has_ease=True, words="the same host, with the run's fusion"),
 }
 
 
@@ -140,24 +147,30 @@ def main(
 def open_study(run: Path) -> Study:
     """Tables, vectors and settings of the run, and a way of training one variant with one seed."""
     from learn_rank.batches import encode_dataset
+    from learn_rank.ease_rows import cross_fitted, with_ease
     from learn_rank.ranker import MultiTaskRanker
     from learn_rank.train import predict, train_ranker
 
     config, _ = read_config(run)
     dataset = read_dataset(run / "tables")
     config = fitted_to(config, dataset)
-    data = encode_dataset(dataset, history_length=config.fusion.history_length)
+    plain = encode_dataset(dataset, history_length=config.fusion.history_length)
     users, items = EmbeddingStore.open(run / "vectors/users"), EmbeddingStore.open(run / "vectors/items")
     tuned = json.loads((run / "predictions/tuning.json").read_text(encoding="utf-8"))
     training = replace(config.training, embedding_weight_decay=tuned["embedding_weight_decay"])
     ranker, fusion = config.ranker, config.fusion
     labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
 
+    @cache
+    def eased() -> EncodedDataset:
+        return with_ease(plain, cross_fitted(dataset, items))
+
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""
         folder = run / "ablation" / name / f"seed-{seed}"
         path = folder.with_suffix(".parquet")
         if not path.is_file():
+            data = eased() if variant.has_ease else plain
             settings: FusionConfig = replace(fusion, **variant.settings)
             shape = replace(ranker, **variant.ranker)
             host_dim = MultiTaskRanker.host_dim(data.n_codes, shape)

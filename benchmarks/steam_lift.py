@@ -36,6 +36,14 @@ from learn_recall.plain_errors import plain_errors
 
 #: candidates that are compared with the baseline
 OVER_BASELINE = ("learn", "raw_text", "auto", "shuffled", "base_ensemble", RATES)
+#: the same over and beside a host that knows which items go together (`learn_rank.ease`)
+WITH_EASE = (
+    ("base_ease", BASE),
+    ("learn_ease", BASE),
+    ("learn_ease", "base_ease"),
+    ("learn_ease", "raw_text"),
+    ("learn_ease", "raw_text_ease"),
+)
 #: (candidate, reference): what else is asked
 BESIDES = (
     ("learn", "raw_text"),
@@ -44,7 +52,7 @@ BESIDES = (
     ("learn", "no_newness"),
     (BASE, "no_newness"),
 )
-QUESTIONS = (*((name, BASE) for name in OVER_BASELINE), *BESIDES)
+QUESTIONS = (*((name, BASE) for name in OVER_BASELINE), *BESIDES, *WITH_EASE)
 LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
 
 
@@ -90,7 +98,7 @@ def predictions_of(data: Path, out: Path, split: int, console: Console) -> dict[
     tables = {arm: pd.read_parquet(prediction_path(out, arm, split)) for arm in arms}
     tables[RATES] = pd.read_parquet(prediction_path(out, RATES, 0))
     study: Study = open_study(out)
-    for name in ("ids_tower", "no_auxiliary", "no_newness"):
+    for name in ("ids_tower", "no_auxiliary", "no_newness", "base_ease", "raw_text_ease", "learn_ease"):
         tables[name] = study.train(name, VARIANTS[name], split)
     other = study.train("base_ensemble", VARIANTS["base_ensemble"], split + 1000)
     tables["base_ensemble"] = mean_logits(tables[BASE], other)
@@ -158,12 +166,13 @@ def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console
     for title, questions in (
         ("Over the baseline", [(name, BASE) for name in OVER_BASELINE]),
         ("Besides", BESIDES),
+        ("With EASE", WITH_EASE),
     ):
         table = Table(title=f"{title}: points, 95 % intervals", box=MARKDOWN)
         table.add_column("test rows", no_wrap=True)
         table.add_column("baseline", no_wrap=True)
         for candidate, reference in questions:
-            name = candidate if reference == BASE and title != "Besides" else f"{candidate} - {reference}"
+            name = candidate if title == "Over the baseline" else f"{candidate} - {reference}"
             table.add_column(name, justify="right", no_wrap=True)
         for name, place in places.items():
             value = f"{values[name]:.4f}" if name in values else ""

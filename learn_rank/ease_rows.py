@@ -1,0 +1,146 @@
+"""EASE's features for the rows of a dataset, of training rows without their own clicks, behind the host's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from learn_rank.batches import EncodedDataset, Rows
+from learn_rank.dataset import RankingDataset
+from learn_rank.ease import EASE_FEATURES, N_RAW, OWN, EaseConfig, fit_ease, regressed_places
+from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, USER_ID
+from learn_recall.store import EmbeddingStore
+
+DEFAULT = EaseConfig()
+
+
+def cross_fitted(
+    dataset: RankingDataset, items: EmbeddingStore, config: EaseConfig = DEFAULT
+) -> dict[str, pd.DataFrame]:
+    """`EASE_FEATURES` of every row, those of training made without the row's own click.
+
+    The contexts whose rows are among the interactions (``is_learned``) are divided into folds, and a fold's
+    rows are scored by a regression on the interactions less the fold's clicks. All other rows, those of
+    validation and test among them, are scored by the regression on all interactions.
+
+    Args:
+        dataset: with a context for every row; ``is_learned`` as in `learn_recall.export.export_embeddings`,
+            without it those of all training rows.
+        items: content store, or an item store whose block "content" is taken.
+        config: of the regression.
+
+    Returns:
+        Part -> a frame of its rows, in order; each weight divided by its standard deviation in training.
+
+    Raises:
+        ValueError: a row without context, or no item with enough interactions.
+    """
+    catalogue = dataset.items[ITEM_ID].to_numpy()
+    text = _text_of(items, catalogue)
+    log = dataset.interactions
+    place = regressed_places(log[ITEM_ID].to_numpy(), catalogue, config)
+    history = _histories(dataset.contexts, catalogue, config.history_length)
+    fold = _folds(dataset, config)
+    context_of = {name: _contexts_of(part, name, dataset.contexts) for name, part in dataset.parts.items()}
+    raw = {name: np.zeros((len(part), N_RAW), np.float32) for name, part in dataset.parts.items()}
+    for number in range(-1, config.n_folds):
+        is_kept = ~_clicked_in(dataset, fold, number) if number >= 0 else np.ones(len(log), bool)
+        kept = log[is_kept]
+        fitted = fit_ease(
+            kept[USER_ID].to_numpy(), kept[ITEM_ID].to_numpy(), catalogue, text, config, place=place
+        )
+        for name, part in dataset.parts.items():
+            at = context_of[name]
+            of_part = fold[at] if name == "train" else np.full(len(part), -1)
+            here = np.flatnonzero(of_part == number)
+            item = pd.Index(catalogue).get_indexer(pd.Index(part[ITEM_ID].to_numpy()[here]))
+            raw[name][here] = fitted.features(history[at[here]], item)
+    scale = raw["train"].std(0)
+    scale[scale == 0] = 1.0
+    scale[4] = 1.0  # ease_is_known stays 0 or 1
+    return {name: _frame(part / scale) for name, part in raw.items()}
+
+
+def _frame(scaled: np.ndarray) -> pd.DataFrame:
+    own, near = scaled[:, :5], scaled[:, 5:]
+    logs = [np.sign(x[:, :1]) * np.log1p(3 * np.abs(x[:, :1])) for x in (own, near)]
+    columns = np.column_stack([own[:, :4], logs[0], own[:, 4:], near, logs[1]])
+    return pd.DataFrame(columns.astype(np.float32), columns=list(EASE_FEATURES))
+
+
+def _text_of(items: EmbeddingStore, catalogue: np.ndarray) -> np.ndarray:
+    by_name = {block.name: block for block in items.card.blocks}
+    block = by_name.get("content")
+    vectors, present = items.lookup(catalogue)
+    vectors = np.asarray(vectors, dtype=np.float32) * present[:, None]
+    return vectors if block is None else vectors[:, block.start : block.stop]
+
+
+def _contexts_of(part: pd.DataFrame, name: str, contexts: pd.DataFrame) -> np.ndarray:
+    """(rows,) the row's place in the contexts."""
+    at = pd.Index(contexts[CONTEXT_ID]).get_indexer(pd.Index(part[CONTEXT_ID]))
+    if (at < 0).any():
+        raise ValueError(
+            f"contexts: expected a row for every context_id of {name}, {int((at < 0).sum())} are missing; "
+            "add them, with an empty history if need be."
+        )
+    return at
+
+
+def _histories(contexts: pd.DataFrame, catalogue: np.ndarray, length: int) -> np.ndarray:
+    recent = [list(items)[-length:] for items in contexts[HISTORY]]
+    lengths = np.array([len(items) for items in recent], dtype=np.int64)
+    history = np.full((len(recent), length), -1, dtype=np.int64)
+    flat = [item for items in recent for item in items]
+    if flat:
+        history[np.arange(length) < lengths[:, None]] = pd.Index(catalogue).get_indexer(pd.Index(flat))
+    return history
+
+
+def _folds(dataset: RankingDataset, config: EaseConfig) -> np.ndarray:
+    """(contexts,) fold of the learned contexts, -1 of the others."""
+    contexts = dataset.contexts
+    fold = np.random.default_rng(config.seed).integers(0, config.n_folds, len(contexts))
+    if "is_learned" in contexts:
+        is_learned = contexts["is_learned"].to_numpy(bool)
+    else:
+        is_learned = contexts[CONTEXT_ID].isin(dataset.train[CONTEXT_ID]).to_numpy()
+    return np.where(is_learned, fold, -1)
+
+
+def _clicked_in(dataset: RankingDataset, fold: np.ndarray, number: int) -> np.ndarray:
+    """(interactions,) bool: clicked in a training row of the fold."""
+    clicked = dataset.train[dataset.train[CLICK] > 0]
+    at = pd.Index(dataset.contexts[CONTEXT_ID]).get_indexer(pd.Index(clicked[CONTEXT_ID]))
+    held = clicked[fold[at] == number]
+    pairs = pd.MultiIndex.from_arrays([held[USER_ID], held[ITEM_ID]])
+    log = dataset.interactions
+    return np.asarray(pd.MultiIndex.from_arrays([log[USER_ID], log[ITEM_ID]]).isin(pairs))
+
+
+def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> EncodedDataset:
+    """The rows with `EASE_FEATURES` behind their dense ones; a new item (`Rows.newness`) loses `OWN`.
+
+    Args:
+        data: of `learn_rank.batches.encode_dataset`.
+        features: of `cross_fitted`, of the same dataset.
+
+    Raises:
+        ValueError: a part whose rows are not as many.
+    """
+
+    def widened(rows: Rows, frame: pd.DataFrame) -> Rows:
+        if len(frame) != len(rows):
+            raise ValueError(f"features: expected {len(rows)} rows as in the data, got {len(frame)}.")
+        own = data.n_dense + np.arange(len(OWN))
+        return replace(
+            rows,
+            dense=np.concatenate([rows.dense, frame.to_numpy(np.float32)], axis=1),
+            item_columns=np.concatenate([rows.item_columns, own]),
+            unknown_item_dense=np.concatenate([rows.unknown_item_dense, np.zeros(len(OWN), np.float32)]),
+        )
+
+    parts = {name: widened(getattr(data, name), features[name]) for name in ("train", "valid", "test")}
+    return replace(data, **parts, n_dense=data.n_dense + len(EASE_FEATURES))
