@@ -10,12 +10,12 @@ Source: EASE (Steck, WWW 2019, arXiv 1905.03375), equation 8; neighbours by text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import linalg, sparse
 
 OWN = ("ease_sum", "ease_max", "ease_top_2", "ease_min", "ease_log", "ease_is_known")
@@ -142,8 +142,8 @@ def _summary(weights_BH: np.ndarray) -> np.ndarray:
 
 
 def fit_ease(
-    users: Sequence[object],
-    items: Sequence[object],
+    users: ArrayLike,
+    items: ArrayLike,
     item_ids: np.ndarray,
     text: np.ndarray,
     config: EaseConfig = EaseConfig(),
@@ -163,6 +163,7 @@ def fit_ease(
     Raises:
         ValueError: lengths that differ, or no item with enough interactions.
     """
+    users, items = np.asarray(users), np.asarray(items)
     if len(users) != len(items) or len(item_ids) != len(text):
         raise ValueError(
             f"users and items: expected equal lengths, got {len(users)} and {len(items)}; item_ids and "
@@ -170,15 +171,15 @@ def fit_ease(
         )
     if place is None:
         place = regressed_places(items, item_ids, config)
-    row = pd.Index(item_ids).get_indexer(pd.Index(np.asarray(items)))
+    row = pd.Index(item_ids).get_indexer(pd.Index(items))
     code = np.where(row >= 0, place[row], -1)
     is_met = code >= 0
-    user = pd.factorize(np.asarray(users))[0]
+    user = pd.factorize(users)[0]
     weights = ease_weights(user[is_met], code[is_met], int((place >= 0).sum()), config.ridge)
     return Ease(np.asarray(item_ids), place, weights, _neighbours(text, place, config))
 
 
-def regressed_places(items: Sequence[object], item_ids: np.ndarray, config: EaseConfig) -> np.ndarray:
+def regressed_places(items: ArrayLike, item_ids: np.ndarray, config: EaseConfig) -> np.ndarray:
     """Which items are regressed: the most frequent ones that have events enough.
 
     Args:

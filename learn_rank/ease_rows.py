@@ -142,5 +142,10 @@ def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> Encode
             unknown_item_dense=np.concatenate([rows.unknown_item_dense, np.zeros(len(OWN), np.float32)]),
         )
 
-    parts = {name: widened(getattr(data, name), features[name]) for name in ("train", "valid", "test")}
-    return replace(data, **parts, n_dense=data.n_dense + len(EASE_FEATURES))
+    return replace(
+        data,
+        train=widened(data.train, features["train"]),
+        valid=widened(data.valid, features["valid"]),
+        test=widened(data.test, features["test"]),
+        n_dense=data.n_dense + len(EASE_FEATURES),
+    )
