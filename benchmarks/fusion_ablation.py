@@ -31,6 +31,7 @@ from benchmarks.ids_tower import ids_tower_vectors
 from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.auto import choose, combine
 from learn_rank.batches import EncodedDataset
+from learn_rank.ease import EASE_FEATURES, OWN
 from learn_rank.evaluation import evaluate_arms
 from learn_rank.fusion import FusionConfig
 from learn_rank.judge import DeltaRow
@@ -56,7 +57,8 @@ class Variant:
         settings: of `FusionConfig`; ranker: of `RankerConfig`; training: of `RankTrainConfig`; what differs
             from the run's.
         reads_text: False takes the tower block of towers on ids alone (`benchmarks.ids_tower`).
-        has_ease: the host has the features of an item-item regression besides (`learn_rank.ease`).
+        ease: features of an item-item regression that the host has besides (`learn_rank.ease`): of the item
+            itself, `OWN`, or with those of its neighbours by text, `EASE_FEATURES`.
         words: for people.
     """
 
@@ -66,7 +68,7 @@ class Variant:
     ranker: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     reads_text: bool = True
-    has_ease: bool = False
+    ease: tuple[str, ...] = ()
     words: str = ""
 
 
@@ -100,9 +102,10 @@ VARIANTS = {
     "no_outcome": Variant(settings={"converted_feature": None}, words="what converted is not compared apart"),
     "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
     "base_ensemble": Variant(None, words="control: mean of two baselines' logits"),
-    "base_ease": Variant(None, has_ease=True, words="a baseline that knows which items go together"),
-    "raw_text_ease": Variant(RAW_TEXT, has_ease=True, words="the same host, without the tower"),
-    "learn_ease": Variant(has_ease=True, words="the same host, with the run's fusion"),
+    "base_ease": Variant(None, ease=OWN, words="a baseline that knows which items go together"),
+    "base_ease_near": Variant(None, ease=EASE_FEATURES, words="the same by an item's neighbours by text"),
+    "raw_text_ease": Variant(RAW_TEXT, ease=EASE_FEATURES, words="the same host, with the frozen text"),
+    "learn_ease": Variant(ease=EASE_FEATURES, words="the same host, with the run's fusion"),
 }
 
 
@@ -162,15 +165,21 @@ def open_study(run: Path) -> Study:
     labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
 
     @cache
-    def eased() -> EncodedDataset:
-        return with_ease(plain, cross_fitted(dataset, items))
+    def ease_features() -> dict[str, pd.DataFrame]:
+        return cross_fitted(dataset, items)
+
+    @cache
+    def encoded(ease: tuple[str, ...]) -> EncodedDataset:
+        if not ease:
+            return plain
+        return with_ease(plain, {part: frame[list(ease)] for part, frame in ease_features().items()})
 
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""
         folder = run / "ablation" / name / f"seed-{seed}"
         path = folder.with_suffix(".parquet")
         if not path.is_file():
-            data = eased() if variant.has_ease else plain
+            data = encoded(variant.ease)
             settings: FusionConfig = replace(fusion, **variant.settings)
             shape = replace(ranker, **variant.ranker)
             host_dim = MultiTaskRanker.host_dim(data.n_codes, shape)

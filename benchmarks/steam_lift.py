@@ -39,6 +39,7 @@ OVER_BASELINE = ("learn", "raw_text", "auto", "shuffled", "base_ensemble", RATES
 #: the same over and beside a host that knows which items go together (`learn_rank.ease`)
 WITH_EASE = (
     ("base_ease", BASE),
+    ("base_ease_near", BASE),
     ("learn_ease", BASE),
     ("learn_ease", "base_ease"),
     ("learn_ease", "raw_text"),
@@ -52,6 +53,7 @@ BESIDES = (
     ("learn", "no_newness"),
     (BASE, "no_newness"),
 )
+EASE_ARMS = ("base_ease", "base_ease_near", "raw_text_ease", "learn_ease")
 QUESTIONS = (*((name, BASE) for name in OVER_BASELINE), *BESIDES, *WITH_EASE)
 LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
 
@@ -98,7 +100,7 @@ def predictions_of(data: Path, out: Path, split: int, console: Console) -> dict[
     tables = {arm: pd.read_parquet(prediction_path(out, arm, split)) for arm in arms}
     tables[RATES] = pd.read_parquet(prediction_path(out, RATES, 0))
     study: Study = open_study(out)
-    for name in ("ids_tower", "no_auxiliary", "no_newness", "base_ease", "raw_text_ease", "learn_ease"):
+    for name in ("ids_tower", "no_auxiliary", "no_newness", *EASE_ARMS):
         tables[name] = study.train(name, VARIANTS[name], split)
     other = study.train("base_ensemble", VARIANTS["base_ensemble"], split + 1000)
     tables["base_ensemble"] = mean_logits(tables[BASE], other)

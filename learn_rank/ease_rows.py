@@ -121,25 +121,30 @@ def _clicked_in(dataset: RankingDataset, fold: np.ndarray, number: int) -> np.nd
 
 
 def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> EncodedDataset:
-    """The rows with `EASE_FEATURES` behind their dense ones; a new item (`Rows.newness`) loses `OWN`.
+    """The rows with EASE's features behind their dense ones; a new item (`Rows.newness`) loses `OWN`.
 
     Args:
         data: of `learn_rank.batches.encode_dataset`.
-        features: of `cross_fitted`, of the same dataset.
+        features: of `cross_fitted`, of the same dataset; all columns or some of them (`OWN` for a
+            host that reads no text).
 
     Raises:
-        ValueError: a part whose rows are not as many.
+        ValueError: a part whose rows are not as many, or a column of another name.
     """
+    names = list(features["train"])
+    unknown = [name for name in names if name not in EASE_FEATURES]
+    if unknown:
+        raise ValueError(f"features: expected columns among {EASE_FEATURES}, got {unknown[0]!r}.")
 
     def widened(rows: Rows, frame: pd.DataFrame) -> Rows:
         if len(frame) != len(rows):
             raise ValueError(f"features: expected {len(rows)} rows as in the data, got {len(frame)}.")
-        own = data.n_dense + np.arange(len(OWN))
+        own = data.n_dense + np.flatnonzero([name in OWN for name in names])
         return replace(
             rows,
-            dense=np.concatenate([rows.dense, frame.to_numpy(np.float32)], axis=1),
+            dense=np.concatenate([rows.dense, frame[names].to_numpy(np.float32)], axis=1),
             item_columns=np.concatenate([rows.item_columns, own]),
-            unknown_item_dense=np.concatenate([rows.unknown_item_dense, np.zeros(len(OWN), np.float32)]),
+            unknown_item_dense=np.concatenate([rows.unknown_item_dense, np.zeros(len(own), np.float32)]),
         )
 
     return replace(
@@ -147,5 +152,5 @@ def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> Encode
         train=widened(data.train, features["train"]),
         valid=widened(data.valid, features["valid"]),
         test=widened(data.test, features["test"]),
-        n_dense=data.n_dense + len(EASE_FEATURES),
+        n_dense=data.n_dense + len(names),
     )

@@ -178,3 +178,14 @@ def test_what_cannot_be_regressed_is_told(tmp_path):
     features = cross_fitted(dataset, store, SMALL)
     with pytest.raises(ValueError, match="features: expected"):
         with_ease(encode_dataset(dataset), features | {"test": features["test"].iloc[:3]})
+
+
+def test_a_host_may_have_the_features_of_the_item_alone(tmp_path):
+    dataset, store = dataset_of(tmp_path)
+    features = {name: frame[list(OWN)] for name, frame in cross_fitted(dataset, store, SMALL).items()}
+    plain = encode_dataset(dataset)
+    data = with_ease(plain, features)
+    assert data.n_dense == plain.n_dense + len(OWN)
+    np.testing.assert_array_equal(data.test.dense[:, plain.n_dense :], features["test"].to_numpy())
+    with pytest.raises(ValueError, match="columns among .* got 'price'"):
+        with_ease(plain, {name: frame.rename(columns={OWN[0]: "price"}) for name, frame in features.items()})
