@@ -187,5 +187,5 @@ def test_a_host_may_have_the_features_of_the_item_alone(tmp_path):
     data = with_ease(plain, features)
     assert data.n_dense == plain.n_dense + len(OWN)
     np.testing.assert_array_equal(data.test.dense[:, plain.n_dense :], features["test"].to_numpy())
-    with pytest.raises(ValueError, match="columns among .* got 'price'"):
+    with pytest.raises(ValueError, match=r"columns among .* got 'price'"):
         with_ease(plain, {name: frame.rename(columns={OWN[0]: "price"}) for name, frame in features.items()})
