@@ -34,6 +34,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from benchmarks.recall_variants import RECIPE
+from learn_rank.student_t import t_quantile
 from learn_recall.add_items import add_items
 from learn_recall.checkpoint import load_checkpoint
 from learn_recall.config import RecallConfig
@@ -43,7 +44,7 @@ from learn_recall.files import write_json
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
 from learn_recall.presets import preset
-from learn_recall.ranking import rank_targets
+from learn_recall.ranking import Ranks, rank_targets
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.train import train_towers
 from learn_recall.whitening import Whitening
@@ -63,6 +64,7 @@ class Replay:
         history: (n, L) content rows of the newest earlier events, oldest first, -1 = padding on the right.
         age: (n,) events of the target, of anybody, before this one.
         seen: (n,) events of the target in the training. seen_row: (N,) of every content row.
+        user: (n,) codes of whose event it is.
     """
 
     training: pd.DataFrame
@@ -72,6 +74,7 @@ class Replay:
     age: np.ndarray
     seen: np.ndarray
     seen_row: np.ndarray
+    user: np.ndarray
 
 
 def make_replay(
@@ -117,6 +120,7 @@ def make_replay(
         age=age[ranked],
         seen=seen[row[ranked]],
         seen_row=seen,
+        user=pd.factorize(events["user_id"].to_numpy()[ranked])[0],
     )
 
 
@@ -186,13 +190,28 @@ def mean_of_history(replay: Replay, item_NC: Tensor) -> Tensor:
     return F.normalize(torch.cat(users), dim=1)
 
 
-def rows_of(replay: Replay, item: Tensor, user: Tensor, arm: str) -> list[dict[str, object]]:
-    """Recall by age of new items, and by training events of old ones."""
+def ranks_of(replay: Replay, item: Tensor, user: Tensor) -> Ranks:
+    """Where each target stands among all items, the history taken out."""
 
     def history(part: slice) -> np.ndarray:
         return replay.history[part]
 
-    ranks = rank_targets(user, item, replay.target, exclude=history)
+    return rank_targets(user, item, replay.target, exclude=history)
+
+
+def contrast(replay: Replay, one: Ranks, other: Ranks, k: int = 10) -> dict[str, float]:
+    """Recall of new items, one ranking minus the other: mean over the events, 95 % over users."""
+    is_new = ~replay.is_old[replay.target]
+    difference = (one.recall(k) - other.recall(k))[is_new]
+    mean = float(difference.mean())
+    user = np.unique(replay.user[is_new], return_inverse=True)[1]
+    by_user = np.bincount(user, difference - mean)
+    error = t_quantile(0.95, max(1, len(by_user) - 1)) * float(np.sqrt((by_user**2).sum())) / len(difference)
+    return {"difference": mean, "low": mean - error, "high": mean + error, "n": int(is_new.sum())}
+
+
+def rows_of(replay: Replay, ranks: Ranks, arm: str) -> list[dict[str, object]]:
+    """Recall by age of new items, and by training events of old ones."""
     is_old = replay.is_old[replay.target]
     rows: list[dict[str, object]] = []
     for kind, is_member, count in (("new", ~is_old, replay.age), ("old", is_old, replay.seen)):
@@ -267,9 +286,21 @@ def main() -> None:
     arms = frozen_vectors(replay, content, options.out, config, options.content_dimension)
     arms["text alone, centred"] = text_vectors(replay, content, "center")
     arms["text alone, whitened"] = text_vectors(replay, content, "zca")
-    rows = [row for name, vectors in arms.items() for row in rows_of(replay, *vectors, name)]
+    ranks = {name: ranks_of(replay, *vectors) for name, vectors in arms.items()}
+    rows = [row for name, ranked in ranks.items() for row in rows_of(replay, ranked, name)]
     show(rows)
-    write_json(options.out / "item_age.json", {"rows": rows, "options": vars(options), "config": values})
+    exported = "both blocks of the store"
+    against = {name: contrast(replay, ranks[exported], ranks[name]) for name in ranks if name != exported}
+    for name, found in against.items():
+        Console().print(
+            f"new items, recall@10 of {exported} minus {name}: {found['difference']:+.4f} "
+            f"[{found['low']:+.4f}, {found['high']:+.4f}]",
+            highlight=False,
+        )
+    write_json(
+        options.out / "item_age.json",
+        {"rows": rows, "contrasts": against, "options": vars(options), "config": values},
+    )
 
 
 if __name__ == "__main__":
