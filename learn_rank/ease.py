@@ -11,7 +11,6 @@ Source: EASE (Steck, WWW 2019, arXiv 1905.03375), equation 8; neighbours by text
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -92,14 +91,15 @@ class Ease:
         item_ids: (N,) of the catalogue.
         place: (N,) the item's place in ``weights``, -1 where it is not regressed.
         weights: (n, n) of `ease_weights`.
-        near: (N, n) sparse; row i averages the nearest known items by text, itself left out. An item without
-            text has an empty row.
+        near_place: (N, K) places of the nearest known items by text, the item itself left out.
+        near_share: (N, K) of each in their average; sums to 1, or to 0 for an item without text.
     """
 
     item_ids: np.ndarray
     place: np.ndarray
     weights: np.ndarray
-    near: sparse.csr_matrix
+    near_place: np.ndarray
+    near_share: np.ndarray
 
     def features(self, history: np.ndarray, item: np.ndarray) -> np.ndarray:
         """What the regression says of rows.
@@ -113,7 +113,6 @@ class Ease:
             the two largest and the smallest; whether the item is regressed; then sum, largest and two
             largest for its neighbours.
         """
-        weights_near = self._near
         found = []
         for start in range(0, len(item), _ROWS):
             of_history, of_item = history[start : start + _ROWS], item[start : start + _ROWS]
@@ -121,17 +120,19 @@ class Ease:
             has_BH = from_BH >= 0
             to_B = np.where(of_item >= 0, self.place[of_item], -1)
             known_B1 = (to_B >= 0)[:, None]
-            from_BH, row_B1 = np.maximum(from_BH, 0), np.maximum(of_item, 0)[:, None]
+            from_BH = np.maximum(from_BH, 0)
             own_BH = np.where(has_BH & known_B1, self.weights[from_BH, np.maximum(to_B, 0)[:, None]], 0)
-            near_BH = np.where(has_BH & (of_item >= 0)[:, None], weights_near[row_B1, from_BH], 0)
+            near_BH = np.where(has_BH & (of_item >= 0)[:, None], self._of_neighbours(from_BH, of_item), 0)
             own, near = _summary(own_BH), _summary(near_BH)
             found.append(np.column_stack([own, own_BH.min(1), known_B1, near]))
         return np.concatenate(found).astype(np.float32) if found else np.empty((0, N_RAW), np.float32)
 
-    @cached_property
-    def _near(self) -> np.ndarray:
-        """(N, n) weight of a history's item in the score of an item's neighbours."""
-        return np.asarray(self.near @ np.ascontiguousarray(self.weights.T))
+    def _of_neighbours(self, from_BH: np.ndarray, item_B: np.ndarray) -> np.ndarray:
+        """(B, H) weight of each of the history's items in the scores of the item's neighbours, averaged."""
+        near_BH = np.zeros(from_BH.shape, np.float32)
+        for place_N, share_N in zip(self.near_place.T, self.near_share.T, strict=True):
+            near_BH += share_N[item_B][:, None] * self.weights[from_BH, place_N[item_B][:, None]]
+        return near_BH
 
 
 def _summary(weights_BH: np.ndarray) -> np.ndarray:
@@ -176,7 +177,7 @@ def fit_ease(
     is_met = code >= 0
     user = pd.factorize(users)[0]
     weights = ease_weights(user[is_met], code[is_met], int((place >= 0).sum()), config.ridge)
-    return Ease(np.asarray(item_ids), place, weights, _neighbours(text, place, config))
+    return Ease(np.asarray(item_ids), place, weights, *_neighbours(text, place, config))
 
 
 def regressed_places(items: ArrayLike, item_ids: np.ndarray, config: EaseConfig) -> np.ndarray:
@@ -205,27 +206,22 @@ def regressed_places(items: ArrayLike, item_ids: np.ndarray, config: EaseConfig)
     return place
 
 
-def _neighbours(text: np.ndarray, place: np.ndarray, config: EaseConfig) -> sparse.csr_matrix:
-    known = np.flatnonzero(place >= 0)
+def _neighbours(text: np.ndarray, place: np.ndarray, config: EaseConfig) -> tuple[np.ndarray, np.ndarray]:
+    """``near_place`` and ``near_share`` of `Ease`."""
     has_text = np.linalg.norm(text, axis=1) > 0
-    known = known[has_text[known]]
-    k = min(config.n_neighbours, len(known) - 1)
-    n_known = int((place >= 0).sum())
-    if k < 1:
-        return sparse.csr_matrix((len(text), n_known), dtype=np.float32)
+    known = np.flatnonzero((place >= 0) & has_text)
+    k = max(0, min(config.n_neighbours, len(known) - 1))
+    near_place, near_share = np.zeros((len(text), k), np.int64), np.zeros((len(text), k), np.float32)
+    if k == 0:
+        return near_place, near_share
     centred = text - text[known].mean(0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    shares, columns, rows = [], [], []
     for start in range(0, len(text), _ROWS):
         part = np.flatnonzero(has_text[start : start + _ROWS]) + start
         cosine = unit[part] @ unit[known].T
         cosine[part[:, None] == known[None, :]] = -np.inf  # itself
         at = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
         share = np.exp(config.sharpness * (np.take_along_axis(cosine, at, 1) - cosine.max(1, keepdims=True)))
-        shares.append(share / share.sum(1, keepdims=True))
-        columns.append(place[known[at]])
-        rows.append(np.repeat(part, k))
-    filled = np.concatenate(shares).ravel().astype(np.float32)
-    return sparse.csr_matrix(
-        (filled, (np.concatenate(rows), np.concatenate(columns).ravel())), (len(text), n_known)
-    )
+        near_place[part] = place[known[at]]
+        near_share[part] = share / share.sum(1, keepdims=True)
+    return near_place, near_share

@@ -39,12 +39,10 @@ def test_an_item_that_a_user_met_twice_counts_once():
 
 
 def test_features_sum_the_weights_between_the_history_and_the_item():
-    from scipy import sparse
-
     weights = np.array([[0, 0.5, -0.25], [0.1, 0, 0.75], [0.3, 0.2, 0]], np.float32)
     # catalogue: three regressed items and a new one, whose neighbours are the first two, half and half
-    near = sparse.csr_matrix(np.array([[0, 1, 0], [1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]], np.float32))
-    ease = Ease(np.array(list("abcn")), np.array([0, 1, 2, -1]), weights, near)
+    near_place = np.array([[1, 1], [0, 0], [1, 1], [0, 1]])
+    ease = Ease(np.array(list("abcn")), np.array([0, 1, 2, -1]), weights, near_place, np.full((4, 2), 0.5))
     history = np.array([[0, 1], [0, 1], [3, -1], [0, -1]])
     found = ease.features(history, np.array([2, 3, 1, -1]))
     np.testing.assert_allclose(found[0], [0.5, 0.75, 0.5, -0.25, 1, 0.5, 0.5, 0.5], atol=1e-6)
@@ -59,8 +57,11 @@ def test_the_neighbours_are_the_nearest_known_texts_and_never_the_item_itself():
     users, items = [0, 1, 0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2, 3, 3]
     ease = fit_ease(users, items, np.arange(6), text, SMALL)
     assert ease.place.tolist() == [0, 1, 2, 3, -1, -1]
-    assert ease.near.toarray().argmax(1)[:5].tolist() == [1, 0, 3, 2, 2]
-    np.testing.assert_allclose(ease.near.toarray().sum(1), [1, 1, 1, 1, 1, 0])  # the last one has no text
+    assert ease.near_place[:5, 0].tolist() == [1, 0, 3, 2, 2]
+    np.testing.assert_allclose(ease.near_share.sum(1), [1, 1, 1, 1, 1, 0])  # the last one has no text
+    none = fit_ease(users, items, np.arange(6), np.zeros((6, 2)), SMALL)
+    assert none.near_share.shape == (6, 0)
+    assert none.features(np.array([[0]]), np.array([1])).shape == (1, 8)
 
 
 def dataset_of(tmp_path, n_users=12):
