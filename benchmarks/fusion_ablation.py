@@ -31,7 +31,6 @@ from benchmarks.ids_tower import ids_tower_vectors
 from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.auto import choose, combine
 from learn_rank.batches import EncodedDataset
-from learn_rank.ease import EASE_FEATURES, OWN
 from learn_rank.evaluation import evaluate_arms
 from learn_rank.fusion import FusionConfig
 from learn_rank.judge import DeltaRow
@@ -57,8 +56,8 @@ class Variant:
         settings: of `FusionConfig`; ranker: of `RankerConfig`; training: of `RankTrainConfig`; what differs
             from the run's.
         reads_text: False takes the tower block of towers on ids alone (`benchmarks.ids_tower`).
-        ease: features of an item-item regression that the host has besides (`learn_rank.ease`): of the item
-            itself, `OWN`, or with those of its neighbours by text, `EASE_FEATURES`.
+        ease: of `learn_rank.ease_rows.HOSTS`, whether the host knows which items go together; None = as in
+            the run.
         words: for people.
     """
 
@@ -68,7 +67,7 @@ class Variant:
     ranker: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     reads_text: bool = True
-    ease: tuple[str, ...] = ()
+    ease: str | None = None
     words: str = ""
 
 
@@ -102,10 +101,10 @@ VARIANTS = {
     "no_outcome": Variant(settings={"converted_feature": None}, words="what converted is not compared apart"),
     "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
     "base_ensemble": Variant(None, words="control: mean of two baselines' logits"),
-    "base_ease": Variant(None, ease=OWN, words="a baseline that knows which items go together"),
-    "base_ease_near": Variant(None, ease=EASE_FEATURES, words="the same by an item's neighbours by text"),
-    "raw_text_ease": Variant(RAW_TEXT, ease=EASE_FEATURES, words="the same host, with the frozen text"),
-    "learn_ease": Variant(ease=EASE_FEATURES, words="the same host, with the run's fusion"),
+    "base_ease": Variant(None, ease="own", words="a baseline that knows which items go together"),
+    "base_ease_near": Variant(None, ease="near", words="the same by an item's neighbours by text"),
+    "raw_text_ease": Variant(RAW_TEXT, ease="near", words="the same host, with the frozen text"),
+    "learn_ease": Variant(ease="near", words="the same host, with the run's fusion"),
 }
 
 
@@ -149,15 +148,13 @@ def main(
 
 def open_study(run: Path) -> Study:
     """Tables, vectors and settings of the run, and a way of training one variant with one seed."""
-    from learn_rank.batches import encode_dataset
-    from learn_rank.ease_rows import cross_fitted, with_ease
+    from learn_rank.ease_rows import host_rows
     from learn_rank.ranker import MultiTaskRanker
     from learn_rank.train import predict, train_ranker
 
     config, _ = read_config(run)
     dataset = read_dataset(run / "tables")
     config = fitted_to(config, dataset)
-    plain = encode_dataset(dataset, history_length=config.fusion.history_length)
     users, items = EmbeddingStore.open(run / "vectors/users"), EmbeddingStore.open(run / "vectors/items")
     tuned = json.loads((run / "predictions/tuning.json").read_text(encoding="utf-8"))
     training = replace(config.training, embedding_weight_decay=tuned["embedding_weight_decay"])
@@ -165,21 +162,15 @@ def open_study(run: Path) -> Study:
     labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
 
     @cache
-    def ease_features() -> dict[str, pd.DataFrame]:
-        return cross_fitted(dataset, items)
-
-    @cache
-    def encoded(ease: tuple[str, ...]) -> EncodedDataset:
-        if not ease:
-            return plain
-        return with_ease(plain, {part: frame[list(ease)] for part, frame in ease_features().items()})
+    def encoded(ease: str) -> EncodedDataset:
+        return host_rows(dataset, items, ease, history_length=config.fusion.history_length)
 
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""
         folder = run / "ablation" / name / f"seed-{seed}"
         path = folder.with_suffix(".parquet")
         if not path.is_file():
-            data = encoded(variant.ease)
+            data = encoded(config.ease if variant.ease is None else variant.ease)
             settings: FusionConfig = replace(fusion, **variant.settings)
             shape = replace(ranker, **variant.ranker)
             host_dim = MultiTaskRanker.host_dim(data.n_codes, shape)

@@ -87,6 +87,13 @@ def run(
         str, typer.Option(help="Conversion loss of the reference ranker: esmm or shared_bottom.")
     ] = "esmm",
     layers: Annotated[str, typer.Option(help="Its layers: shared_bottom, mmoe or ple.")] = "shared_bottom",
+    ease: Annotated[
+        str,
+        typer.Option(
+            help="Every arm's host also knows which items go together (item-item regression): none, own, or near, "
+            "by an item's neighbours in the text as well."
+        ),
+    ] = "none",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
 ) -> None:
     """Answer: would LLM knowledge help my ranker, and for whom?
@@ -140,6 +147,7 @@ def run(
                 template=template,
                 preset=preset,
                 seeds=tuple(range(seeds)),
+                ease=ease,
                 fusion_kind=fusion,
                 ranker=RankerConfig(kind=ranker, layers=layers),
                 training=RankTrainConfig(n_epochs=epochs),

@@ -7,13 +7,33 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from learn_rank.batches import EncodedDataset, Rows
+from learn_rank.batches import EncodedDataset, Rows, encode_dataset
 from learn_rank.dataset import RankingDataset
 from learn_rank.ease import EASE_FEATURES, N_RAW, OWN, EaseConfig, fit_ease, regressed_places
 from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, USER_ID
 from learn_recall.store import EmbeddingStore
 
 DEFAULT = EaseConfig()
+#: what a host knows of which items go together: nothing; of the items themselves; of their neighbours by text, too
+HOSTS: dict[str, tuple[str, ...]] = {"none": (), "own": OWN, "near": EASE_FEATURES}
+
+
+def host_rows(
+    dataset: RankingDataset, items: EmbeddingStore, ease: str = "none", *, history_length: int = 80
+) -> EncodedDataset:
+    """The rows of a run as its host sees them: `encode_dataset`, and behind its dense features EASE's.
+
+    Args:
+        dataset: with contexts for every row.
+        items: as in `cross_fitted`.
+        ease: of `HOSTS`.
+        history_length: as in `encode_dataset`.
+    """
+    data = encode_dataset(dataset, history_length=history_length)
+    if ease == "none":
+        return data
+    features = cross_fitted(dataset, items)
+    return with_ease(data, {part: frame[list(HOSTS[ease])] for part, frame in features.items()})
 
 
 def cross_fitted(

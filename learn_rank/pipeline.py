@@ -63,7 +63,15 @@ def run_pipeline(
 
     Returns:
         The path of report.html.
+
+    Raises:
+        ValueError: ``config.ease`` and a source that goes on.
     """
+    if source.get(AB_DAYS) and config.ease != "none":
+        raise ValueError(
+            f'ease: expected "none" where a simulated A/B test follows ({AB_DAYS}), got {config.ease!r}: the '
+            "test's requests have no such features. Remedy: run without one of the two."
+        )
     console = console or Console()
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / RUN, {"source": source, "config": asdict(config), "command": command})
@@ -103,6 +111,7 @@ def run_pipeline(
             "ranker": asdict(config.ranker),
             "training": asdict(config.training),
             "embedding_decays": config.embedding_decays,
+            **({} if config.ease == "none" else {"ease": config.ease}),
         },
         (PREDICTIONS,),
         lambda: train_rankers(out, config, console),
@@ -196,7 +205,7 @@ def export(out: Path, config: RunConfig) -> None:
 def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
     """Every arm and seed without predictions: train, select on validation, score the test rows once."""
     from learn_rank.arms import make_fusion
-    from learn_rank.batches import encode_dataset
+    from learn_rank.ease_rows import host_rows
     from learn_rank.ranker import MultiTaskRanker
     from learn_rank.scored_arm import train_and_score
 
@@ -216,9 +225,9 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
         write_auto(out, config.arms, config.seeds)
         return
     dataset = read_dataset(out / TABLES)
-    data = encode_dataset(dataset, history_length=config.fusion.history_length)
-    write_predictions(rates, labelled_rows(dataset), rate_scores(dataset))
     users, items = EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)
+    data = host_rows(dataset, items, config.ease, history_length=config.fusion.history_length)
+    write_predictions(rates, labelled_rows(dataset), rate_scores(dataset))
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from learn_rank.arms import ARMS
 from learn_rank.batch import CONVERTED_FEATURE
 from learn_rank.dataset import RankingDataset
+from learn_rank.ease_rows import HOSTS
 from learn_rank.fusion import FusionConfig
 from learn_rank.fusions import FUSIONS
 from learn_rank.ranker import RankerConfig
@@ -32,6 +33,8 @@ class RunConfig:
         embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
             best on validation is used in every arm, so it is the baseline that is tuned.
         arms: names of `learn_rank.arms.ARMS`.
+        ease: of `learn_rank.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
+            together. A lift over a host that does is smaller, and more believable where yours does.
         fusion_kind: of `learn_rank.fusions.FUSIONS`.
         fusion, ranker, training: of the ranking side, alike in every arm.
     """
@@ -44,6 +47,7 @@ class RunConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     embedding_decays: tuple[float, ...] = (1.0, 10.0)
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
+    ease: str = "none"
     fusion_kind: str = "learn"
     fusion: FusionConfig = field(default_factory=FusionConfig)
     ranker: RankerConfig = field(default_factory=RankerConfig)
@@ -58,6 +62,8 @@ class RunConfig:
             )
         if self.fusion_kind not in FUSIONS:
             raise ValueError(f"fusion_kind: expected one of {list(FUSIONS)}, got {self.fusion_kind!r}.")
+        if self.ease not in HOSTS:
+            raise ValueError(f"ease: expected one of {list(HOSTS)}, got {self.ease!r}.")
         if not self.seeds:
             raise ValueError("seeds: expected at least one, got none.")
 

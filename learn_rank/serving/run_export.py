@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from learn_rank.arms import ARMS, make_fusion
-from learn_rank.batches import encode_dataset
+from learn_rank.ease_rows import host_rows
 from learn_rank.pipeline import ITEMS, TABLES, USERS
 from learn_rank.predictions import model_folder
 from learn_rank.ranker import MultiTaskRanker
@@ -48,9 +48,9 @@ def export_run(
     if arm not in trained:
         raise ValueError(f"arm: expected one of {trained}, trained in {run} with seed {seed}, got {arm!r}.")
     dataset = read_dataset(run / TABLES)
-    data = encode_dataset(dataset, history_length=config.fusion.history_length)
     fitted = fitted_to(config, dataset)
     stores = {side: EmbeddingStore.open(run / folder) for side, folder in (("user", USERS), ("item", ITEMS))}
+    data = host_rows(dataset, stores["item"], config.ease, history_length=config.fusion.history_length)
     fusion = make_fusion(
         known[arm],
         stores["user"],
