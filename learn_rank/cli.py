@@ -90,8 +90,8 @@ def run(
     ease: Annotated[
         str,
         typer.Option(
-            help="Every arm's host also knows which items go together (item-item regression): none, own, or near, "
-            "by an item's neighbours in the text as well."
+            help="Every arm's host also knows which items go together (item-item regression): none, own, or "
+            "near, which is by an item's neighbours in the text as well."
         ),
     ] = "none",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,

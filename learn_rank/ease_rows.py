@@ -14,7 +14,7 @@ from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, USER_ID
 from learn_recall.store import EmbeddingStore
 
 DEFAULT = EaseConfig()
-#: what a host knows of which items go together: nothing; of the items themselves; of their neighbours by text, too
+#: what a host knows of which items go together: nothing; of the items; of their neighbours by text, too
 HOSTS: dict[str, tuple[str, ...]] = {"none": (), "own": OWN, "near": EASE_FEATURES}
 
 
