@@ -1,14 +1,17 @@
 """The whole way on a small marketplace: tables to report, killed anywhere, with the same result."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from run_victim import MARKET, config
 from tiny_models import save_tiny_model
 from typer.testing import CliRunner
@@ -192,3 +195,35 @@ def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_tex
     assert 0 < is_known.sum() < len(is_known)
     np.testing.assert_array_equal((items.vectors[:, :width] != 0).any(axis=1), is_known & items.present)
     np.testing.assert_array_equal(users.ids, EmbeddingStore.open(finished / "vectors/users").ids)
+
+
+def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_exported(
+    finished, encoder, tmp_path
+):
+    out = shutil.copytree(finished, tmp_path / "run")
+    before = pd.read_parquet(prediction_path(finished, "baseline", 0))
+    from learn_rank.ease_rows import host_rows
+    from learn_rank.pipeline import run_pipeline
+    from learn_rank.serving import load_exported
+    from learn_rank.serving.run_export import export_run
+
+    asked = replace(config(str(encoder)), ease="near", arms=("baseline", "learn"), seeds=(0,))
+    run_pipeline(pytest.fail, {"market": "small"}, out, asked, console=Console(quiet=True))
+    after = pd.read_parquet(prediction_path(out, "baseline", 0))
+    assert np.abs(after["pctr"] - before["pctr"]).max() > 0.01
+    assert read_config(out)[0].ease == "near"
+    ranker = load_exported(export_run(out, tmp_path / "exported"))
+    items = EmbeddingStore.open(out / "vectors/items")
+    rows = host_rows(read_dataset(out / "tables"), items, "near", history_length=8).test
+    found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in rows.batches(97)]
+    expected = pd.read_parquet(prediction_path(out, "learn", 0))["pctr"]
+    np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
+
+
+def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path, encoder):
+    from learn_rank.pipeline import run_pipeline
+
+    with pytest.raises(ValueError, match="run without one of the two"):
+        run_pipeline(pytest.fail, {"ab_days": 3}, tmp_path, replace(config(str(encoder)), ease="own"))
+    with pytest.raises(ValueError, match=r"ease: expected one of \['none', 'own', 'near'\]"):
+        RunConfig(ease="yes")
