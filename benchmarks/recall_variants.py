@@ -87,7 +87,7 @@ _ID_SETTINGS: dict[str, dict[str, Any]] = {
         "id_shrinkage": 0.0,
     },
     "loss": {"n_uniform": 2048, "logq_strength": 0.95},
-    "train": {"batch_users": 64, "n_epochs": 8, "id_weight_decay": 1.0},
+    "train": {"batch_users": 64, "n_epochs": 20, "id_weight_decay": 1.5},
 }
 
 VARIANTS: dict[str, Variant] = {
