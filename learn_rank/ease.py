@@ -3,7 +3,8 @@
 The towers hand on what fits into one vector an item. Which pairs of items go together fills a matrix of full
 rank, and a ridge regression of every item on all others finds it in closed form. What it says of a row are
 the weights between the user's items and the target, summed up: for the target itself, and for its nearest
-known items by text, which is all that a new item has. `learn_rank.ease_rows` makes them for a dataset.
+known items by text, which is all that a new item has. `learn_rank.ease_rows` makes them for a dataset,
+`learn_rank.ease_features` for a request.
 
 Source: EASE (Steck, WWW 2019, arXiv 1905.03375), equation 8; neighbours by text are ours.
 """
@@ -17,9 +18,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import linalg, sparse
 
-OWN = ("ease_sum", "ease_max", "ease_top_2", "ease_min", "ease_log", "ease_is_known")
-NEAR = ("ease_near_sum", "ease_near_max", "ease_near_top_2", "ease_near_log")
-EASE_FEATURES = (*OWN, *NEAR)
 N_RAW = 8  # columns of `Ease.features`
 _ROWS = 8192  # rows at a time: the weights of one chunk's histories are (rows, history) floats
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from learn_rank.batches import EncodedDataset, Rows, encode_dataset
 from learn_rank.dataset import RankingDataset
-from learn_rank.ease import EASE_FEATURES, N_RAW, OWN, EaseConfig, fit_ease, regressed_places
+from learn_rank.ease import N_RAW, EaseConfig, fit_ease, regressed_places
+from learn_rank.ease_features import EASE_FEATURES, OWN, EaseFeatures, rows_of_histories
 from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, USER_ID
 from learn_recall.store import EmbeddingStore
 
@@ -19,7 +21,12 @@ HOSTS: dict[str, tuple[str, ...]] = {"none": (), "own": OWN, "near": EASE_FEATUR
 
 
 def host_rows(
-    dataset: RankingDataset, items: EmbeddingStore, ease: str = "none", *, history_length: int = 80
+    dataset: RankingDataset,
+    items: EmbeddingStore,
+    ease: str = "none",
+    *,
+    history_length: int = 80,
+    save: Path | None = None,
 ) -> EncodedDataset:
     """The rows of a run as its host sees them: `encode_dataset`, and behind its dense features EASE's.
 
@@ -28,17 +35,20 @@ def host_rows(
         items: as in `cross_fitted`.
         ease: of `HOSTS`.
         history_length: as in `encode_dataset`.
+        save: file for the `EaseFeatures` with which requests are given the same columns.
     """
     data = encode_dataset(dataset, history_length=history_length)
     if ease == "none":
         return data
-    features = cross_fitted(dataset, items)
+    features, served = cross_fitted(dataset, items)
+    if save is not None:
+        served.save(save)
     return with_ease(data, {part: frame[list(HOSTS[ease])] for part, frame in features.items()})
 
 
 def cross_fitted(
     dataset: RankingDataset, items: EmbeddingStore, config: EaseConfig = DEFAULT
-) -> dict[str, pd.DataFrame]:
+) -> tuple[dict[str, pd.DataFrame], EaseFeatures]:
     """`EASE_FEATURES` of every row, those of training made without the row's own click.
 
     The contexts whose rows are among the interactions (``is_learned``) are divided into folds, and a fold's
@@ -52,7 +62,8 @@ def cross_fitted(
         config: of the regression.
 
     Returns:
-        Part -> a frame of its rows, in order; each weight divided by its standard deviation in training.
+        Part -> a frame of its rows, in order; and what makes the columns of later rows, from all
+        interactions.
 
     Raises:
         ValueError: a row without context, or no item with enough interactions.
@@ -61,13 +72,12 @@ def cross_fitted(
     text = _text_of(items, catalogue)
     log = dataset.interactions
     place = regressed_places(log[ITEM_ID].to_numpy(), catalogue, config)
-    history = _histories(dataset.contexts, catalogue, config.history_length)
+    history = rows_of_histories(list(dataset.contexts[HISTORY]), pd.Index(catalogue), config.history_length)
     fold = _folds(dataset, config)
     context_of = {name: _contexts_of(part, name, dataset.contexts) for name, part in dataset.parts.items()}
     raw = {name: np.zeros((len(part), N_RAW), np.float32) for name, part in dataset.parts.items()}
-    for number in range(-1, config.n_folds):
-        is_kept = ~_clicked_in(dataset, fold, number) if number >= 0 else np.ones(len(log), bool)
-        kept = log[is_kept]
+    for number in reversed(range(-1, config.n_folds)):  # the last one, -1, is of all interactions
+        kept = log if number < 0 else log[~_clicked_in(dataset, fold, number)]
         fitted = fit_ease(
             kept[USER_ID].to_numpy(), kept[ITEM_ID].to_numpy(), catalogue, text, config, place=place
         )
@@ -80,14 +90,8 @@ def cross_fitted(
     scale = raw["train"].std(0)
     scale[scale == 0] = 1.0
     scale[4] = 1.0  # ease_is_known stays 0 or 1
-    return {name: _frame(part / scale) for name, part in raw.items()}
-
-
-def _frame(scaled: np.ndarray) -> pd.DataFrame:
-    own, near = scaled[:, :5], scaled[:, 5:]
-    logs = [np.sign(x[:, :1]) * np.log1p(3 * np.abs(x[:, :1])) for x in (own, near)]
-    columns = np.column_stack([own[:, :4], logs[0], own[:, 4:], near, logs[1]])
-    return pd.DataFrame(columns.astype(np.float32), columns=list(EASE_FEATURES))
+    served = EaseFeatures(fitted, scale, config.history_length)
+    return {name: served.frame(part) for name, part in raw.items()}, served
 
 
 def _text_of(items: EmbeddingStore, catalogue: np.ndarray) -> np.ndarray:
@@ -107,16 +111,6 @@ def _contexts_of(part: pd.DataFrame, name: str, contexts: pd.DataFrame) -> np.nd
             "add them, with an empty history if need be."
         )
     return at
-
-
-def _histories(contexts: pd.DataFrame, catalogue: np.ndarray, length: int) -> np.ndarray:
-    recent = [list(items)[-length:] for items in contexts[HISTORY]]
-    lengths = np.array([len(items) for items in recent], dtype=np.int64)
-    history = np.full((len(recent), length), -1, dtype=np.int64)
-    flat = [item for items in recent for item in items]
-    if flat:
-        history[np.arange(length) < lengths[:, None]] = pd.Index(catalogue).get_indexer(pd.Index(flat))
-    return history
 
 
 def _folds(dataset: RankingDataset, config: EaseConfig) -> np.ndarray:

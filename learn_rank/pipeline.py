@@ -39,6 +39,7 @@ from learn_recall.store import EmbeddingStore, check_as_of
 TABLES, CONTENT, TOWERS, RECALL = "tables", "content", "towers", "recall.json"
 AB_DAYS = "ab_days"
 USERS, ITEMS, PREDICTIONS = "vectors/users", "vectors/items", "predictions"
+EASE = "predictions/ease.npz"
 
 
 def run_pipeline(
@@ -226,7 +227,8 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
         return
     dataset = read_dataset(out / TABLES)
     users, items = EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)
-    data = host_rows(dataset, items, config.ease, history_length=config.fusion.history_length)
+    length = config.fusion.history_length
+    data = host_rows(dataset, items, config.ease, history_length=length, save=out / EASE)
     write_predictions(rates, labelled_rows(dataset), rate_scores(dataset))
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker

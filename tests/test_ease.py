@@ -8,7 +8,8 @@ import pytest
 
 from learn_rank.batches import encode_dataset
 from learn_rank.dataset import RankingDataset
-from learn_rank.ease import EASE_FEATURES, NEAR, OWN, Ease, EaseConfig, ease_weights, fit_ease
+from learn_rank.ease import Ease, EaseConfig, ease_weights, fit_ease
+from learn_rank.ease_features import EASE_FEATURES, NEAR, OWN, EaseFeatures
 from learn_rank.ease_rows import cross_fitted, with_ease
 from learn_recall.store import write_store
 
@@ -107,7 +108,7 @@ def dataset_of(tmp_path, n_users=12):
 
 def test_a_training_row_is_scored_without_its_own_click_and_a_later_row_with_all(tmp_path):
     dataset, store = dataset_of(tmp_path)
-    features = cross_fitted(dataset, store, SMALL)
+    features, _ = cross_fitted(dataset, store, SMALL)
     train = dataset.train.reset_index(drop=True)
     row = train.index[(train["user_id"] == 0) & (train["item_id"] == "x")][0]
     # nobody but user 0 met x with a or b: without that click x is no better than unconnected
@@ -140,15 +141,15 @@ def test_every_click_of_a_fold_is_left_out_and_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(ease_rows, "fit_ease", spy)
     cross_fitted(dataset, store, replace(SMALL, n_folds=4, min_events=1))
     everything = set(zip(dataset.interactions["user_id"], dataset.interactions["item_id"], strict=True))
-    assert seen[0] == everything
-    held = [everything - each for each in seen[1:]]
+    assert seen[-1] == everything
+    held = [everything - each for each in seen[:-1]]
     assert set().union(*held) == everything
     assert sum(len(each) for each in held) == len(everything)
 
 
 def test_simulated_newness_takes_what_only_a_known_item_has(tmp_path):
     dataset, store = dataset_of(tmp_path)
-    features = cross_fitted(dataset, store, SMALL)
+    features, _ = cross_fitted(dataset, store, SMALL)
     plain = encode_dataset(dataset)
     data = with_ease(plain, features)
     assert data.n_dense == plain.n_dense + len(EASE_FEATURES)
@@ -176,17 +177,45 @@ def test_what_cannot_be_regressed_is_told(tmp_path):
         fit_ease([1, 2], ["a"], np.array(["a"]), np.ones((1, 2)))
     with pytest.raises(ValueError, match="context_id of train, 2 are missing"):
         cross_fitted(replace(dataset, contexts=dataset.contexts.iloc[1:]), store, SMALL)
-    features = cross_fitted(dataset, store, SMALL)
+    features, _ = cross_fitted(dataset, store, SMALL)
     with pytest.raises(ValueError, match="features: expected"):
         with_ease(encode_dataset(dataset), features | {"test": features["test"].iloc[:3]})
 
 
 def test_a_host_may_have_the_features_of_the_item_alone(tmp_path):
     dataset, store = dataset_of(tmp_path)
-    features = {name: frame[list(OWN)] for name, frame in cross_fitted(dataset, store, SMALL).items()}
+    features = {name: frame[list(OWN)] for name, frame in cross_fitted(dataset, store, SMALL)[0].items()}
     plain = encode_dataset(dataset)
     data = with_ease(plain, features)
     assert data.n_dense == plain.n_dense + len(OWN)
     np.testing.assert_array_equal(data.test.dense[:, plain.n_dense :], features["test"].to_numpy())
     with pytest.raises(ValueError, match=r"columns among .* got 'price'"):
         with_ease(plain, {name: frame.rename(columns={OWN[0]: "price"}) for name, frame in features.items()})
+
+
+def test_a_request_gets_the_columns_of_the_rows_from_the_saved_file(tmp_path):
+    dataset, store = dataset_of(tmp_path)
+    features, served = cross_fitted(dataset, store, SMALL)
+    served.save(tmp_path / "ease.npz")
+    loaded = EaseFeatures.load(tmp_path / "ease.npz")
+    history = dataset.contexts.set_index("context_id")["history"]
+    rows = dataset.test
+    found = loaded.of(list(history[rows["context_id"]]), rows["item_id"])
+    pd.testing.assert_frame_equal(found, features["test"])
+    assert np.abs(found.to_numpy()).sum() > 1
+    unheard = loaded.of([["a", "nowhere"], []], ["b", "nowhere"])
+    pd.testing.assert_series_equal(unheard.iloc[0], loaded.of([["a"]], ["b"]).iloc[0])
+    assert (unheard.iloc[1] == 0).all()
+    with pytest.raises(ValueError, match="expected one for each of 2 items, got 1"):
+        loaded.of([["a"]], ["a", "b"])
+
+
+@pytest.mark.parametrize("content", [b"", b"half a file", None])
+def test_a_file_that_is_something_else_is_refused_with_a_remedy(tmp_path, content):
+    path = tmp_path / "ease.npz"
+    if content is None:
+        np.savez(path, item_ids=np.arange(3))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match="Remedy: make it anew"):
+        EaseFeatures.load(path)

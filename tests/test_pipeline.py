@@ -202,8 +202,9 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
 ):
     out = shutil.copytree(finished, tmp_path / "run")
     before = pd.read_parquet(prediction_path(finished, "baseline", 0))
+    from learn_rank.ease_features import EASE_FEATURES, EaseFeatures
     from learn_rank.ease_rows import host_rows
-    from learn_rank.pipeline import run_pipeline
+    from learn_rank.pipeline import EASE, run_pipeline
     from learn_rank.serving import load_exported
     from learn_rank.serving.run_export import export_run
 
@@ -218,6 +219,11 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
     found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in rows.batches(97)]
     expected = pd.read_parquet(prediction_path(out, "learn", 0))["pctr"]
     np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
+    served = EaseFeatures.load(out / EASE)
+    dataset = read_dataset(out / "tables")
+    history = dataset.contexts.set_index("context_id")["history"]
+    columns = served.of(list(history[dataset.test["context_id"]]), dataset.test["item_id"])
+    np.testing.assert_array_equal(rows.dense[:, -len(EASE_FEATURES) :], columns.to_numpy())
 
 
 def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path, encoder):
