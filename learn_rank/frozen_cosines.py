@@ -17,7 +17,7 @@ from learn_rank.frozen_rows import may_look_at, row_of
 
 SLOTS_AT_ONCE = 2048  # vectors of one piece: 1.5 MB as float32 with 192 dimensions
 MIN_ROWS_OF_RUN = 4  # on average; below that the rows are taken one by one
-_SHORTEST = 1e-12  # a vector of zeros is near to nothing
+SHORTEST = 1e-12  # a vector of zeros is near to nothing
 
 
 @torch.no_grad()
@@ -55,18 +55,14 @@ def look_up_cosines(  # noqa: PLR0917 - called by position, as torch.fx records 
         return cosine_BKH, _taken(has_vector, row_BH)
     first_R, run_B = _runs(ids, has_id)
     ids_RH, has_id_RH = (ids, has_id) if run_B is None else (ids[first_R], has_id[first_R])
-    row_RH = torch.full(ids_RH.shape, keys.shape[0])
-    row_RH[has_id_RH] = row_of(keys, ids_RH[has_id_RH])
+    row_RH = _rows_in_use(keys, ids_RH, has_id_RH)
     cosine_BKH = torch.zeros(targets.shape[0], len(blocks), ids.shape[1])
     if run_B is None and ids.shape[0] == targets.shape[0]:
         units_BKD = unit_blocks(targets, blocks)
         for rows, width in _pieces(has_id):
             cosine_BKH[rows, :, :width] = _cosines(row_RH[rows, :width], units_BKD[rows], vectors, blocks)
         return cosine_BKH, _taken(has_vector, row_RH)
-    stops = [*first_R[1:].tolist(), targets.shape[0]]
-    for run, (start, stop) in enumerate(zip(first_R.tolist(), stops, strict=True)):
-        row_1H = row_RH[run : run + 1]
-        cosine_BKH[start:stop] = _shared_cosines(row_1H, targets[start:stop], vectors, blocks)
+    _fill_runs(cosine_BKH, row_RH, first_R, targets, vectors, blocks)
     has_vector_RH = _taken(has_vector, row_RH)
     return cosine_BKH, has_vector_RH if run_B is None else has_vector_RH[run_B]
 
@@ -93,6 +89,35 @@ def _cosines(row_BH: Tensor, units_BKD: Tensor, vectors: Tensor, blocks: Sequenc
     return _divided(units_BKD, found.reshape(*row_BH.shape, vectors.shape[1]), blocks)
 
 
+def _fill_runs(  # noqa: PLR0917 - the parts of one product
+    cosine_BKH: Tensor,
+    row_RH: Tensor,
+    first_R: Tensor,
+    targets_BD: Tensor,
+    vectors: Tensor,
+    blocks: Sequence[tuple[int, int]],
+) -> None:
+    """Cosines of runs of targets with one history each: a product for every run and block, in place."""
+    units = [functional.normalize(targets_BD[:, start:stop], dim=-1) for start, stop in blocks]
+    starts, stops = first_R.tolist(), [*first_R[1:].tolist(), targets_BD.shape[0]]
+    step = max(1, SLOTS_AT_ONCE // max(1, row_RH.shape[1]))
+    for piece in range(0, len(starts), step):
+        row_rH = row_RH[piece : piece + step]
+        found_rHD = vectors.index_select(0, row_rH.reshape(-1)).float().reshape(*row_rH.shape, -1)
+        for at, (start, stop) in enumerate(blocks):
+            unit_rHD = functional.normalize(found_rHD[:, :, start:stop], dim=-1)
+            for run, unit_HD in enumerate(unit_rHD, start=piece):
+                rows = slice(starts[run], stops[run])
+                torch.mm(units[at][rows], unit_HD.T, out=cosine_BKH[rows, at])
+
+
+def _rows_in_use(keys: Tensor, ids_RH: Tensor, has_id_RH: Tensor) -> Tensor:
+    """Row of each id, the last one for slots without; by positions, since masks are slow to follow."""
+    used = has_id_RH.reshape(-1).nonzero()[:, 0]
+    found = row_of(keys, ids_RH.reshape(-1).index_select(0, used))
+    return found.new_full((ids_RH.numel(),), keys.shape[0]).index_copy_(0, used, found).reshape(ids_RH.shape)
+
+
 def _shared_cosines(
     row_1H: Tensor, targets_BD: Tensor, vectors: Tensor, blocks: Sequence[tuple[int, int]]
 ) -> Tensor:
@@ -108,9 +133,7 @@ def _shared_cosines(
 def _divided(units_BKD: Tensor, vectors_BHD: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
     # the products are divided by the lengths, not the vectors: a hundredth of the writes
     lengths = [torch.linalg.vector_norm(vectors_BHD[:, :, start:stop], dim=-1) for start, stop in blocks]
-    return torch.bmm(units_BKD, vectors_BHD.transpose(1, 2)) / torch.stack(lengths, dim=1).clamp(
-        min=_SHORTEST
-    )
+    return torch.bmm(units_BKD, vectors_BHD.transpose(1, 2)) / torch.stack(lengths, dim=1).clamp(min=SHORTEST)
 
 
 def _taken(values: Tensor, row: Tensor) -> Tensor:

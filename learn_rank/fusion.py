@@ -16,10 +16,12 @@ from torchrec import KeyedJaggedTensor
 from learn_rank.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.frozen_rows import may_look_at
-from learn_rank.similarity import block_presence, cosine_features, similarity_names
+from learn_rank.similarity import compared_blocks, cosine_features, similarity_names
 
 torch.fx.wrap("recent_items")
 torch.fx.wrap("filled")  # it looks at the data
+torch.fx.wrap("held")  # it asks whether gradients are on
+torch.fx.wrap("compared_blocks")  # so does that
 torch.fx.wrap("cosine_features")  # it branches on shapes, which torch.fx cannot trace
 
 
@@ -193,8 +195,7 @@ class LearnFeatureFusion(nn.Module):
         item_BD, has_item_B = self.item_vectors(features[config.item_feature].values())
         user_BD, has_user_B = user_BD.expand_as(item_BD), has_user_B.expand_as(has_item_B)
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
-        present_BD = torch.where(has_user_B[:, None], block_presence(user_BD, self.item_vectors.blocks), 1.0)
-        item_BD = item_BD * present_BD
+        item_BD = compared_blocks(item_BD, user_BD, has_user_B, self.item_vectors.blocks)
         similarity_BS = self._similarity(features, user_BD, item_BD, has_user_B, has_item_B)
         user_BD, item_BD = (unit_variance(_cut(side_BD, self.projected)) for side_BD in (user_BD, item_BD))
         user_BD = filled(user_BD, has_user_B, self.user_fallback)
@@ -202,6 +203,7 @@ class LearnFeatureFusion(nn.Module):
         presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(user_BD.dtype)
 
         fusion_BF = self.fuse(user_BD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1))
+        fusion_BF = held(fusion_BF, self.user_fallback, self.item_fallback)
         if host is not None:
             fusion_BF = self.join(fusion_BF, host)
         auxiliary_B = self.auxiliary_logit(fusion_BF)
@@ -294,10 +296,20 @@ def _cut(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:
 
 
 def filled(vectors: Tensor, has_vector: Tensor, fallback: Tensor) -> Tensor:
-    """(B, D) vectors, where there is none the (D,) fallback; in scoring no copy is made where none lacks."""
-    if not torch.is_grad_enabled() and may_look_at(has_vector) and bool(has_vector.all()):
+    """(B, D) vectors, where there is none the (D,) fallback; no copy and no gradient where none lacks."""
+    if may_look_at(has_vector) and bool(has_vector.all()):
         return vectors
     return torch.where(has_vector[:, None], vectors, fallback)
+
+
+def held(fusion: Tensor, *fallbacks: Tensor) -> Tensor:
+    """`fusion`, with the fallbacks in its graph: where no row needed one its gradient is zero, not missing.
+
+    Data-parallel wrappers wait for a gradient of every parameter, also on a rank whose batch lacks nothing.
+    """
+    if not torch.is_grad_enabled():
+        return fusion
+    return fusion + 0.0 * torch.stack([fallback.sum() for fallback in fallbacks]).sum()
 
 
 def unit_variance(vectors: Tensor) -> Tensor:

@@ -11,12 +11,14 @@ block of the vectors, and once more over the items that converted.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_rank.frozen_cosines import cosine_of_blocks
+from learn_rank.frozen_cosines import SHORTEST, cosine_of_blocks
+from learn_rank.frozen_rows import may_look_at
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0)  # of the histogram, in units of cosine x sqrt(D)
 N_BINS = len(EDGES) + 1
@@ -39,13 +41,32 @@ def similarity_names(
 
 def block_presence(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
     """(B, D) -> (B, D), 1 inside the blocks of a row that say something, 0 inside a block of zeros."""
-    parts = [_says_something(vectors[:, start:stop]).expand(-1, stop - start) for start, stop in blocks]
+    lengths_BK = block_lengths(vectors, blocks)
+    parts = [
+        (lengths_BK[:, at, None] > 0).expand(-1, stop - start) for at, (start, stop) in enumerate(blocks)
+    ]
     return torch.cat(parts, dim=1).to(vectors.dtype)
 
 
-def _says_something(block: Tensor) -> Tensor:
-    """(B, d) -> (B, 1) bool; a length is one pass over the block, ``!= 0`` and ``any`` are three."""
-    return torch.linalg.vector_norm(block, dim=1, keepdim=True) > 0
+def compared_blocks(
+    item: Tensor, user: Tensor, has_user: Tensor, blocks: Sequence[tuple[int, int]]
+) -> Tensor:
+    """(B, D) item vectors without the blocks that a known user lacks: there is nothing to compare them with.
+
+    Args:
+        item, user: (B, D); has_user: (B,) bool, False leaves all of the row's item.
+        blocks: ``(start, stop)`` of the parts of D.
+    """
+    if may_look_at(user) and bool(((block_lengths(user, blocks) > 0).all(dim=1) | ~has_user).all()):
+        return item
+    return item * torch.where(has_user[:, None], block_presence(user, blocks), 1.0)
+
+
+def block_lengths(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
+    """(B, D) -> (B, K) length of each block; one pass over the block, ``!= 0`` and ``any`` are three."""
+    return torch.stack(
+        [torch.linalg.vector_norm(vectors[:, start:stop], dim=1) for start, stop in blocks], dim=1
+    )
 
 
 def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of the sides they stand for
@@ -92,49 +113,89 @@ def cosine_features(  # noqa: PLR0917 - as `similarity_features`
     has_histogram: bool = False,
 ) -> Tensor:
     """`similarity_features` from (B, K, H) cosines with the history, K blocks, in place of its vectors."""
-    columns = []
-    for at, (start, stop) in enumerate(blocks):
-        root = (stop - start) ** 0.5
-        item_BD, user_BD = item[:, start:stop], user[:, start:stop]
-        user_B1 = (
-            functional.cosine_similarity(user_BD, item_BD, dim=1, eps=1e-12)[:, None] * has_both[:, None]
-        )
-        has_block_B1 = _says_something(item_BD)
-        columns.append(user_B1 * (root / SCALE))
-        if cosine is not None and has_history is not None:
-            z_BH = cosine[:, at] * root
-            # an item without vector is near to nothing
-            has_z_BH = has_history & has_block_B1
-            columns += _summary(z_BH, has_z_BH, has_histogram)
-            if has_converted is not None:
-                is_of_BH = has_z_BH & has_converted
-                columns += _summary(z_BH, is_of_BH, has_histogram)
-                columns.append(_excess(z_BH, is_of_BH, has_z_BH & ~has_converted))
-    return torch.cat(columns, dim=1)
+    root_K = item.new_tensor([(stop - start) ** 0.5 for start, stop in blocks])
+    length_BK = block_lengths(item, blocks)
+    of_user_BK = _cosine_of_sides(user, item, length_BK, blocks) * has_both[:, None]
+    columns = [of_user_BK[:, :, None] * (root_K / SCALE)[:, None]]
+    if cosine is not None and has_history is not None:
+        # slots first: what is summed over is then whole rows of memory
+        z_HBK = cosine.permute(2, 0, 1).contiguous() * root_K
+        # an item without vector is near to nothing
+        has_HBK = has_history.T.contiguous()[:, :, None] & (length_BK > 0)
+        columns += _summary(z_HBK, has_HBK, has_histogram)
+        if has_converted is not None:
+            converted_HB1 = has_converted.T.contiguous()[:, :, None]
+            is_of_HBK = has_HBK & converted_HB1
+            columns += _summary(z_HBK, is_of_HBK, has_histogram)
+            columns.append(_excess(z_HBK, is_of_HBK, has_HBK & ~converted_HB1)[:, :, None])
+    return torch.cat(columns, dim=2).flatten(1)
 
 
-def _summary(z_BH: Tensor, has_BH: Tensor, has_histogram: bool) -> list[Tensor]:
-    mean_B1, n_B1 = _mean(z_BH, has_BH)
-    held_BH = torch.where(has_BH, z_BH, -torch.inf)
-    nearest_BK = functional.pad(held_BH, (0, N_NEAREST), value=-torch.inf).topk(N_NEAREST, dim=1).values
-    nearest_BK = torch.where(nearest_BK > -torch.inf, nearest_BK, 0.0)
-    soft_B1 = torch.where(n_B1 > 0, torch.logsumexp(held_BH, dim=1, keepdim=True), 0.0)
-    columns = [nearest_BK / SCALE, mean_B1 / 2, soft_B1 / SCALE, torch.log1p(n_B1) / 3]
-    return [*columns, _histogram(z_BH, has_BH, n_B1)] if has_histogram else columns
+def _cosine_of_sides(
+    user: Tensor, item: Tensor, length_BK: Tensor, blocks: Sequence[tuple[int, int]]
+) -> Tensor:
+    product_BD = user * item
+    dot_BK = torch.stack([product_BD[:, start:stop].sum(1) for start, stop in blocks], dim=1)
+    both_BK = block_lengths(user, blocks).clamp(min=SHORTEST) * length_BK.clamp(min=SHORTEST)
+    return dot_BK / both_BK
 
 
-def _histogram(z_BH: Tensor, has_BH: Tensor, n_B1: Tensor) -> Tensor:
+def _summary(z_HBK: Tensor, has_HBK: Tensor, has_histogram: bool) -> list[Tensor]:
+    """Columns of shape (B, K, n)."""
+    mean_BK, n_BK = _mean(z_HBK, has_HBK)
+    held_HBK = torch.where(has_HBK, z_HBK, -torch.inf)
+    nearest_BKN = torch.stack(nearest(held_HBK), dim=2)
+    nearest_BKN = torch.where(nearest_BKN > -torch.inf, nearest_BKN, 0.0)
+    soft_BK = torch.where(n_BK > 0, torch.logsumexp(held_HBK, dim=0), 0.0)
+    rest_BK3 = torch.stack([mean_BK / 2, soft_BK / SCALE, torch.log1p(n_BK) / 3], dim=2)
+    columns = [nearest_BKN / SCALE, rest_BK3]
+    return [*columns, _histogram(z_HBK, has_HBK, n_BK)] if has_histogram else columns
+
+
+def nearest(held_HBK: Tensor) -> list[Tensor]:
+    """The `N_NEAREST` largest over the slots, each (B, K), -inf where there are fewer.
+
+    Halves of the slots are merged until one is left: passes over memory in order, where a ``topk`` sorts
+    every short row for itself, several times as slowly.
+    """
+    largest = [held_HBK]
+    while largest[0].shape[0] > 1:
+        if largest[0].shape[0] % 2:
+            largest = [functional.pad(one, (0, 0, 0, 0, 0, 1), value=-torch.inf) for one in largest]
+        half = largest[0].shape[0] // 2
+        largest = _merged([one[:half] for one in largest], [one[half:] for one in largest])
+    missing = held_HBK.new_full(held_HBK.shape[1:], -torch.inf)
+    found = [one[0] for one in largest if one.shape[0]]
+    return found + [missing] * (N_NEAREST - len(found))
+
+
+def _merged(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
+    """The largest of two descending lists: number k is the largest of the ``min(first i, second k - i)``."""
+    found = []
+    for k in range(1, min(N_NEAREST, 2 * len(first)) + 1):
+        both = [
+            torch.minimum(first[i - 1], second[k - i - 1])
+            for i in range(1, k)
+            if i <= len(first) and k - i <= len(second)
+        ]
+        alone = [first[k - 1], second[k - 1]] if k <= len(first) else []
+        found.append(reduce(torch.maximum, [*alone, *both]))
+    return found
+
+
+def _histogram(z_HBK: Tensor, has_HBK: Tensor, n_BK: Tensor) -> Tensor:
     # a bin is what lies above its lower edge less what lies above its upper one
-    above = [n_B1, *(((z_BH > edge) & has_BH).sum(1, keepdim=True) for edge in EDGES), torch.zeros_like(n_B1)]
-    above_BN = torch.cat(above, dim=1)
-    return (above_BN[:, :-1] - above_BN[:, 1:]) / n_B1.clamp(min=1)
+    above = [n_BK, *(((z_HBK > edge) & has_HBK).sum(0) for edge in EDGES), torch.zeros_like(n_BK)]
+    above_BKN = torch.stack(above, dim=2)
+    return (above_BKN[:, :, :-1] - above_BKN[:, :, 1:]) / n_BK.clamp(min=1)[:, :, None]
 
 
-def _excess(z_BH: Tensor, is_of_BH: Tensor, is_other_BH: Tensor) -> Tensor:
-    (mean_B1, n_B1), (other_B1, n_other_B1) = _mean(z_BH, is_of_BH), _mean(z_BH, is_other_BH)
-    return (mean_B1 - other_B1) * ((n_B1 > 0) & (n_other_B1 > 0))
+def _excess(z_HBK: Tensor, is_of_HBK: Tensor, is_other_HBK: Tensor) -> Tensor:
+    (mean_BK, n_BK), (other_BK, n_other_BK) = _mean(z_HBK, is_of_HBK), _mean(z_HBK, is_other_HBK)
+    return (mean_BK - other_BK) * ((n_BK > 0) & (n_other_BK > 0))
 
 
-def _mean(z_BH: Tensor, has_BH: Tensor) -> tuple[Tensor, Tensor]:
-    n_B1 = has_BH.sum(1, keepdim=True)
-    return (z_BH * has_BH).sum(1, keepdim=True) / n_B1.clamp(min=1), n_B1
+def _mean(z_HBK: Tensor, has_HBK: Tensor) -> tuple[Tensor, Tensor]:
+    has_HBK = has_HBK.to(z_HBK.dtype)
+    n_BK = has_HBK.sum(0)
+    return (z_HBK * has_HBK).sum(0) / n_BK.clamp(min=1), n_BK

@@ -59,7 +59,7 @@ def gradients(module: LearnFeatureFusion, probe: Probe) -> Iterator[str]:
     if not stops and not inner:
         yield "features: the ranking loss trains nothing of the fusion; is something detached?"
     head = {name for name in by_auxiliary if "head" in name}
-    if not by_auxiliary - head:
+    if not by_auxiliary - head - set(_FALLBACKS):  # those are held in the graph whatever a fusion does
         yield (
             "auxiliary loss: trains nothing but the head; compute auxiliary_logit from the fusion embedding, "
             "not from a detached one."

@@ -69,6 +69,13 @@ def test_a_missing_vector_is_a_learned_fallback_and_gets_its_gradient():
     assert module.user_fallback.grad.abs().sum() == 0  # the second row's user is known
 
 
+def test_a_batch_that_lacks_no_vector_gives_the_fallbacks_a_zero_gradient_rather_than_none():
+    module = fusion()
+    module(rows([100], [200], [[200, 201]])).fusion.sum().backward()
+    assert module.item_fallback.grad.tolist() == module.user_fallback.grad.tolist() == [0.0] * 4
+    assert module.item_projection.weight.grad.abs().sum() > 0
+
+
 def test_each_row_is_scored_for_itself_and_the_order_of_rows_does_not_matter():
     module = fusion()
     together = module(THREE).features

@@ -8,7 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_rank.similarity import similarity_features, similarity_names
+from learn_rank.similarity import (
+    N_NEAREST,
+    compared_blocks,
+    nearest,
+    similarity_features,
+    similarity_names,
+)
 
 NAMES = similarity_names(has_history=True, has_histogram=True)
 ALL_NAMES = similarity_names(has_history=True, has_conversions=True, has_histogram=True)
@@ -121,3 +127,22 @@ def test_independent_directions_are_about_standard_normal_whatever_the_dimension
         item, user = (torch.randn(4000, dimension, generator=generator) for _ in range(2))
         found = similarity_features(user, item, torch.ones(4000, dtype=torch.bool), [(0, dimension)])
         assert 3 * float(found.std()) == pytest.approx(1, abs=0.05)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 40))
+def test_the_nearest_are_those_of_topk(seed, length):
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randint(-3, 9, (length, 4, 2), generator=generator).float()  # with ties
+    held = torch.where(torch.rand(length, 4, 2, generator=generator) < 0.6, z, -torch.inf)
+    padded = torch.cat([held, torch.full((N_NEAREST, 4, 2), -torch.inf)])
+    assert torch.equal(torch.stack(nearest(held)), padded.topk(N_NEAREST, dim=0).values)
+
+
+def test_an_item_loses_the_blocks_that_a_known_user_lacks():
+    item = torch.ones(3, 4)
+    user = torch.tensor([[1.0, 0, 0, 0], [1.0, 0, 0, 2], [0.0, 0, 0, 0]])
+    has_user = torch.tensor([True, True, False])
+    blocks = [(0, 2), (2, 4)]
+    expected = torch.tensor([[1.0, 1, 0, 0], [1.0, 1, 1, 1], [1.0, 1, 1, 1]])
+    assert torch.equal(compared_blocks(item, user, has_user, blocks), expected)
+    assert torch.equal(compared_blocks(item[1:], user[1:], has_user[1:], blocks), expected[1:])

@@ -14,7 +14,7 @@ import torch
 
 from learn_rank import similarity
 from learn_rank.adapters.coverage import Coverage
-from learn_rank.similarity import block_presence, similarity_features
+from learn_rank.similarity import compared_blocks, similarity_features
 from learn_recall.ids import as_id_array
 from learn_recall.store import EmbeddingStore
 
@@ -74,9 +74,7 @@ def join_rows(
     item, has_item = item_ids.of_rows(item_ids.slots)
     blocks = [(block.start, block.stop) for block in item_store.card.blocks]
     user_BD, has_user_B = torch.from_numpy(user), torch.from_numpy(has_user)
-    # a known user with a block left out has nothing to compare the item's block with, as in the fusion
-    present_BD = torch.where(has_user_B[:, None], block_presence(user_BD, blocks), 1.0)
-    item_BD = torch.from_numpy(item) * present_BD
+    item_BD = compared_blocks(torch.from_numpy(item), user_BD, has_user_B, blocks)  # as in the fusion
     has_both_B = has_user_B & torch.from_numpy(has_item)
 
     if converted is not None and histories is None:
