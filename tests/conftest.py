@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# OpenMP's threads wait for each other in busy loops: beside another job two of them take many times as long
+# as one, long enough for a test's time limit
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("learn", deadline=None)  # a slow machine is no failure
 settings.load_profile("learn")
 _ROOT = Path(__file__).resolve().parents[1]
@@ -23,8 +26,8 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _few_threads() -> None:
-    """Keep torch on two threads where a test has loaded it; this fixture never loads it."""
+def _one_thread() -> None:
+    """Keep torch on one thread where a test has loaded it; this fixture never loads it."""
     torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() > 2:
-        torch.set_num_threads(2)
+    if torch is not None and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
