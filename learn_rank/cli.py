@@ -75,6 +75,20 @@ def run(
         ),
     ] = "auto",
     template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",
+    words: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Components of the texts' words (TF-IDF) beside the language model, 384 for instance; 0 = "
+            "none. They keep the brands, series and genres that a small model blurs.",
+        ),
+    ] = 0,
+    content_dimension: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Width of the frozen text's block beside the tower's; 256 with --words 384."
+        ),
+    ] = 128,
     preset: Annotated[
         str, typer.Option(help="Towers: default, thorough, paper, official_amazon.")
     ] = "default",
@@ -145,6 +159,8 @@ def run(
                 encoder=encoder,
                 encoder_dtype=encoder_dtype,
                 template=template,
+                word_dimension=words,
+                content_dimension=content_dimension,
                 preset=preset,
                 seeds=tuple(range(seeds)),
                 ease=ease,

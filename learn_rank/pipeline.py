@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -32,7 +33,7 @@ from learn_rank.run_report import make_report, store_presence
 from learn_rank.stages import Stages
 from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
 from learn_rank.train import RankTrainConfig
-from learn_recall.columns import CLICK, TIMESTAMP
+from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP
 from learn_recall.files import write_json
 from learn_recall.store import EmbeddingStore, check_as_of
 
@@ -40,6 +41,7 @@ TABLES, CONTENT, TOWERS, RECALL = "tables", "content", "towers", "recall.json"
 AB_DAYS = "ab_days"
 USERS, ITEMS, PREDICTIONS = "vectors/users", "vectors/items", "predictions"
 EASE = "predictions/ease.npz"
+LANGUAGE_MODEL, WORDS = "content-lm", "words.safetensors"
 
 
 def run_pipeline(
@@ -77,7 +79,7 @@ def run_pipeline(
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / RUN, {"source": source, "config": asdict(config), "command": command})
     goes_on = bool(source.get(AB_DAYS)) and {"baseline", "learn"} <= set(config.arms)
-    stages = Stages(out, console, n_stages=8 if goes_on else 7)
+    stages = Stages(out, console, n_stages=7 + goes_on + bool(config.word_dimension))
     stages.run("tables", source, (TABLES,), lambda: write_dataset(make_dataset(), out / TABLES))
     tables = dataset_fingerprint(out / TABLES)
     stages.run(
@@ -87,10 +89,18 @@ def run_pipeline(
             "encoder": config.encoder,
             "dtype": config.encoder_dtype,
             "template": config.template,
+            **({"store": LANGUAGE_MODEL} if config.word_dimension else {}),
         },
-        (CONTENT,),
+        (LANGUAGE_MODEL if config.word_dimension else CONTENT,),
         lambda: encode(out, config, console),
     )
+    if config.word_dimension:
+        stages.run(
+            "words",
+            {"interactions": tables["interactions"], "word_dimension": config.word_dimension},
+            (WORDS, CONTENT),
+            lambda: read_words(out, config),
+        )
     stages.run(
         "towers",
         {"interactions": tables["interactions"], "preset": config.preset},
@@ -136,18 +146,35 @@ def run_pipeline(
 
 
 def encode(out: Path, config: RunConfig, console: Console) -> None:
-    """Item texts -> content store."""
+    """Item texts -> content store of the language model."""
     from learn_recall.encode import encode_items
 
     items = read_dataset(out / TABLES).items
     encode_items(
         items,
-        out / CONTENT,
+        out / (LANGUAGE_MODEL if config.word_dimension else CONTENT),
         encoder=config.encoder,
         dtype=config.encoder_dtype,
         template=config.template,
         console=console,
     )
+
+
+def read_words(out: Path, config: RunConfig) -> None:
+    """Item texts and the language model's store -> content store of both, and what was learned of the words.
+
+    Learned from the items of the interactions alone; those that the rows to be judged bring get the identical
+    transform, as any new item does.
+    """
+    from learn_recall.words import WordVectors, add_words, texts_of
+
+    dataset = read_dataset(out / TABLES)
+    store = EmbeddingStore.open(out / LANGUAGE_MODEL)
+    texts = texts_of(store, dataset.items)
+    is_known = np.isin(store.ids, dataset.interactions[ITEM_ID].to_numpy())
+    words = WordVectors.fit([texts[row] for row in np.flatnonzero(is_known)], config.word_dimension)
+    words.save(out / WORDS)
+    add_words(store, texts, out / CONTENT, words, overwrite=True)
 
 
 def train_double_tower(out: Path, config: RunConfig) -> None:

@@ -27,6 +27,8 @@ class RunConfig:
         encoder: model folder or hub name; None is the offline default.
         encoder_dtype: of its matrix products; "auto" is measured, so two runs may differ in the last bits.
         template: prompt of `learn_recall.prompt`.
+        word_dimension: components of the texts' words (TF-IDF, fitted on the items of the interactions)
+            beside the language model's vectors, which blur brands, series and genres; 0 = none.
         preset: of the towers.
         content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
         seeds: training seeds of every arm.
@@ -42,6 +44,7 @@ class RunConfig:
     encoder: str | None = None
     encoder_dtype: str = "auto"
     template: str = "paper"
+    word_dimension: int = 0
     preset: str = "default"
     content_dimension: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -62,6 +65,8 @@ class RunConfig:
             )
         if self.fusion_kind not in FUSIONS:
             raise ValueError(f"fusion_kind: expected one of {list(FUSIONS)}, got {self.fusion_kind!r}.")
+        if self.word_dimension < 0:
+            raise ValueError(f"word_dimension: expected 0 (none) or more, got {self.word_dimension}.")
         if self.ease not in HOSTS:
             raise ValueError(f"ease: expected one of {list(HOSTS)}, got {self.ease!r}.")
         if not self.seeds:

@@ -233,3 +233,29 @@ def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path,
         run_pipeline(pytest.fail, {"ab_days": 3}, tmp_path, replace(config(str(encoder)), ease="own"))
     with pytest.raises(ValueError, match=r"ease: expected one of \['none', 'own', 'near'\]"):
         RunConfig(ease="yes")
+
+
+def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_alone(encoder, tmp_path):
+    from learn_rank.pipeline import run_pipeline
+    from learn_recall.words import WordVectors, texts_of
+
+    asked = replace(config(str(encoder)), arms=("baseline", "raw_text"), seeds=(0,), word_dimension=6)
+    quiet = Console(quiet=True)
+    source = {"market": "small"}
+    run_pipeline(lambda: read_marketplace(MARKET), source, tmp_path, asked, console=quiet)
+    content = EmbeddingStore.open(tmp_path / "content")
+    assert [block.name for block in content.card.blocks] == ["content", "words"]
+    dataset = read_dataset(tmp_path / "tables")
+    texts = texts_of(content, dataset.items)
+    is_known = np.isin(content.ids, dataset.interactions["item_id"])
+    assert 0 < is_known.sum() < len(is_known)
+    again = WordVectors.fit([text for text, known in zip(texts, is_known, strict=True) if known], 6)
+    assert WordVectors.load(tmp_path / "words.safetensors").sha256 == again.sha256
+    assert read_config(tmp_path)[0].word_dimension == 6
+
+    without = replace(asked, word_dimension=0)
+    run_pipeline(pytest.fail, source, tmp_path, without, console=quiet)
+    blocks = EmbeddingStore.open(tmp_path / "content").card.blocks
+    assert "words" not in [block.name for block in blocks]
+    with pytest.raises(ValueError, match="word_dimension: expected 0"):
+        RunConfig(word_dimension=-1)
