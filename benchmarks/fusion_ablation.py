@@ -44,6 +44,7 @@ from learn_recall.store import EmbeddingStore
 BASE = "baseline"
 SCORES = ["pctr", "pcvr", "pctcvr"]
 TOWER_ONLY = Arm("tower_only", ("tower",))
+NO_WORDS = Arm("no_words", ("tower", "content"), compared=("tower",))
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ VARIANTS = {
     "similarity": Variant(kind="similarity", words="SimTier"),
     "tower_only": Variant(TOWER_ONLY, words="without the frozen text"),
     "raw_text": Variant(RAW_TEXT, words="without the tower"),
+    "no_words": Variant(NO_WORDS, words="without the block of the words, which the towers still read"),
     "shuffled": Variant(SHUFFLED, words="control"),
     "random": Variant(replace(LEARN, is_random=True), words="control"),
     "ids_tower": Variant(reads_text=False, words="control: frozen text beside a tower that never read it"),

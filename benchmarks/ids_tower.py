@@ -21,7 +21,7 @@ from learn_recall.train import train_towers
 
 
 def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingStore]:
-    """User and item stores of a run with the tower block of towers on ids alone, the content block kept.
+    """User and item stores of a run with the tower block of towers on ids alone, the text's blocks kept.
 
     Args:
         run: folder of a finished run; its towers' settings are used, with an id embedding and no text.
@@ -78,23 +78,21 @@ def _constant(content: EmbeddingStore, path: Path) -> EmbeddingStore:
 def _with_content(
     towers: EmbeddingStore, whole: EmbeddingStore, has_block: np.ndarray, path: Path
 ) -> EmbeddingStore:
-    """The tower block of one store, zeros where it has none, beside the content block of another."""
+    """The tower block of one store, zeros where it has none, beside the text's blocks of another."""
     if not np.array_equal(towers.ids, whole.ids):
         raise ValueError(f"{towers.path}: expected the ids of {whole.path} in their order, got others.")
-    kept = next(block for block in whole.card.blocks if block.name == "content")
-    width = towers.card.dimension
-    vectors = np.concatenate(
-        [
-            np.where(has_block[:, None], towers.vectors, 0),
-            np.asarray(whole.vectors[:, kept.start : kept.stop]),
-        ],
-        axis=1,
-    )
+    kept = [block for block in whole.card.blocks if block.name != "tower"]
+    own, width = [np.where(has_block[:, None], towers.vectors, 0)], towers.card.dimension
+    blocks = [Block("tower", 0, width)]
+    for block in kept:
+        own.append(np.asarray(whole.vectors[:, block.start : block.stop]))
+        blocks.append(Block(block.name, width, width + block.stop - block.start))
+        width = blocks[-1].stop
     card = whole.card
     return write_store(
         path,
         ids=whole.ids,
-        vectors=vectors,
+        vectors=np.concatenate(own, axis=1),
         present=whole.present,
         kind=card.kind,
         encoder=card.encoder,
@@ -103,7 +101,7 @@ def _with_content(
         pooling=card.pooling,
         max_tokens=card.max_tokens,
         dtype=card.dtype,
-        blocks=(Block("tower", 0, width), Block("content", width, width + kept.stop - kept.start)),
+        blocks=tuple(blocks),
         tower=towers.card.tower,
         as_of=card.as_of,
         extra=dict(card.extra),

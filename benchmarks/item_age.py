@@ -10,7 +10,7 @@ the user's earlier events, and the item's age is the number of its events, of an
 data has no time, so the clock of an event is its place in its user's sequence, from 0 to 1. Users' histories
 leave the list (filtered).
 
-"Both blocks" ranks by the sum of the cosines of the tower block and of the content block, as the exported
+"The store's blocks" ranks by the sum of the cosines of the tower block and of the text's, as the exported
 vectors are. For comparison the same events are ranked by the text alone (mean of the history's content
 vectors: centred, and whitened as the towers whiten them), and old items are shown in the same buckets, by
 their events in the training.
@@ -164,10 +164,11 @@ def frozen_vectors(
     vectors = torch.from_numpy(store.lookup(content.ids)[0])
     dimension = trained.towers.dimension
     user_ND = user_vectors(trained.towers, embedded_NH, replay.history)
-    user_NK = mean_of_history(replay, vectors[:, dimension:])
+    text = [vectors[:, block.start : block.stop] for block in store.card.blocks if block.name != "tower"]
+    users = [user_ND, *(mean_of_history(replay, block) for block in text)]
     return {
         "frozen towers": (vectors[:, :dimension], user_ND),
-        "both blocks of the store": (vectors, torch.cat([user_ND, user_NK], dim=1)),
+        "the store's blocks": (vectors, torch.cat(users, dim=1)),
     }
 
 
@@ -258,7 +259,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--recipe", action="store_true", help="the settings of benchmarks/recall_quality.py")
     parser.add_argument("--text-only", action="store_true", help="towers without id residual")
-    parser.add_argument("--content-dimension", type=int, default=64, help="of the exported content block")
+    parser.add_argument("--content-dimension", type=int, default=64, help="of an exported block of text")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     if options.threads:
@@ -289,7 +290,7 @@ def main() -> None:
     ranks = {name: ranks_of(replay, *vectors) for name, vectors in arms.items()}
     rows = [row for name, ranked in ranks.items() for row in rows_of(replay, ranked, name)]
     show(rows)
-    exported = "both blocks of the store"
+    exported = "the store's blocks"
     against = {name: contrast(replay, ranks[exported], ranks[name]) for name in ranks if name != exported}
     for name, found in against.items():
         Console().print(

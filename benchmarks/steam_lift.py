@@ -1,6 +1,7 @@
 """What LEARN adds on Steam, over several splits, negative draws and training seeds, with its controls.
 
 python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5
+python benchmarks/steam_lift.py data/steam --out runs/steam_words --splits 5 --words 384
 
 Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with
 a seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`).
@@ -53,6 +54,8 @@ BESIDES = (
     ("learn", "no_newness"),
     (BASE, "no_newness"),
 )
+#: what the block of the words is worth
+WITH_WORDS = (("learn", "no_words"),)
 EASE_ARMS = ("base_ease", "base_ease_near", "raw_text_ease", "learn_ease")
 QUESTIONS = (*((name, BASE) for name in OVER_BASELINE), *BESIDES, *WITH_EASE)
 LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
@@ -60,8 +63,10 @@ LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
 
 def main(
     data: Annotated[Path, typer.Argument(help="The folder with Steam's three files.")],
+    *,
     out: Annotated[Path, typer.Option(help="Folder for the runs; what is finished there is kept.")],
     splits: Annotated[int, typer.Option(min=1, help="Splits, each with its own seeds.")] = 5,
+    words: Annotated[int, typer.Option(min=0, help="As in learn-rank run.")] = 0,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write all rows there.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
 ) -> None:
@@ -72,8 +77,11 @@ def main(
 
             torch.set_num_threads(threads)
         console = Console(width=240)
-        found = [predictions_of(data, out / f"split-{split}", split, console) for split in range(splits)]
-        rows = [row for question in QUESTIONS for row in contrast(found, *question)]
+        found = [
+            predictions_of(data, out / f"split-{split}", split, words, console) for split in range(splits)
+        ]
+        questions = [*QUESTIONS, *(WITH_WORDS if words else ())]
+        rows = [row for question in questions for row in contrast(found, *question)]
         values = baseline_values(found)
         show(rows, values, console)
         if json_out is not None:
@@ -83,7 +91,9 @@ def main(
             )
 
 
-def predictions_of(data: Path, out: Path, split: int, console: Console) -> dict[str, pd.DataFrame]:
+def predictions_of(
+    data: Path, out: Path, split: int, words: int, console: Console
+) -> dict[str, pd.DataFrame]:
     """Arm -> test predictions of one split."""
     from learn_rank.datasets.steam import SteamSplit, read_steam
     from learn_rank.pipeline import run_pipeline
@@ -93,14 +103,15 @@ def predictions_of(data: Path, out: Path, split: int, console: Console) -> dict[
         lambda: read_steam(data, SteamSplit(seed=split)),
         {"dataset": "steam", "split_seed": split},
         out,
-        RunConfig(seeds=(split,)),
+        RunConfig(seeds=(split,), word_dimension=words),
         console=console,
     )
     arms = (BASE, "learn", "raw_text", "shuffled", "auto")
     tables = {arm: pd.read_parquet(prediction_path(out, arm, split)) for arm in arms}
     tables[RATES] = pd.read_parquet(prediction_path(out, RATES, 0))
     study: Study = open_study(out)
-    for name in ("ids_tower", "no_auxiliary", "no_newness", *EASE_ARMS):
+    without = ("no_words",) if words else ()
+    for name in ("ids_tower", "no_auxiliary", "no_newness", *without, *EASE_ARMS):
         tables[name] = study.train(name, VARIANTS[name], split)
     other = study.train("base_ensemble", VARIANTS["base_ensemble"], split + 1000)
     tables["base_ensemble"] = mean_logits(tables[BASE], other)
@@ -162,12 +173,13 @@ def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console
         ): row
         for row in rows
     }
+    asked = {(row["candidate"], row["reference"]) for row in rows}
     buckets = [(kind, name) for kind in ("user", "item") for name in ("cold-start", "long-tail", "other")]
     places = {name: (*name.split(), "all", "all") for name in values}
     places |= {f"CTR UAUC, {name} {kind}s": ("CTR", "UAUC", kind, name) for kind, name in buckets}
     for title, questions in (
         ("Over the baseline", [(name, BASE) for name in OVER_BASELINE]),
-        ("Besides", BESIDES),
+        ("Besides", (*BESIDES, *(question for question in WITH_WORDS if question in asked))),
         ("With EASE", WITH_EASE),
     ):
         table = Table(title=f"{title}: points, 95 % intervals", box=MARKDOWN)

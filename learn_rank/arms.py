@@ -19,7 +19,8 @@ class Arm:
 
     Attributes:
         name: as printed in the report.
-        blocks: names of the store's blocks that it gets; None = no fusion, the baseline.
+        blocks: names of the store's blocks that it gets, "words" where there are any; None = no fusion, the
+            baseline.
         compared: those of them that are only compared, and not read by the fusion's linear layers
             (`FusionConfig.projected_blocks`): what was learned from clicks would be learned by heart there.
         is_shuffled: every id gets the vector of another id: equal in capacity, empty in content.
@@ -32,11 +33,30 @@ class Arm:
     is_shuffled: bool = False
     is_random: bool = False
 
+    def found_in(self, store: EmbeddingStore) -> Arm:
+        """The arm without the block of words where the store's text was read by a language model alone.
 
+        Raises:
+            StoreError: another block that the arm names is not in the store.
+        """
+        if self.blocks is None:
+            return self
+        known = [block.name for block in store.card.blocks]
+        blocks = tuple(name for name in self.blocks if name in known or name != WORDS)
+        if not set(blocks) <= set(known):
+            raise StoreError(
+                f"{store.path}: expected blocks {list(blocks)} for the arm {self.name!r}, got {known}; "
+                "export again with a content block (--content-dimension 64)."
+            )
+        return replace(self, blocks=blocks)
+
+
+WORDS = "words"
+TEXT = ("content", WORDS)  # what a language model read, and the words themselves where a store has them
 BASELINE = Arm("baseline", None)
-LEARN = Arm("learn", ("tower", "content"), compared=("tower",))
-RAW_TEXT = Arm("raw_text", ("content",))
-SHUFFLED = Arm("shuffled", ("tower", "content"), compared=("tower",), is_shuffled=True)
+LEARN = Arm("learn", ("tower", *TEXT), compared=("tower",))
+RAW_TEXT = Arm("raw_text", TEXT)
+SHUFFLED = Arm("shuffled", ("tower", *TEXT), compared=("tower",), is_shuffled=True)
 ARMS = (BASELINE, LEARN, RAW_TEXT, SHUFFLED)
 
 
@@ -68,11 +88,12 @@ def make_fusion(
         return None
     generator = np.random.default_rng(seed)
     tables = frozen_table(users, arm, generator), frozen_table(items, arm, generator)
-    return fusion_of_kind(kind, *tables, config_of(arm, config), host_dim=host_dim)
+    return fusion_of_kind(kind, *tables, config_of(arm, config, items), host_dim=host_dim)
 
 
-def config_of(arm: Arm, config: FusionConfig) -> FusionConfig:
+def config_of(arm: Arm, config: FusionConfig, items: EmbeddingStore) -> FusionConfig:
     """The fusion's settings with the arm's `compared` blocks, unless they name blocks themselves."""
+    arm = arm.found_in(items)
     if not arm.compared or config.projected_blocks is not None:
         return config
     numbers = (number for number, name in enumerate(arm.blocks or ()) if name not in arm.compared)
@@ -81,13 +102,8 @@ def config_of(arm: Arm, config: FusionConfig) -> FusionConfig:
 
 def frozen_table(store: EmbeddingStore, arm: Arm, generator: np.random.Generator) -> FrozenEmbedding:
     """The arm's part of a store as a frozen table; shuffling moves vectors among the ids that have one."""
+    arm = arm.found_in(store)
     by_name = {block.name: block for block in store.card.blocks}
-    missing = [name for name in arm.blocks or () if name not in by_name]
-    if missing:
-        raise StoreError(
-            f"{store.path}: expected blocks {list(arm.blocks or ())} for the arm {arm.name!r}, got "
-            f"{list(by_name)}; export again with a content block (--content-dimension 64)."
-        )
     blocks, columns, width = [], [], 0
     for name in arm.blocks or ():
         block = by_name[name]

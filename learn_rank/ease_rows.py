@@ -58,7 +58,7 @@ def cross_fitted(
     Args:
         dataset: with a context for every row; ``is_learned`` as in `learn_recall.export.export_embeddings`,
             without it those of all training rows.
-        items: content store, or an item store whose block "content" is taken.
+        items: content store, or an item store whose blocks of the text are taken.
         config: of the regression.
 
     Returns:
@@ -95,11 +95,10 @@ def cross_fitted(
 
 
 def _text_of(items: EmbeddingStore, catalogue: np.ndarray) -> np.ndarray:
-    by_name = {block.name: block for block in items.card.blocks}
-    block = by_name.get("content")
+    text = [block for block in items.card.blocks if block.name != "tower"] or list(items.card.blocks)
     vectors, present = items.lookup(catalogue)
     vectors = np.asarray(vectors, dtype=np.float32) * present[:, None]
-    return vectors if block is None else vectors[:, block.start : block.stop]
+    return np.concatenate([vectors[:, block.start : block.stop] for block in text], axis=1)
 
 
 def _contexts_of(part: pd.DataFrame, name: str, contexts: pd.DataFrame) -> np.ndarray:

@@ -30,7 +30,7 @@ class RunConfig:
         word_dimension: components of the texts' words (TF-IDF, fitted on the items of the interactions)
             beside the language model's vectors, which blur brands, series and genres; 0 = none.
         preset: of the towers.
-        content_dimension: width of the frozen text's own block beside the tower's, 0 for none.
+        content_dimension: width of the frozen text's block beside the tower's, and of its words'; 0 = none.
         seeds: training seeds of every arm.
         embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
             best on validation is used in every arm, so it is the baseline that is tuned.

@@ -7,7 +7,7 @@ whole, so a reader that has the store open goes on with the version that it open
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from learn_recall.checkpoint import TowerCheckpoint, load_checkpoint
-from learn_recall.export import IS_CENTRED, content_block
+from learn_recall.export import IS_CENTRED, text_vectors
 from learn_recall.inference import item_vectors
 from learn_recall.objective import ContentTable
-from learn_recall.store import EmbeddingStore, write_store
+from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
 from learn_recall.store_files import VECTORS
+from learn_recall.text_blocks import TextBlocks
 
 _ROWS_AT_ONCE = 1 << 14
 
@@ -50,7 +51,8 @@ def add_items(
         of the vectors that it was appended to.
 
     Raises:
-        StoreError: Other towers, another encoder, prompt or pooling than the store's; or not an item store.
+        StoreError: Other towers, another encoder, prompt or pooling than the store's; blocks that an export
+            would not give; or not an item store.
 
     Source: LEARN (arXiv 2405.03988), 3.4: item embeddings are inferred offline and served by id.
     """
@@ -63,9 +65,8 @@ def add_items(
     if len(new) + len(filled) == 0:
         return store
     card = store.card
-    blocks = {block.name: block.stop - block.start for block in card.blocks}
     maker = _Maker(
-        trained, content, blocks.get("content", 0), device, is_centred=bool(card.extra.get(IS_CENTRED))
+        trained, content, _text_of(store, trained, content), device, bool(card.extra.get(IS_CENTRED))
     )
     present = np.concatenate([store.present, content.present[new]])
     present[place[filled]] = True
@@ -97,6 +98,24 @@ def version_of(store: EmbeddingStore) -> int:
     return int(store.card.extra.get("version", 1))
 
 
+def _text_of(store: EmbeddingStore, trained: TowerCheckpoint, content: EmbeddingStore) -> TextBlocks:
+    """The frozen text's blocks as the store has them."""
+    tower, *own = store.card.blocks
+    dimension = max((block.stop - block.start for block in own), default=0)
+    text = TextBlocks(trained.towers.whitening, content.card.blocks, dimension)
+    expected = text.after(tower.stop)
+    if expected != tuple(own):
+        raise StoreError(
+            f"{store.path}: expected the text's blocks {_told(expected)}, as an export of the content store "
+            f"{content.path} gives them, got {_told(own)}. Remedy: export again."
+        )
+    return text
+
+
+def _told(blocks: Sequence[Block]) -> str:
+    return ", ".join(f"{block.name} {block.start}:{block.stop}" for block in blocks) or "none"
+
+
 def _of_text(content: EmbeddingStore) -> dict[str, Any]:
     """Give the card fields that decide what space the content vectors lie in."""
     return {
@@ -110,7 +129,7 @@ class _Maker:
 
     trained: TowerCheckpoint
     content: EmbeddingStore
-    content_dimension: int
+    text: TextBlocks
     device: str | torch.device
     is_centred: bool
 
@@ -124,11 +143,8 @@ class _Maker:
         tower_ND = item_vectors(self.trained.towers, self._table, rows, known)[0]
         if self.is_centred:
             tower_ND = self.trained.centred(tower_ND)
-        content_NK = content_block(
-            self.trained, self.content, rows, dimension=self.content_dimension, device=self.device
-        )
-        both = [tower_ND] if content_NK is None else [tower_ND, content_NK]
-        return torch.cat(both, dim=1).cpu().numpy()
+        text_NK = text_vectors(self.text, self.content, rows, self.device)
+        return torch.cat([tower_ND, text_NK], dim=1).cpu().numpy()
 
 
 def _vectors(

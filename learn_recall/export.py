@@ -1,4 +1,4 @@
-"""Export: item and user vectors into stores, each vector = [tower block | content block]."""
+"""Export: item and user vectors into stores, each vector = [tower block | the frozen text's blocks]."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
 from learn_recall.sequences import offsets_of
 from learn_recall.store import Block, EmbeddingStore, write_store
+from learn_recall.text_blocks import TextBlocks
 
 IS_CENTRED = "is_centred"  # of a card's `extra`: the mean was taken out of the tower block
 _ROWS_AT_ONCE = 1 << 14
@@ -42,7 +43,8 @@ def export_embeddings(
     Definition: an item is ``[tower(item) - m | r(x)]``, a user context ``[tower(history) - m | mean of r(x)
     over history]``, each block L2-normalised for itself. m is the mean tower vector of the training items
     (`TowerCheckpoint.centred`). r(x) are the first ``content_dimension`` principal
-    coordinates of the frozen content vector, whitened as in the towers and fitted on the same training
+    coordinates of each block of the frozen content vector (the language model's, and the words' where
+    there is one), whitened as in the towers and fitted on the same training
     items: what the text knew stays available for new items, whatever the towers learned. Only the newest
     ``history_length`` items of a history are read. A context without any item that has a vector is kept
     with ``present`` False.
@@ -56,7 +58,8 @@ def export_embeddings(
             (zeros), since a tower's cosine is too good on its own training rows. None = one context per user
             of ``interactions``, with the user's id as context id.
         interactions: see above; ignored when contexts are given.
-        content_dimension: width of the content block, 0 = none, at most the content's own.
+        content_dimension: width of a block of r(x), one for each block of the content store; 0 = none,
+            at most the widest one's own; a narrower one is taken whole.
         centers: False leaves m where it is: a user's dot products with the items then rank exactly as the
             towers do, and two items' cosine says less.
         dtype: "float16" or "float32" of the stored vectors.
@@ -78,17 +81,13 @@ def export_embeddings(
         raise ValueError(
             "contexts, interactions: expected one of the two, to know the users' histories; got neither"
         )
-    if not 0 <= content_dimension <= trained.towers.content_dimension:
-        raise ValueError(
-            f"content_dimension: expected 0..{trained.towers.content_dimension} (the content's own); "
-            f"got {content_dimension}"
-        )
+    text = TextBlocks(trained.towers.whitening, content.card.blocks, content_dimension)
     if contexts is not None:
         histories = from_contexts(contexts, content)
     elif interactions is not None:
         histories = from_interactions(interactions, content)
-    vectors = _Vectors(trained, content, content_dimension, device, centers=centers)
-    fields = _card_fields(trained, content, content_dimension, dtype)
+    vectors = _Vectors(trained, content, text, device, centers=centers)
+    fields = _card_fields(trained, content, text, dtype)
     fields["extra"][IS_CENTRED] = centers
     item_store = write_store(
         items_out,
@@ -104,7 +103,7 @@ def export_embeddings(
         users_out,
         ids=histories.ids,
         vectors=vectors.user_chunks(histories),
-        present=histories.has_items & ~_is_left_without_block(histories, content_dimension),
+        present=histories.has_items & ~_is_left_without_block(histories, text.dimension),
         kind="user",
         as_of=_newest(as_of, trained.as_of, histories),
         overwrite=True,
@@ -114,23 +113,15 @@ def export_embeddings(
 
 
 @torch.inference_mode()
-def content_block(
-    trained: TowerCheckpoint,
-    content: EmbeddingStore,
-    rows: np.ndarray,
-    *,
-    dimension: int,
-    device: str | torch.device,
-) -> Tensor | None:
-    """The content block r(x) of the items in `rows` (n,) of the store: (n, dimension); None for 0."""
-    if dimension == 0:
-        return None
-    chunks = []
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
+def text_vectors(
+    text: TextBlocks, content: EmbeddingStore, rows: np.ndarray, device: str | torch.device
+) -> Tensor:
+    """r(x) of the items in `rows` (n,) of the store: (n, K), K may be 0."""
+    chunks = [torch.zeros(0, text.dimension, device=device)]
+    for start in range(0, len(rows) if text.dimension else 0, _ROWS_AT_ONCE):
         part = content.vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32)
-        reduced = trained.towers.whitening.reduce(torch.from_numpy(part).to(device), dimension)
-        chunks.append(F.normalize(reduced, dim=-1))
-    return torch.cat(chunks)
+        chunks.append(text(torch.from_numpy(part).to(device)))
+    return torch.cat(chunks) if text.dimension else torch.zeros(len(rows), 0, device=device)
 
 
 class _Vectors:
@@ -140,12 +131,12 @@ class _Vectors:
         self,
         trained: TowerCheckpoint,
         content: EmbeddingStore,
-        content_dimension: int,
+        text: TextBlocks,
         device: str | torch.device,
         *,
         centers: bool,
     ):
-        self.trained, self.content, self.centers = trained, content, centers
+        self.trained, self.content, self.text, self.centers = trained, content, text, centers
         config = trained.config
         self.history_length = config.sampling.history_length
         self.catalogue = np.flatnonzero(content.present)
@@ -154,13 +145,11 @@ class _Vectors:
         known = trained.known_rows(content.ids)[self.catalogue]
         tower_ND, self.embedded_NH = item_vectors(trained.towers, table, self.catalogue, known)
         self.tower_ND = trained.centred(tower_ND) if centers else tower_ND
-        self.content_NK = content_block(
-            trained, content, self.catalogue, dimension=content_dimension, device=device
-        )
+        self.text_NK = text_vectors(text, content, self.catalogue, device)
 
     def item_chunks(self) -> Iterator[np.ndarray]:
         """Rows of the item store, in the order of the content store."""
-        blocks = [self.tower_ND] if self.content_NK is None else [self.tower_ND, self.content_NK]
+        blocks = [self.tower_ND, self.text_NK]
         width = sum(block.shape[1] for block in blocks)
         for start in range(0, len(self.content), _ROWS_AT_ONCE):
             present = self.content.present[start : start + _ROWS_AT_ONCE]
@@ -181,23 +170,24 @@ class _Vectors:
             vectors = user_vectors(self.trained.towers, self.embedded_NH, distinct)
             if self.centers:
                 vectors = self.trained.centred(vectors)
-            if self.content_NK is not None:
-                vectors = torch.cat([vectors, self._mean_content(self.content_NK, distinct)], dim=1)
+            vectors = torch.cat([vectors, self._mean_text(distinct)], dim=1)
             chunk = vectors.cpu().numpy()[inverse.reshape(-1)]
-            if histories.is_learned is not None and self.content_NK is not None:
+            if histories.is_learned is not None and self.text.dimension:
                 # a tower's own cosine is too good on the rows that it was trained on, so a ranker must not
                 # learn from them how far to trust it
                 chunk[histories.is_learned[part], : self.trained.towers.dimension] = 0.0
             yield chunk
 
     @torch.inference_mode()
-    def _mean_content(self, content_NK: Tensor, history: np.ndarray) -> Tensor:
-        """(n, L) -> (n, K): L2-normalised mean of the history's content blocks, zeros for an empty
+    def _mean_text(self, history: np.ndarray) -> Tensor:
+        """(n, L) -> (n, K): mean of the history's r(x), its blocks L2-normalised, zeros for an empty
         history."""
-        device = content_NK.device
+        device = self.text_NK.device
+        if not self.text.dimension:
+            return torch.zeros(len(history), 0, device=device)
         index = torch.from_numpy(history[history >= 0]).to(device)
         offsets = torch.from_numpy(offsets_of((history >= 0).sum(axis=1))[:-1]).to(device)
-        return F.normalize(F.embedding_bag(index, content_NK, offsets, mode="sum"), dim=-1)
+        return self.text.normalized(F.embedding_bag(index, self.text_NK, offsets, mode="sum"))
 
 
 def _is_left_without_block(histories: Histories, content_dimension: int) -> np.ndarray:
@@ -215,13 +205,10 @@ def _newest(as_of: float | None, trained: float | None, histories: Histories) ->
 
 
 def _card_fields(
-    trained: TowerCheckpoint, content: EmbeddingStore, content_dimension: int, dtype: str
+    trained: TowerCheckpoint, content: EmbeddingStore, text: TextBlocks, dtype: str
 ) -> dict[str, Any]:
     card = content.card
     dimension = trained.towers.dimension
-    blocks = [Block("tower", 0, dimension)]
-    if content_dimension:
-        blocks.append(Block("content", dimension, dimension + content_dimension))
     return {
         "encoder": card.encoder,
         "encoder_sha256": card.encoder_sha256,
@@ -229,7 +216,7 @@ def _card_fields(
         "pooling": card.pooling,
         "max_tokens": card.max_tokens,
         "dtype": dtype,
-        "blocks": tuple(blocks),
+        "blocks": (Block("tower", 0, dimension), *text.after(dimension)),
         "tower": trained.sha256,
         "extra": {
             "item_tower": trained.config.tower.item_tower,

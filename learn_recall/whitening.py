@@ -69,6 +69,29 @@ class Whitening(nn.Module):
         for chunk in chunks:
             centred_NC = content[chunk].astype(np.float64) - mean_C
             covariance_CC += centred_NC.T @ centred_NC / len(rows)
+        self._set(mean_C, covariance_CC)
+        return self
+
+    def of_part(self, start: int, stop: int) -> Whitening:
+        """The same transform of the coordinates ``start:stop`` alone, as if fitted on them.
+
+        A part's covariance is part of the whole's, so what was fitted on all of them is enough.
+
+        Raises: ValueError for a part that is empty or reaches beyond the coordinates.
+        """
+        width = len(self.mean)
+        if not 0 <= start < stop <= width:
+            raise ValueError(f"start, stop: expected 0 <= start < stop <= {width}; got {start}, {stop}")
+        if (start, stop) == (0, width):
+            return self
+        part = Whitening(stop - start, self.kind, self.ridge, self.strength).to(self.mean)
+        direction_PC = self.directions[start:stop].double().cpu().numpy()
+        variance_C = self.variances.double().cpu().numpy()
+        mean_P = self.mean[start:stop].double().cpu().numpy()
+        part._set(mean_P, (direction_PC * variance_C) @ direction_PC.T)
+        return part
+
+    def _set(self, mean_C: np.ndarray, covariance_CC: np.ndarray) -> None:
         variance_C, direction_CC = np.linalg.eigh(covariance_CC)
         variance_C, direction_CC = np.maximum(variance_C[::-1], 0.0), direction_CC[:, ::-1]
         largest = np.abs(direction_CC).argmax(axis=0)
@@ -84,7 +107,6 @@ class Whitening(nn.Module):
         self.variances.copy_(torch.from_numpy(variance_C.copy()))
         self.scale.fill_(1.0 if mean_square <= 0 else float(mean_square**-0.5))
         self._matrix_CC = None
-        return self
 
     def forward(self, content: Tensor) -> Tensor:
         """Transformed content vectors, (..., C) -> (..., C), in the buffers' dtype."""

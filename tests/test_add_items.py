@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tower_world import content_store, interactions, small_config
+from tower_world import CARD, CONTENT, content_store, interactions, small_config
 from typer.testing import CliRunner
 
 from learn_recall.add_items import add_items, version_of
 from learn_recall.cli import app
 from learn_recall.export import export_embeddings
-from learn_recall.store import EmbeddingStore, StoreError, write_store
+from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
 from learn_recall.train import train_towers
 
 N_OLD, N_ALL = 48, 60
@@ -124,6 +124,33 @@ def test_other_towers_another_encoder_and_a_user_store_are_refused(trained, tmp_
     foreign = content_store(tmp_path / "foreign", n_items=N_ALL, encoder_sha256="xyz")
     with pytest.raises(StoreError, match="encoder_sha256"):
         add_items(trained, foreign, tmp_path / "items")
+
+
+def worded(store, folder):
+    """The same content with its last four coordinates named as the words' block."""
+    blocks = (Block("content", 0, CONTENT - 4), Block("words", CONTENT - 4, CONTENT))
+    return write_store(
+        folder, ids=store.ids, vectors=np.array(store.vectors), kind="content", blocks=blocks, **CARD
+    )
+
+
+def test_words_come_to_new_items_in_a_block_of_their_own(trained, tmp_path):
+    old, every = (worded(store, tmp_path / f"worded {len(store)}") for store in contents(tmp_path))
+    before = exported(trained, old, tmp_path, content_dimension=6)
+    assert [block.name for block in before.card.blocks] == ["tower", "content", "words"]
+    after = add_items(trained, every, tmp_path / "items")
+    whole = exported(trained, every, tmp_path / "whole", content_dimension=6)
+    assert after.card.blocks == before.card.blocks
+    np.testing.assert_allclose(after.vectors, whole.vectors, atol=2e-3)
+
+
+def test_a_store_whose_blocks_an_export_would_not_give_is_not_added_to(trained, tmp_path):
+    old, every = contents(tmp_path)
+    exported(trained, old, tmp_path)
+    with pytest.raises(
+        StoreError, match=r"expected the text's blocks content 8:12, words 12:16, as an export"
+    ):
+        add_items(trained, worded(every, tmp_path / "worded"), tmp_path / "items")
 
 
 def test_the_command_says_how_many_items_came(trained, tmp_path):

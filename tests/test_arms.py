@@ -76,13 +76,37 @@ def test_random_vectors_are_unit_directions_that_know_nothing_of_the_store(store
 
 
 def test_what_was_learned_from_clicks_is_compared_and_not_projected(stores):
-    config = FusionConfig()
-    assert config_of(LEARN, config).projected_blocks == (1,)
-    assert config_of(SHUFFLED, config).projected_blocks == (1,)
-    assert config_of(RAW_TEXT, config).projected_blocks is None
-    assert config_of(LEARN, replace(config, projected_blocks=(0,))).projected_blocks == (0,)
+    config, items = FusionConfig(), stores[1]
+    assert config_of(LEARN, config, items).projected_blocks == (1,)
+    assert config_of(SHUFFLED, config, items).projected_blocks == (1,)
+    assert config_of(RAW_TEXT, config, items).projected_blocks is None
+    assert config_of(LEARN, replace(config, projected_blocks=(0,)), items).projected_blocks == (0,)
     assert make_fusion(LEARN, *stores, config, seed=0).vector_dim == 4
     assert make_fusion(BASELINE, *stores, config, seed=0) is None
+
+
+def test_words_are_a_block_of_every_arm_where_the_stores_have_them(stores, tmp_path):
+    blocks = (Block("tower", 0, 5), Block("content", 5, 8), Block("words", 8, 10))
+    worded = [
+        write_store(
+            tmp_path / store.card.kind,
+            ids=store.ids,
+            vectors=np.array(store.vectors),
+            present=store.present,
+            kind=store.card.kind,
+            blocks=blocks,
+            **CARD,
+        )
+        for store in stores
+    ]
+    for arm, projected, width in ((LEARN, (1, 2), 10), (SHUFFLED, (1, 2), 10), (RAW_TEXT, None, 5)):
+        assert config_of(arm, FusionConfig(), worded[1]).projected_blocks == projected
+        fusion = make_fusion(arm, *worded, FusionConfig(), seed=0)
+        assert fusion.vector_dim == 5  # what the linear layers read, of users and of items
+        assert fusion.item_vectors.dimension == width
+    narrow = replace(LEARN, blocks=("tower", "content"))
+    assert make_fusion(narrow, *worded, FusionConfig(), seed=0).vector_dim == 3
+    np.testing.assert_array_equal(looked_up(RAW_TEXT, worded[1])[0], worded[1].vectors[:, 5:])
 
 
 def test_a_block_that_the_store_has_not_is_named(stores):

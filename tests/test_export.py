@@ -17,8 +17,9 @@ from learn_recall.checkpoint import load_checkpoint
 from learn_recall.export import export_embeddings
 from learn_recall.files import sha256_of_file
 from learn_recall.sequences import build_sequences
-from learn_recall.store import EmbeddingStore, StoreError, write_store
+from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
 from learn_recall.train import train_towers
+from learn_recall.whitening import Whitening
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +172,46 @@ def test_no_content_block_and_half_precision_are_options(trained, tmp_path):
     np.testing.assert_allclose(items.vectors, blocks_of(full)["tower"], atol=1e-3)
     with pytest.raises(ValueError, match=r"content_dimension: expected 0\.\.12"):
         export(trained, tmp_path, content_dimension=13)
+
+
+def test_the_words_keep_a_block_of_their_own_whitened_as_if_they_were_alone(tmp_path):
+    plain = world.content_store(tmp_path / "plain")
+    vectors = np.array(plain.vectors)
+    vectors[5, 8:] = 0  # a text without a known word
+    content = write_store(
+        tmp_path / "content",
+        ids=plain.ids,
+        vectors=vectors,
+        kind="content",
+        blocks=(Block("content", 0, 8), Block("words", 8, world.CONTENT)),
+        **world.CARD,
+    )
+    table = world.interactions()
+    config = world.small_config(train={"n_epochs": 1})
+    towers = train_towers(table, content, tmp_path / "towers", config, progress=False)
+    made = towers, content, table
+    items, users = export(made, tmp_path, content_dimension=6)
+    for store in (items, users):
+        assert [(block.name, block.start, block.stop) for block in store.card.blocks] == [
+            ("tower", 0, 8), ("content", 8, 14), ("words", 14, 18)
+        ]  # fmt: skip
+    whitening = load_checkpoint(towers).towers.whitening
+    known = load_checkpoint(towers).known_rows(content.ids) >= 0
+    for name, part, width in (("content", slice(0, 8), 6), ("words", slice(8, world.CONTENT), 4)):
+        own = vectors[:, part].astype(np.float32)
+        alone = Whitening(own.shape[1], whitening.kind, whitening.ridge, whitening.strength)
+        alone.fit(own, np.flatnonzero(known))
+        expected = F.normalize(alone.reduce(torch.from_numpy(own), width), dim=1).numpy()
+        if name == "words":
+            expected[5] = 0
+        np.testing.assert_allclose(blocks_of(items)[name], expected, atol=1e-4)
+        mean = np.stack([expected[np.flatnonzero(content.ids == "i7")[0]], expected[9]]).mean(axis=0)
+        _, one = export(
+            made, tmp_path / "one", contexts=contexts_of(["i7", content.ids[9]]), content_dimension=6
+        )
+        np.testing.assert_allclose(blocks_of(one)[name][0], mean / np.linalg.norm(mean), atol=1e-4)
+    with pytest.raises(ValueError, match=r"content_dimension: expected 0\.\.8 \(the width"):
+        export(made, tmp_path, content_dimension=9)
 
 
 def test_the_card_says_what_the_vectors_are(trained, tmp_path):

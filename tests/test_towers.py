@@ -223,6 +223,23 @@ def test_reduced_coordinates_are_the_leading_principal_ones():
         whitening.reduce(torch.from_numpy(x), 7)
 
 
+@pytest.mark.parametrize("kind", ["none", "center", "zca"])
+def test_the_whitening_of_a_part_is_what_a_fit_on_the_part_alone_gives(kind):
+    x = anisotropic()
+    whole = Whitening(6, kind, ridge=0.05, strength=0.7).double().fit(x)
+    for start, stop in ((0, 2), (2, 6)):
+        own = x[:, start:stop]
+        alone = Whitening(stop - start, kind, ridge=0.05, strength=0.7).double().fit(own)
+        part = whole.of_part(start, stop)
+        torch.testing.assert_close(part(torch.from_numpy(own)), alone(torch.from_numpy(own)))
+        torch.testing.assert_close(
+            part.reduce(torch.from_numpy(own), 2), alone.reduce(torch.from_numpy(own), 2)
+        )
+    assert whole.of_part(0, 6) is whole
+    with pytest.raises(ValueError, match=r"expected 0 <= start < stop <= 6; got 4, 4"):
+        whole.of_part(4, 4)
+
+
 def test_fitting_on_some_rows_in_chunks_equals_fitting_on_a_copy_of_them(monkeypatch):
     x, rows = anisotropic(), np.arange(0, 400, 3)
     whole = Whitening(6, "zca").double().fit(x[rows])

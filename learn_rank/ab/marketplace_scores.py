@@ -161,12 +161,13 @@ def _fusion(
         return None
     generator = np.random.default_rng(seed)
     frozen_table(EmbeddingStore.open(run / "vectors/users"), arm, generator)  # draws what the training drew
-    items = frozen_table(EmbeddingStore.open(run / "vectors/items"), arm, generator)
+    store = EmbeddingStore.open(run / "vectors/items")
+    items = frozen_table(store, arm, generator)
     return fusion_of_kind(
         config.fusion_kind,
         frozen_table(contexts, arm, generator),
         items,
-        config_of(arm, config.fusion),
+        config_of(arm, config.fusion, store),
         host_dim=MultiTaskRanker.host_dim(rows.n_codes, config.ranker),
     )
 

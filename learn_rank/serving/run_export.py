@@ -64,7 +64,7 @@ def export_run(
     load_ranker(ranker, model_folder(run, arm, seed))
     example = next(data.valid.batches(N_EXAMPLES))
     sources = {
-        f"fusion.{side}_vectors": VectorSource(store, known[arm].blocks)
+        f"fusion.{side}_vectors": VectorSource(store, known[arm].found_in(store).blocks)
         for side, store in stores.items()
         if fusion is not None
     }

@@ -25,7 +25,12 @@ def export(
         Path | None, typer.Option(help="Instead of contexts, one vector per user: " + INTERACTIONS_HELP)
     ] = None,
     content_dimension: Annotated[
-        int, typer.Option(min=0, help="Components of the frozen text kept beside the tower's; 0 = none.")
+        int,
+        typer.Option(
+            min=0,
+            help="Components of the frozen text kept beside the tower's, and as many of its words where the "
+            "content has them; 0 = none.",
+        ),
     ] = 64,
     dtype: Annotated[str, typer.Option(help="Of the stored vectors: float16 or float32.")] = "float16",
     as_of: Annotated[
