@@ -142,6 +142,9 @@ def main(
             left_out = [name for name in names if VARIANTS[name].settings.get("auxiliary_task") == "both"]
             names = [name for name in names if name not in left_out]
             console.print(f"left out, for want of conversions: {left_out}")
+        if not study.config.word_dimension and "no_words" in names:
+            names = [name for name in names if name != "no_words"]
+            console.print("left out, for want of words: ['no_words']")
         found = ablate(study, names, range(seeds))
         table(found, names, console)
         if json_out is not None:
