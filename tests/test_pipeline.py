@@ -237,6 +237,8 @@ def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path,
 
 def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_alone(encoder, tmp_path):
     from learn_rank.pipeline import run_pipeline
+    from learn_rank.serving.manifest import read_manifest
+    from learn_rank.serving.run_export import export_run
     from learn_recall.words import WordVectors, texts_of
 
     asked = replace(config(str(encoder)), arms=("baseline", "raw_text"), seeds=(0,), word_dimension=6)
@@ -252,6 +254,11 @@ def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_
     again = WordVectors.fit([text for text, known in zip(texts, is_known, strict=True) if known], 6)
     assert WordVectors.load(tmp_path / "words.safetensors").sha256 == again.sha256
     assert read_config(tmp_path)[0].word_dimension == 6
+    items = EmbeddingStore.open(tmp_path / "vectors/items")
+    assert [block.name for block in items.card.blocks] == ["tower", "content", "words"]
+    exported = read_manifest(export_run(tmp_path, tmp_path / "exported", arm="raw_text"))
+    read = exported.tables["fusion.item_vectors"].blocks
+    assert [name for name, *_ in read] == ["content", "words"]
 
     without = replace(asked, word_dimension=0)
     run_pipeline(pytest.fail, source, tmp_path, without, console=quiet)
