@@ -28,6 +28,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from benchmarks.ids_tower import ids_tower_vectors
+from benchmarks.preset_tower import preset_tower_vectors
 from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.auto import choose, combine
 from learn_rank.batches import EncodedDataset
@@ -56,6 +57,7 @@ class Variant:
         kind: of `learn_rank.fusions.FUSIONS`.
         settings: of `FusionConfig`; ranker: of `RankerConfig`; training: of `RankTrainConfig`; what differs
             from the run's.
+        preset: of other towers than the run's (`benchmarks.preset_tower`).
         reads_text: False takes the tower block of towers on ids alone (`benchmarks.ids_tower`).
         ease: of `learn_rank.ease_rows.HOSTS`, whether the host knows which items go together; None = as in
             the run.
@@ -67,6 +69,7 @@ class Variant:
     settings: dict[str, Any] = field(default_factory=dict)
     ranker: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    preset: str | None = None
     reads_text: bool = True
     ease: str | None = None
     words: str = ""
@@ -94,6 +97,7 @@ VARIANTS = {
     "shuffled": Variant(SHUFFLED, words="control"),
     "random": Variant(replace(LEARN, is_random=True), words="control"),
     "ids_tower": Variant(reads_text=False, words="control: frozen text beside a tower that never read it"),
+    "thorough": Variant(preset="thorough", words="towers of the preset `thorough`"),
     "widened": Variant(ranker={"fusion_entry": "widened"}, words="starts as the host, bit for bit"),
     "logit": Variant(ranker={"fusion_entry": "logit"}, words="the same, added to the host's logits"),
     "project_all": Variant(
@@ -170,6 +174,11 @@ def open_study(run: Path) -> Study:
     def encoded(ease: str) -> EncodedDataset:
         return host_rows(dataset, items, ease, history_length=config.fusion.history_length)
 
+    def vectors(variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
+        if variant.preset is not None:
+            return preset_tower_vectors(run, run / f"{variant.preset}_tower", variant.preset)
+        return (users, items) if variant.reads_text else ids_tower_vectors(run, run / "ids_tower")
+
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""
         folder = run / "ablation" / name / f"seed-{seed}"
@@ -179,7 +188,7 @@ def open_study(run: Path) -> Study:
             settings: FusionConfig = replace(fusion, **variant.settings)
             shape = replace(ranker, **variant.ranker)
             host_dim = MultiTaskRanker.host_dim(data.n_codes, shape)
-            tables = (users, items) if variant.reads_text else ids_tower_vectors(run, run / "ids_tower")
+            tables = vectors(variant)
 
             def build() -> MultiTaskRanker:
                 plugin = None

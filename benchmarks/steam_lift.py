@@ -36,7 +36,7 @@ from learn_recall.files import write_json
 from learn_recall.plain_errors import plain_errors
 
 #: candidates that are compared with the baseline
-OVER_BASELINE = ("learn", "raw_text", "auto", "shuffled", "base_ensemble", RATES)
+OVER_BASELINE = ("learn", "thorough", "raw_text", "auto", "shuffled", "base_ensemble", RATES)
 #: the same over and beside a host that knows which items go together (`learn_rank.ease`)
 WITH_EASE = (
     ("base_ease", BASE),
@@ -49,6 +49,7 @@ WITH_EASE = (
 #: (candidate, reference): what else is asked
 BESIDES = (
     ("learn", "raw_text"),
+    ("thorough", "raw_text"),
     ("learn", "ids_tower"),
     ("learn", "no_auxiliary"),
     ("learn", "no_newness"),
@@ -111,7 +112,7 @@ def predictions_of(
     tables[RATES] = pd.read_parquet(prediction_path(out, RATES, 0))
     study: Study = open_study(out)
     without = ("no_words",) if words else ()
-    for name in ("ids_tower", "no_auxiliary", "no_newness", *without, *EASE_ARMS):
+    for name in ("thorough", "ids_tower", "no_auxiliary", "no_newness", *without, *EASE_ARMS):
         tables[name] = study.train(name, VARIANTS[name], split)
     other = study.train("base_ensemble", VARIANTS["base_ensemble"], split + 1000)
     tables["base_ensemble"] = mean_logits(tables[BASE], other)
