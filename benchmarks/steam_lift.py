@@ -59,6 +59,7 @@ BESIDES = (
 WITH_WORDS = (("learn", "no_words"),)
 EASE_ARMS = ("base_ease", "base_ease_near", "raw_text_ease", "learn_ease")
 QUESTIONS = (*((name, BASE) for name in OVER_BASELINE), *BESIDES, *WITH_EASE)
+WARM = "warm"
 LARGE = 10_000.0  # degrees of freedom of the users' part: thousands of users
 
 
@@ -83,6 +84,13 @@ def main(
         ]
         questions = [*QUESTIONS, *(WITH_WORDS if words else ())]
         rows = [row for question in questions for row in contrast(found, *question)]
+        of_warm = [warm(tables) for tables in found]
+        rows += [
+            row | {"bucket_kind": "item", "bucket": WARM}
+            for question in questions
+            for row in contrast(of_warm, *question)
+            if row["bucket_kind"] == "all"
+        ]
         values = baseline_values(found)
         show(rows, values, console)
         if json_out is not None:
@@ -135,6 +143,14 @@ def contrast(
     ]
 
 
+def warm(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The rows of items that the training knows: long-tail and other ones together."""
+    return {
+        name: table.loc[table["item_bucket"] != "cold-start"].reset_index(drop=True)
+        for name, table in tables.items()
+    }
+
+
 def _combined(place: tuple[str, str, str, str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     about = dict(zip(("task", "metric", "bucket_kind", "bucket"), place, strict=True))
     if any(row["low"] is None for row in rows):  # a bucket that is empty or of one class in some split
@@ -178,6 +194,9 @@ def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console
     buckets = [(kind, name) for kind in ("user", "item") for name in ("cold-start", "long-tail", "other")]
     places = {name: (*name.split(), "all", "all") for name in values}
     places |= {f"CTR UAUC, {name} {kind}s": ("CTR", "UAUC", kind, name) for kind, name in buckets}
+    places |= {
+        f"CTR {metric}, {WARM} items": ("CTR", metric, "item", WARM) for metric in ("AUC", "UAUC", "WUAUC")
+    }
     for title, questions in (
         ("Over the baseline", [(name, BASE) for name in OVER_BASELINE]),
         ("Besides", (*BESIDES, *(question for question in WITH_WORDS if question in asked))),

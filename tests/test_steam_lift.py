@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from benchmarks.steam_lift import contrast
+from benchmarks.steam_lift import contrast, warm
 from learn_rank.evaluation import evaluate_arms
 
 
@@ -77,3 +77,13 @@ def test_equal_scores_differ_by_exactly_nothing():
     assert {(row["delta"], row["low"], row["high"], row["p"]) for row in rows if row["of_splits"]} == {
         (0.0, 0.0, 0.0, 1.0)
     }
+
+
+def test_warm_rows_are_all_but_those_of_new_items_in_every_arm():
+    tables = split(0, 0.4)
+    bucket = ["cold-start", "long-tail", "other"] * 1000
+    rows = warm({name: table.assign(item_bucket=bucket) for name, table in tables.items()})
+    for name, table in rows.items():
+        kept = tables[name].iloc[[n for n in range(3000) if n % 3]]
+        assert table["pctr"].tolist() == kept["pctr"].tolist()
+        assert set(table["item_bucket"]) == {"long-tail", "other"}
