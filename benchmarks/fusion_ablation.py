@@ -38,7 +38,7 @@ from learn_rank.judge import DeltaRow
 from learn_rank.predictions import labelled_rows, validation_rows, write_predictions
 from learn_rank.run_config import RunConfig, fitted_to, read_config
 from learn_rank.tables_io import read_dataset
-from learn_recall.files import write_json
+from learn_recall.files import read_json, write_json
 from learn_recall.plain_errors import plain_errors
 from learn_recall.store import EmbeddingStore
 
@@ -156,12 +156,17 @@ def main(
 
 
 def open_study(run: Path) -> Study:
-    """Tables, vectors and settings of the run, and a way of training one variant with one seed."""
+    """Tables, vectors and settings of the run, and a way of training one variant with one seed.
+
+    Raises:
+        ValueError: variants lie in the run's folder that were trained on other vectors or settings.
+    """
     from learn_rank.ease_rows import host_rows
     from learn_rank.ranker import MultiTaskRanker
     from learn_rank.train import predict, train_ranker
 
     config, _ = read_config(run)
+    _check_same(run)
     dataset = read_dataset(run / "tables")
     config = fitted_to(config, dataset)
     users, items = EmbeddingStore.open(run / "vectors/users"), EmbeddingStore.open(run / "vectors/items")
@@ -205,6 +210,18 @@ def open_study(run: Path) -> Study:
         return pd.read_parquet(path)
 
     return Study(run, config, dataset.has_conversions, train)
+
+
+def _check_same(run: Path) -> None:
+    """What was trained before belongs to the run as it is: the stamp of its stage "rankers" says so."""
+    stamp = read_json(run / "stages/rankers.json")["stamp"]
+    made_of = run / "ablation/made_of.json"
+    if made_of.is_file() and read_json(made_of)["stamp"] != stamp:
+        raise ValueError(
+            f"{run}: its variants were trained on the vectors and settings of an earlier run in this folder. "
+            "Remedy: remove ablation and the folders *_tower there; they are trained anew."
+        )
+    write_json(made_of, {"stamp": stamp})
 
 
 def ablate(study: Study, names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[DeltaRow]]:

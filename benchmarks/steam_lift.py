@@ -1,7 +1,6 @@
 """What LEARN adds on Steam, over several splits, negative draws and training seeds, with its controls.
 
-python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5
-python benchmarks/steam_lift.py data/steam --out runs/steam_words --splits 5 --words 384
+python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5 --words 384
 
 Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with
 a seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`).

@@ -197,6 +197,35 @@ def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_tex
     np.testing.assert_array_equal(users.ids, EmbeddingStore.open(finished / "vectors/users").ids)
 
 
+def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_path, monkeypatch):
+    import benchmarks.preset_tower as other
+    from learn_recall.checkpoint import load_checkpoint
+
+    own = load_checkpoint(finished / "towers", "cpu").config
+    monkeypatch.setattr(other, "preset", {"the same": own}.__getitem__)
+    for side, store in zip(
+        ("users", "items"), other.preset_tower_vectors(finished, tmp_path, "the same"), strict=True
+    ):
+        whole = EmbeddingStore.open(finished / "vectors" / side)
+        assert store.card.blocks == whole.card.blocks
+        np.testing.assert_array_equal(store.vectors, whole.vectors)
+    monkeypatch.setattr(other, "train_towers", pytest.fail)
+    other.preset_tower_vectors(finished, tmp_path, "the same")  # only opens them
+
+
+def test_variants_that_were_trained_on_other_vectors_of_a_run_are_not_taken_for_its_own(finished, tmp_path):
+    from benchmarks.fusion_ablation import open_study
+
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    open_study(run)
+    open_study(run)
+    stamp = run / "stages/rankers.json"
+    stamp.write_text(stamp.read_text().replace('"stamp": "', '"stamp": "0'))
+    with pytest.raises(ValueError, match="Remedy: remove ablation"):
+        open_study(run)
+
+
 def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_exported(
     finished, encoder, tmp_path
 ):
