@@ -1,6 +1,6 @@
 """What LEARN adds on Steam, over several splits, negative draws and training seeds, with its controls.
 
-python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5 --words 384
+python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5
 
 Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with
 a seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`).
@@ -67,7 +67,7 @@ def main(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the runs; what is finished there is kept.")],
     splits: Annotated[int, typer.Option(min=1, help="Splits, each with its own seeds.")] = 5,
-    words: Annotated[int, typer.Option(min=0, help="As in learn-rank run.")] = 0,
+    words: Annotated[int, typer.Option(min=0, help="As in learn-rank run.")] = 384,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write all rows there.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
 ) -> None:

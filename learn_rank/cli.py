@@ -79,14 +79,14 @@ def run(
         int,
         typer.Option(
             min=0,
-            help="Components of the texts' words (TF-IDF) beside the language model, 384 for instance; 0 = "
-            "none. They keep the brands, series and genres that a small model blurs.",
+            help="Components of the texts' words (TF-IDF) beside the language model; 0 = none. They keep the "
+            "brands, series and genres that a small model blurs.",
         ),
-    ] = 0,
+    ] = 384,
     content_dimension: Annotated[
         int,
         typer.Option(
-            min=0, help="Width of the frozen text's block beside the tower's; 256 with --words 384."
+            min=0, help="Width of the frozen text's block beside the tower's, and of its words'; 0 = none."
         ),
     ] = 128,
     preset: Annotated[

@@ -44,7 +44,7 @@ class RunConfig:
     encoder: str | None = None
     encoder_dtype: str = "auto"
     template: str = "paper"
-    word_dimension: int = 0
+    word_dimension: int = 384
     preset: str = "default"
     content_dimension: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -107,6 +107,7 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     parts["seeds"] = tuple(range(n_seeds)) if n_seeds else tuple(parts["seeds"])
     parts["embedding_decays"] = tuple(parts["embedding_decays"])
     parts["arms"] = arms or tuple(parts["arms"])
+    parts.setdefault("word_dimension", 0)  # of a run from before there were any
     config = RunConfig(
         **{
             **parts,

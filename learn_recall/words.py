@@ -64,7 +64,7 @@ class WordVectors:
         if count_NV.shape[1] < 2:
             raise ValueError(
                 f"texts: expected two distinct words of two letters or more; got {count_NV.shape[1]} in "
-                f"{len(texts)} texts. Encode other fields, or leave the words out."
+                f"{len(texts)} texts. Encode other fields, or leave the words out (learn-rank run --words 0)."
             )
         n_with_V = np.bincount(count_NV.indices, minlength=count_NV.shape[1])
         inverse_V = (1 + np.log((1 + len(texts)) / (1 + n_with_V))).astype(np.float32)
