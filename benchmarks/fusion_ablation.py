@@ -43,6 +43,7 @@ from learn_recall.plain_errors import plain_errors
 from learn_recall.store import EmbeddingStore
 
 BASE = "baseline"
+TOWERS_OF_VARIANTS = "ablation/towers"
 SCORES = ["pctr", "pcvr", "pctcvr"]
 TOWER_ONLY = Arm("tower_only", ("tower",))
 NO_WORDS = Arm("no_words", ("tower", "content"), compared=("tower",))
@@ -181,8 +182,10 @@ def open_study(run: Path) -> Study:
 
     def vectors(variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
         if variant.preset is not None:
-            return preset_tower_vectors(run, run / f"{variant.preset}_tower", variant.preset)
-        return (users, items) if variant.reads_text else ids_tower_vectors(run, run / "ids_tower")
+            return preset_tower_vectors(run, run / TOWERS_OF_VARIANTS / variant.preset, variant.preset)
+        return (
+            (users, items) if variant.reads_text else ids_tower_vectors(run, run / TOWERS_OF_VARIANTS / "ids")
+        )
 
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""
@@ -215,13 +218,15 @@ def open_study(run: Path) -> Study:
 def _check_same(run: Path) -> None:
     """What was trained before belongs to the run as it is: the stamp of its stage "rankers" says so."""
     stamp = read_json(run / "stages/rankers.json")["stamp"]
-    made_of = run / "ablation/made_of.json"
-    if made_of.is_file() and read_json(made_of)["stamp"] != stamp:
+    folder = run / "ablation"
+    made_of = folder / "made_of.json"
+    if not folder.is_dir():
+        write_json(made_of, {"stamp": stamp})
+    if not made_of.is_file() or read_json(made_of)["stamp"] != stamp:
         raise ValueError(
             f"{run}: its variants were trained on the vectors and settings of an earlier run in this folder. "
-            "Remedy: remove ablation and the folders *_tower there; they are trained anew."
+            f"Remedy: remove {folder}; they are trained anew."
         )
-    write_json(made_of, {"stamp": stamp})
 
 
 def ablate(study: Study, names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[DeltaRow]]:

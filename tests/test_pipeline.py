@@ -1,5 +1,6 @@
 """The whole way on a small marketplace: tables to report, killed anywhere, with the same result."""
 
+import json
 import os
 import shutil
 import signal
@@ -176,9 +177,13 @@ def test_a_run_config_without_the_baseline_is_refused():
         RunConfig(arms=("learn",))
 
 
-def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder):
+def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder, tmp_path):
     read, _ = read_config(finished)
     assert read == config(str(encoder))
+    saved = json.loads((finished / "run.json").read_text())
+    del saved["config"]["word_dimension"]
+    (tmp_path / "run.json").write_text(json.dumps(saved))
+    assert read_config(tmp_path)[0].word_dimension == 0  # saved before a run could read words
 
 
 def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_text(finished, tmp_path):
@@ -222,7 +227,10 @@ def test_variants_that_were_trained_on_other_vectors_of_a_run_are_not_taken_for_
     open_study(run)
     stamp = run / "stages/rankers.json"
     stamp.write_text(stamp.read_text().replace('"stamp": "', '"stamp": "0'))
-    with pytest.raises(ValueError, match="Remedy: remove ablation"):
+    with pytest.raises(ValueError, match=r"Remedy: remove .*ablation"):
+        open_study(run)
+    (run / "ablation/made_of.json").unlink()  # of a version that wrote none
+    with pytest.raises(ValueError, match=r"Remedy: remove .*ablation"):
         open_study(run)
 
 
