@@ -12,6 +12,9 @@ from learn_rank.fusion import FusionConfig, LearnFeatureFusion
 from learn_rank.fusions import fusion_of_kind
 from learn_recall.store import EmbeddingStore, StoreError, id_keys
 
+WORDS = "words"
+TEXT = ("content", WORDS)  # what a language model read, and the words themselves where a store has them
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -51,8 +54,6 @@ class Arm:
         return replace(self, blocks=blocks)
 
 
-WORDS = "words"
-TEXT = ("content", WORDS)  # what a language model read, and the words themselves where a store has them
 BASELINE = Arm("baseline", None)
 LEARN = Arm("learn", ("tower", *TEXT), compared=("tower",))
 RAW_TEXT = Arm("raw_text", TEXT)

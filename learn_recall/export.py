@@ -117,11 +117,13 @@ def text_vectors(
     text: TextBlocks, content: EmbeddingStore, rows: np.ndarray, device: str | torch.device
 ) -> Tensor:
     """r(x) of the items in `rows` (n,) of the store: (n, K), K may be 0."""
+    if not text.dimension:
+        return torch.zeros(len(rows), 0, device=device)
     chunks = [torch.zeros(0, text.dimension, device=device)]
-    for start in range(0, len(rows) if text.dimension else 0, _ROWS_AT_ONCE):
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = content.vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32)
         chunks.append(text(torch.from_numpy(part).to(device)))
-    return torch.cat(chunks) if text.dimension else torch.zeros(len(rows), 0, device=device)
+    return torch.cat(chunks)
 
 
 class _Vectors:
