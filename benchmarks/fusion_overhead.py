@@ -24,7 +24,7 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.overhead_host import SHAPES, Bottom, Rows, Top, draw_rows, draw_vectors, frozen_table
+from benchmarks.overhead_host import SHAPES, Host, Rows, Tables, draw_rows, draw_vectors, frozen_table
 from benchmarks.overhead_tables import look_up_rates, memory_of_tables
 from benchmarks.overhead_timing import in_turns, ratio
 from learn_rank import FusionConfig, LearnFeatureFusion
@@ -41,7 +41,8 @@ HELP = """The plugin's cost as ratios to the host ranker alone, measured in turn
 
 Hosts: 13 dense and 26 categorical features as in Criteo, embeddings on torchrec's engine (fused row-wise
 Adagrad), bottom MLP 512-256-E. dcn_v2 is MLPerf's DLRM-DCNv2, dlrm its predecessor, small the
-defaults of torchrec's example. Plugin: the default fusion, tables of users and items, blocks of 64 and 128.
+defaults of torchrec's example. Plugin: the default fusion, tables of users and items, blocks of 64 and 128;
+its features enter behind the dense ones, as in learn_rank.host_ranker.HostRanker.
 
 In "training step" and "inference" every row is another user's; in "inference of requests" the rows of a batch
 are the candidates of one user after another, as a ranker is asked.
@@ -77,8 +78,8 @@ def main(  # noqa: D103
         fusions = {}
         for name in dtypes:
             torch.manual_seed(0)
-            tables = frozen_table(vectors, name), frozen_table(vectors, name)
-            fusions[name] = LearnFeatureFusion(*tables, FusionConfig())
+            sides = frozen_table(vectors, name), frozen_table(vectors, name)
+            fusions[name] = LearnFeatureFusion(*sides, FusionConfig())
         batches, requests = (
             [draw_rows(batch_size, n_ids, n_vectors, n_history, generator, n) for _ in range(4)]
             for n in (1, candidates)
@@ -91,18 +92,18 @@ def main(  # noqa: D103
             {name: fusions[name].item_vectors for name in dtypes}, history_ids, rounds, console
         )
         with processes(device="cpu") as here:
-            bottom, optimizer = sharded(Bottom(n_ids, embedding_dim), here, EngineConfig())
+            tables, optimizer = sharded(Tables(n_ids, embedding_dim), here, EngineConfig())
             for name in hosts:
-                result["hosts"] += measure(name, bottom, optimizer, fusions, works, rounds, embedding_dim)
+                result["hosts"] += measure(name, tables, optimizer, fusions, works, rounds, embedding_dim)
                 show(result["hosts"], console)
-            del bottom, optimizer
+            del tables, optimizer
         if json_out is not None:
             write_json(json_out, result)
 
 
 def measure(  # noqa: PLR0917 - what a run has, in its order
     name: str,
-    bottom: torch.nn.Module,
+    tables: torch.nn.Module,
     optimizer: Any,
     fusions: Mapping[str, LearnFeatureFusion],
     works: Mapping[str, tuple[Callable[..., Callable[[int], object]], list[Rows]]],
@@ -110,12 +111,14 @@ def measure(  # noqa: PLR0917 - what a run has, in its order
     embedding_dim: int,
 ) -> list[dict[str, Any]]:
     """Rows of the table of one host: every dtype, each kind of work on its own batches."""
-    tops = {BASE: Top(SHAPES[name], embedding_dim, None)} | {
-        dtype: Top(SHAPES[name], embedding_dim, fusion) for dtype, fusion in fusions.items()
+    hosts = {BASE: Host(SHAPES[name], embedding_dim, None)} | {
+        dtype: Host(SHAPES[name], embedding_dim, fusion) for dtype, fusion in fusions.items()
     }
     found = []
     for work, (make, batches) in works.items():
-        spent = in_turns({arm: make(bottom, optimizer, top, batches) for arm, top in tops.items()}, n_rounds)
+        spent = in_turns(
+            {arm: make(tables, optimizer, host, batches) for arm, host in hosts.items()}, n_rounds
+        )
         found += [
             {
                 "host": name,
@@ -132,27 +135,31 @@ def measure(  # noqa: PLR0917 - what a run has, in its order
     return found
 
 
-def step_of(bottom: torch.nn.Module, tables: Any, top: Top, batches: list[Rows]) -> Callable[[int], object]:
+def step_of(
+    tables: torch.nn.Module, of_tables: Any, host: Host, batches: list[Rows]
+) -> Callable[[int], object]:
     """One step of training, whole: both optimizers, the tables' fused into backward."""
-    optimizer = torch.optim.AdamW(top.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(host.parameters(), lr=1e-3)
 
     def run(number: int) -> None:
-        bottom.train(), top.train()
+        tables.train(), host.train()
         rows = batches[number % len(batches)]
-        tables.zero_grad(), optimizer.zero_grad()
-        logit, auxiliary = top(*bottom(rows.dense, rows.sparse), rows)
+        of_tables.zero_grad(), optimizer.zero_grad()
+        logit, auxiliary = host(tables(rows.sparse), rows)
         (functional.binary_cross_entropy_with_logits(logit, rows.click) + auxiliary).backward()
-        tables.step(), optimizer.step()
+        of_tables.step(), optimizer.step()
 
     return run
 
 
-def _score(bottom: torch.nn.Module, tables: Any, top: Top, batches: list[Rows]) -> Callable[[int], object]:
+def _score(
+    tables: torch.nn.Module, of_tables: Any, host: Host, batches: list[Rows]
+) -> Callable[[int], object]:
     def run(number: int) -> None:
-        bottom.eval(), top.eval()
+        tables.eval(), host.eval()
         rows = batches[number % len(batches)]
         with torch.no_grad():
-            top(*bottom(rows.dense, rows.sparse), rows)
+            host(tables(rows.sparse), rows)
 
     return run
 

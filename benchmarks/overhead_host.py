@@ -1,5 +1,8 @@
 """Hosts to measure the plugin in: production-shaped rankers of torchrec that share one set of id tables.
 
+The plugin's features enter as `learn_rank.host_ranker.HostRanker` has them enter: behind the host's dense
+ones, through the first layer of its dense arch, widened.
+
 B rows, E embedding dimension, F categorical features.
 """
 
@@ -22,6 +25,7 @@ from torchrec.models.dlrm import (
 from torchrec.modules.crossnet import LowRankCrossNet
 
 from learn_rank import FrozenEmbedding, LearnFeatureFusion
+from learn_rank.zero_start import widen_first_layers
 
 N_DENSE, N_CATEGORICAL = 13, 26  # dense and categorical features of Criteo
 BOTTOM = (512, 256)  # and then E
@@ -63,8 +67,8 @@ class Rows(NamedTuple):
     conversion: Tensor
 
 
-class Bottom(nn.Module):
-    """Id tables and dense MLP, shared by all hosts of a run; the tables are made by the engine."""
+class Tables(nn.Module):
+    """Id tables, shared by all hosts of a run and made by the engine."""
 
     def __init__(self, n_ids: int, embedding_dim: int) -> None:
         super().__init__()
@@ -76,18 +80,18 @@ class Bottom(nn.Module):
         ]
         meta = torch.device("meta")
         self.sparse = SparseArch(EmbeddingBagCollection(tables=tables, device=meta))
-        self.dense = DenseArch(N_DENSE, [*BOTTOM, embedding_dim])
 
-    def forward(self, dense: Tensor, sparse: KeyedJaggedTensor) -> tuple[Tensor, Tensor]:
-        """(B, 13) and ids -> (B, E) and (B, F, E)."""
-        return self.dense(dense), self.sparse(sparse)
+    def forward(self, sparse: KeyedJaggedTensor) -> Tensor:
+        """Ids -> (B, F, E)."""
+        return self.sparse(sparse)
 
 
-class Top(nn.Module):
-    """The rest of a host, with the plugin's features beside those of its own interaction, or without."""
+class Host(nn.Module):
+    """The rest of a host, with the plugin or without."""
 
     def __init__(self, shape: Shape, embedding_dim: int, fusion: LearnFeatureFusion | None) -> None:
         super().__init__()
+        self.dense = DenseArch(N_DENSE, [*BOTTOM, embedding_dim])
         if shape.n_cross:
             width = (N_CATEGORICAL + 1) * embedding_dim
             cross = LowRankCrossNet(width, shape.n_cross, shape.cross_rank)
@@ -95,19 +99,23 @@ class Top(nn.Module):
         else:
             width = embedding_dim + (N_CATEGORICAL + 1) * N_CATEGORICAL // 2
             self.interaction = InteractionArch(N_CATEGORICAL)
+        self.over = OverArch(width, list(shape.top))
         self.fusion = fusion
-        self.over = OverArch(width + (0 if fusion is None else fusion.output_dim), list(shape.top))
+        if fusion is not None:
+            widen_first_layers(self.dense, N_DENSE, fusion.output_dim)
 
-    def forward(self, dense: Tensor, sparse: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
+    def forward(self, embedded: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
         """(B,) logits of the click and the auxiliary loss (0 in evaluation)."""
-        features = self.interaction(dense, sparse)
         if self.fusion is None:
-            return self.over(features)[:, 0], 0.0
+            return self._logit(rows.dense, embedded), 0.0
         out = self.fusion(rows.context)
-        logit_B = self.over(torch.cat([features, out.features], dim=1))[:, 0]
+        logit_B = self._logit(torch.cat([rows.dense, out.features], dim=1), embedded)
         if not self.training:
             return logit_B, 0.0
         return logit_B, self.fusion.auxiliary_loss(out, rows.click, rows.conversion)
+
+    def _logit(self, dense: Tensor, embedded: Tensor) -> Tensor:
+        return self.over(self.interaction(self.dense(dense), embedded))[:, 0]
 
 
 def categorical_names() -> list[str]:

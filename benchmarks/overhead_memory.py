@@ -19,7 +19,7 @@ from rich.progress import track
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from benchmarks.fusion_overhead import step_of
-from benchmarks.overhead_host import SHAPES, Bottom, Top, draw_rows, draw_vectors, frozen_table
+from benchmarks.overhead_host import SHAPES, Host, Tables, draw_rows, draw_vectors, frozen_table
 from learn_rank import FusionConfig, LearnFeatureFusion
 from learn_rank.engine import EngineConfig, processes
 from learn_rank.engine.sharding import sharded
@@ -40,16 +40,16 @@ def main(
     fusion = LearnFeatureFusion(frozen_table(vectors, "int8"), frozen_table(vectors, "int8"), FusionConfig())
     process, curve = psutil.Process(), list[tuple[int, float]]()
     with processes(device="cpu") as here:
-        bottom, optimizer = sharded(Bottom(1000, 16), here, EngineConfig())
+        tables, optimizer = sharded(Tables(1000, 16), here, EngineConfig())
         batches = [draw_rows(batch_size, 1000, 10_000, 30, generator)]
-        run = step_of(bottom, optimizer, Top(SHAPES["small"], 16, fusion), batches)
+        run = step_of(tables, optimizer, Host(SHAPES["small"], 16, fusion), batches)
         for number in track(range(steps), description="steps"):
             batches[0] = draw_rows(batch_size, 1000, 10_000, number % 31, generator)
             run(0)
             if (number + 1) % (steps // N_SAMPLES) == 0:
                 gc.collect()
                 curve.append((number + 1, process.memory_info().rss / 2**20))
-        del bottom, optimizer, run
+        del tables, optimizer, run
     late = np.array(curve[N_SAMPLES // 5 :])
     slope = float(np.polyfit(late[:, 0], late[:, 1], 1)[0] * 1000)
     print("\n".join(f"{step:>7,} steps {size:8.1f} MiB" for step, size in curve))

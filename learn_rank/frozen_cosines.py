@@ -113,6 +113,8 @@ def _fill_runs(  # noqa: PLR0917 - the parts of one product
 
 def _rows_in_use(keys: Tensor, ids_RH: Tensor, has_id_RH: Tensor) -> Tensor:
     """Row of each id, the last one for slots without; by positions, since masks are slow to follow."""
+    if bool(has_id_RH.all()):
+        return row_of(keys, ids_RH)
     used = has_id_RH.reshape(-1).nonzero()[:, 0]
     found = row_of(keys, ids_RH.reshape(-1).index_select(0, used))
     return found.new_full((ids_RH.numel(),), keys.shape[0]).index_copy_(0, used, found).reshape(ids_RH.shape)

@@ -10,6 +10,7 @@ block of the vectors, and once more over the items that converted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import reduce
 
@@ -116,19 +117,28 @@ def cosine_features(  # noqa: PLR0917 - as `similarity_features`
     root_K = item.new_tensor([(stop - start) ** 0.5 for start, stop in blocks])
     length_BK = block_lengths(item, blocks)
     of_user_BK = _cosine_of_sides(user, item, length_BK, blocks) * has_both[:, None]
-    columns = [of_user_BK[:, :, None] * (root_K / SCALE)[:, None]]
+    columns = [(of_user_BK * (root_K / SCALE)).T]
     if cosine is not None and has_history is not None:
-        # slots first: what is summed over is then whole rows of memory
-        z_HBK = cosine.permute(2, 0, 1).contiguous() * root_K
+        # slots first and rows last: what is summed over are whole rows of memory, and a mask of the slots
+        # serves all blocks
+        cosine_HKB = cosine.permute(2, 1, 0).contiguous()
         # an item without vector is near to nothing
-        has_HBK = has_history.T.contiguous()[:, :, None] & (length_BK > 0)
-        columns += _summary(z_HBK, has_HBK, has_histogram)
+        has_HKB = _slots(has_history, length_BK > 0)
+        columns += _summary(cosine_HKB, has_HKB, root_K, has_histogram)
         if has_converted is not None:
-            converted_HB1 = has_converted.T.contiguous()[:, :, None]
-            is_of_HBK = has_HBK & converted_HB1
-            columns += _summary(z_HBK, is_of_HBK, has_histogram)
-            columns.append(_excess(z_HBK, is_of_HBK, has_HBK & ~converted_HB1)[:, :, None])
-    return torch.cat(columns, dim=2).flatten(1)
+            converted_H1B = has_converted.T.contiguous()[:, None]
+            is_of_HKB = has_HKB & converted_H1B
+            columns += _summary(cosine_HKB, is_of_HKB, root_K, has_histogram)
+            columns.append(_excess(cosine_HKB, is_of_HKB, has_HKB & ~converted_H1B, root_K))
+    return torch.stack(columns).permute(2, 1, 0).flatten(1)
+
+
+def _slots(has_history: Tensor, has_block_BK: Tensor) -> Tensor:
+    """(H, K, B) bool, or (H, 1, B) where no item lacks a block: the slots that are compared."""
+    has_H1B = has_history.T.contiguous()[:, None]
+    if may_look_at(has_block_BK) and bool(has_block_BK.all()):
+        return has_H1B
+    return has_H1B & has_block_BK.T.contiguous()
 
 
 def _cosine_of_sides(
@@ -140,31 +150,35 @@ def _cosine_of_sides(
     return dot_BK / both_BK
 
 
-def _summary(z_HBK: Tensor, has_HBK: Tensor, has_histogram: bool) -> list[Tensor]:
-    """Columns of shape (B, K, n)."""
-    mean_BK, n_BK = _mean(z_HBK, has_HBK)
-    held_HBK = torch.where(has_HBK, z_HBK, -torch.inf)
-    nearest_BKN = torch.stack(nearest(held_HBK), dim=2)
-    nearest_BKN = torch.where(nearest_BKN > -torch.inf, nearest_BKN, 0.0)
-    soft_BK = torch.where(n_BK > 0, torch.logsumexp(held_HBK, dim=0), 0.0)
-    rest_BK3 = torch.stack([mean_BK / 2, soft_BK / SCALE, torch.log1p(n_BK) / 3], dim=2)
-    columns = [nearest_BKN / SCALE, rest_BK3]
-    return [*columns, _histogram(z_HBK, has_HBK, n_BK)] if has_histogram else columns
+def _summary(cosine_HKB: Tensor, has_HKB: Tensor, root_K: Tensor, has_histogram: bool) -> list[Tensor]:
+    """Columns of shape (K, B)."""
+    root_K1 = root_K[:, None]
+    mean_KB, n_KB = _mean(cosine_HKB, has_HKB)
+    held_HKB = cosine_HKB + torch.where(has_HKB, 0.0, -torch.inf)
+    nearest_NKB = [torch.where(one > -torch.inf, one, 0.0) * root_K1 for one in nearest(held_HKB)]
+    # logsumexp, its maximum being at hand: that item weighs 1; without items the sum is 0 and the result 0
+    weight_KB = torch.exp(held_HKB * root_K1 - nearest_NKB[0]).sum(0)
+    soft_KB = nearest_NKB[0] + torch.log(weight_KB.clamp(min=1))
+    columns = [one / SCALE for one in nearest_NKB]
+    columns += [mean_KB * root_K1 / 2, soft_KB / SCALE, (torch.log1p(n_KB) / 3).expand_as(mean_KB)]
+    if has_histogram:
+        columns += _histogram(cosine_HKB * root_K1, has_HKB, n_KB.expand_as(mean_KB))
+    return columns
 
 
-def nearest(held_HBK: Tensor) -> list[Tensor]:
-    """The `N_NEAREST` largest over the slots, each (B, K), -inf where there are fewer.
+def nearest(held: Tensor) -> list[Tensor]:
+    """The `N_NEAREST` largest over the first of three dimensions, the slots; -inf where there are fewer.
 
     Halves of the slots are merged until one is left: passes over memory in order, where a ``topk`` sorts
     every short row for itself, several times as slowly.
     """
-    largest = [held_HBK]
+    largest = [held]
     while largest[0].shape[0] > 1:
         if largest[0].shape[0] % 2:
             largest = [functional.pad(one, (0, 0, 0, 0, 0, 1), value=-torch.inf) for one in largest]
         half = largest[0].shape[0] // 2
         largest = _merged([one[:half] for one in largest], [one[half:] for one in largest])
-    missing = held_HBK.new_full(held_HBK.shape[1:], -torch.inf)
+    missing = held.new_full(held.shape[1:], -torch.inf)
     found = [one[0] for one in largest if one.shape[0]]
     return found + [missing] * (N_NEAREST - len(found))
 
@@ -183,19 +197,20 @@ def _merged(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
     return found
 
 
-def _histogram(z_HBK: Tensor, has_HBK: Tensor, n_BK: Tensor) -> Tensor:
+def _histogram(z_HKB: Tensor, has_HKB: Tensor, n_KB: Tensor) -> list[Tensor]:
     # a bin is what lies above its lower edge less what lies above its upper one
-    above = [n_BK, *(((z_HBK > edge) & has_HBK).sum(0) for edge in EDGES), torch.zeros_like(n_BK)]
-    above_BKN = torch.stack(above, dim=2)
-    return (above_BKN[:, :, :-1] - above_BKN[:, :, 1:]) / n_BK.clamp(min=1)[:, :, None]
+    above = [((z_HKB > edge) & has_HKB).sum(0) for edge in EDGES]
+    above = [n_KB, *above, torch.zeros_like(n_KB)]
+    return [(lower - upper) / n_KB.clamp(min=1) for lower, upper in itertools.pairwise(above)]
 
 
-def _excess(z_HBK: Tensor, is_of_HBK: Tensor, is_other_HBK: Tensor) -> Tensor:
-    (mean_BK, n_BK), (other_BK, n_other_BK) = _mean(z_HBK, is_of_HBK), _mean(z_HBK, is_other_HBK)
-    return (mean_BK - other_BK) * ((n_BK > 0) & (n_other_BK > 0))
+def _excess(cosine_HKB: Tensor, is_of_HKB: Tensor, is_other_HKB: Tensor, root_K: Tensor) -> Tensor:
+    (mean_KB, n_KB), (other_KB, n_other_KB) = _mean(cosine_HKB, is_of_HKB), _mean(cosine_HKB, is_other_HKB)
+    return (mean_KB - other_KB) * root_K[:, None] * ((n_KB > 0) & (n_other_KB > 0))
 
 
-def _mean(z_HBK: Tensor, has_HBK: Tensor) -> tuple[Tensor, Tensor]:
-    has_HBK = has_HBK.to(z_HBK.dtype)
-    n_BK = has_HBK.sum(0)
-    return (z_HBK * has_HBK).sum(0) / n_BK.clamp(min=1), n_BK
+def _mean(cosine_HKB: Tensor, has_HKB: Tensor) -> tuple[Tensor, Tensor]:
+    """(K, B) mean over the slots that count, and (K, B) or (1, B) how many they are."""
+    has_HKB = has_HKB.to(cosine_HKB.dtype)
+    n_KB = has_HKB.sum(0)
+    return (cosine_HKB * has_HKB).sum(0) / n_KB.clamp(min=1), n_KB

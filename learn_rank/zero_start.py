@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from learn_rank.fusion import LearnFeatureFusion
 
+torch.fx.wrap("plus_product")  # it looks at shapes, which torch.fx cannot trace
+
 
 class WidenedLinear(nn.Linear):
     """A host's first linear layer that takes the plugin's features as well and starts as if it did not.
@@ -54,7 +56,14 @@ class WidenedLinear(nn.Linear):
         n_host = self.weight.shape[1]
         # contiguous, because a matrix product may round otherwise where its rows lie further apart
         host = functional.linear(input[..., :n_host].contiguous(), self.weight, self.bias)
-        return host + functional.linear(input[..., n_host:], self.added)
+        return plus_product(host, input[..., n_host:], self.added)
+
+
+def plus_product(host: Tensor, added: Tensor, weight: Tensor) -> Tensor:
+    """(..., out) + (..., n) @ (out, n).T; of matrices in one pass over the output in place of three."""
+    if host.ndim == 2:
+        return torch.addmm(host, added, weight.T)
+    return host + functional.linear(added, weight)
 
 
 class LogitResidual(nn.Module):
