@@ -49,7 +49,7 @@ need_data = @test -n "$(DATA)" || { echo "DATA: expected the folder that holds $
 
 steam: $(STAMP)  ## the README's table of Steam: make steam DATA=data (two hours on one core)
 	$(need_data)
-	$(BIN)/python benchmarks/steam_lift.py $(DATA)/steam --out runs/steam_lift --splits 5
+	$(BIN)/python benchmarks/steam_lift.py $(DATA)/steam --out runs/steam_lift --splits 5 --seeds 3
 
 ml1m_ctr: $(STAMP)  ## the README's table of MovieLens: make ml1m_ctr DATA=data
 	$(need_data)

@@ -1,13 +1,17 @@
 """What LEARN adds on Steam, over several splits, negative draws and training seeds, with its controls.
 
-python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5
+python benchmarks/steam_lift.py data/steam --out runs/steam_lift --splits 5 --seeds 3
 
 Every split divides the acquisitions anew, holds out other items as new, draws other negatives and trains with
 a seed of its own; towers, tuning of the baseline and all arms are made for it alone (`learn-rank run`).
 Finished pieces are kept in OUT, so a stopped command goes on where it was.
 
-A difference is the mean over the splits. Its interval adds the spread between the splits to the sampling of
-the users, and counts the users once, since the splits share them: the more cautious reading.
+With more seeds a split, the baseline, LEARN and raw text are trained with each of them: what is asked of two
+of these is less noisy, the rest is of the first seed.
+
+A difference is the mean over the splits, each the mean over its seeds. Its interval adds the spread between
+the splits to the sampling of the users, and counts the users once, since the splits and seeds share them: the
+more cautious reading.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.fusion_ablation import BASE, VARIANTS, Study, mean_logits, open_study
+from benchmarks.fusion_ablation import BASE, VARIANTS, Study, Variant, mean_logits, open_study
 from learn_rank.evaluation import evaluate_arms
 from learn_rank.predictions import RATES, prediction_path
 from learn_rank.run_report import provenance
@@ -54,6 +58,9 @@ BESIDES = (
     ("learn", "no_newness"),
     (BASE, "no_newness"),
 )
+#: trained with every seed of a split
+SEEDED = {BASE: Variant(None), **{name: VARIANTS[name] for name in ("learn", "thorough", "raw_text")}}
+SEED_STEP = 100  # from one seed of a split to its next; a step of one is the next split's
 #: what the block of the words is worth
 WITH_WORDS = (("learn", "no_words"),)
 EASE_ARMS = ("base_ease", "base_ease_near", "raw_text_ease", "learn_ease")
@@ -67,6 +74,7 @@ def main(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the runs; what is finished there is kept.")],
     splits: Annotated[int, typer.Option(min=1, help="Splits, each with its own seeds.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of each split's main arms.")] = 1,
     words: Annotated[int, typer.Option(min=0, help="As in learn-rank run.")] = 384,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write all rows there.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
@@ -79,7 +87,8 @@ def main(
             torch.set_num_threads(threads)
         console = Console(width=240)
         found = [
-            predictions_of(data, out / f"split-{split}", split, words, console) for split in range(splits)
+            predictions_of(data, out / f"split-{split}", split, n_seeds=seeds, words=words, console=console)
+            for split in range(splits)
         ]
         questions = [*QUESTIONS, *(WITH_WORDS if words else ())]
         rows = [row for question in questions for row in contrast(found, *question)]
@@ -95,14 +104,14 @@ def main(
         if json_out is not None:
             write_json(
                 json_out,
-                {"splits": splits, "baseline": values, "rows": rows, **provenance()},
+                {"splits": splits, "seeds": seeds, "baseline": values, "rows": rows, **provenance()},
             )
 
 
 def predictions_of(
-    data: Path, out: Path, split: int, words: int, console: Console
-) -> dict[str, pd.DataFrame]:
-    """Arm -> test predictions of one split."""
+    data: Path, out: Path, split: int, *, n_seeds: int, words: int, console: Console
+) -> dict[str, list[pd.DataFrame]]:
+    """Arm -> test predictions of one split: `SEEDED` a table for each seed, the others for the first."""
     from learn_rank.datasets.steam import SteamSplit, read_steam
     from learn_rank.pipeline import run_pipeline
     from learn_rank.run_config import RunConfig
@@ -123,40 +132,53 @@ def predictions_of(
         tables[name] = study.train(name, VARIANTS[name], split)
     other = study.train("base_ensemble", VARIANTS["base_ensemble"], split + 1000)
     tables["base_ensemble"] = mean_logits(tables[BASE], other)
-    return tables
+    found = {name: [table] for name, table in tables.items()}
+    for name, variant in SEEDED.items():
+        more = range(split + SEED_STEP, split + n_seeds * SEED_STEP, SEED_STEP)
+        found[name] += [study.train(name, variant, seed) for seed in more]
+    return found
 
 
 def contrast(
-    found: Sequence[Mapping[str, pd.DataFrame]], candidate: str, reference: str
+    found: Sequence[Mapping[str, Sequence[pd.DataFrame]]], candidate: str, reference: str
 ) -> list[dict[str, Any]]:
-    """Differences candidate - reference over the splits, a row for each task, metric and bucket."""
-    by_place: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
-    for tables in found:
-        arms = {name: [tables[name]] for name in (reference, candidate)}
-        for row in evaluate_arms(arms, reference)[1]:
-            place = (row["task"], row["metric"], row["bucket_kind"], row["bucket"])
-            by_place.setdefault(place, []).append(dict(row))
+    """Differences candidate - reference over the splits, a row for each task, metric and bucket.
+
+    Seeds are taken in pairs; what one of the two lacks is left out.
+    """
+    by_place: dict[tuple[str, str, str, str], list[list[dict[str, Any]]]] = {}
+    for split, tables in enumerate(found):
+        for of_candidate, of_reference in zip(tables[candidate], tables[reference], strict=False):
+            arms = {reference: [of_reference], candidate: [of_candidate]}
+            for row in evaluate_arms(arms, reference)[1]:
+                place = (row["task"], row["metric"], row["bucket_kind"], row["bucket"])
+                of_splits = by_place.setdefault(place, [[] for _ in found])
+                of_splits[split].append(dict(row))
     return [
-        {"candidate": candidate, "reference": reference, **_combined(place, rows)}
-        for place, rows in by_place.items()
+        {"candidate": candidate, "reference": reference, **_combined(place, of_splits)}
+        for place, of_splits in by_place.items()
     ]
 
 
-def warm(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def warm(tables: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, list[pd.DataFrame]]:
     """The rows of items that the training knows: long-tail and other ones together."""
     return {
-        name: table.loc[table["item_bucket"] != "cold-start"].reset_index(drop=True)
-        for name, table in tables.items()
+        name: [table.loc[table["item_bucket"] != "cold-start"].reset_index(drop=True) for table in of_seeds]
+        for name, of_seeds in tables.items()
     }
 
 
-def _combined(place: tuple[str, str, str, str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _combined(
+    place: tuple[str, str, str, str], of_splits: Sequence[Sequence[dict[str, Any]]]
+) -> dict[str, Any]:
     about = dict(zip(("task", "metric", "bucket_kind", "bucket"), place, strict=True))
-    if any(row["low"] is None for row in rows):  # a bucket that is empty or of one class in some split
+    rows = [row for of_seeds in of_splits for row in of_seeds]
+    # a bucket that is empty or of one class in some split
+    if any(row["low"] is None for row in rows) or not all(of_splits):
         return {**about, "delta": None, "low": None, "high": None, "p": None, "of_splits": []}
-    deltas = [row["delta"] for row in rows]
+    deltas = [sum(row["delta"] for row in of_seeds) / len(of_seeds) for of_seeds in of_splits]
     errors = [(row["high"] - row["low"]) / 2 / t_quantile(0.95, LARGE) for row in rows]
-    # the splits share their users, so these are counted once and not once a split
+    # splits and seeds share their users, so these are counted once and not once a split
     of_users = sum(error**2 for error in errors) / len(errors)
     variance, df = add_seed_noise(of_users, LARGE, deltas)
     value = sum(deltas) / len(deltas)
@@ -166,11 +188,11 @@ def _combined(place: tuple[str, str, str, str], rows: Sequence[dict[str, Any]]) 
     return {**about, "delta": value, "low": low, "high": high, "p": p, "of_splits": deltas}
 
 
-def baseline_values(found: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, float]:
-    """Task and metric -> the baseline's value on all test rows, mean over the splits."""
+def baseline_values(found: Sequence[Mapping[str, Sequence[pd.DataFrame]]]) -> dict[str, float]:
+    """Task and metric -> the baseline's value on all test rows, mean over the splits and their seeds."""
     values: dict[str, list[float]] = {}
-    for tables in found:
-        for row in evaluate_arms({BASE: [tables[BASE]]}, BASE)[0]:
+    for table in (table for tables in found for table in tables[BASE]):
+        for row in evaluate_arms({BASE: [table]}, BASE)[0]:
             if row["bucket_kind"] == "all" and row["value"] is not None:
                 values.setdefault(f"{row['task']} {row['metric']}", []).append(row["value"])
     return {name: sum(each) / len(each) for name, each in values.items()}

@@ -35,9 +35,14 @@ def split(seed: int, lift: float) -> dict[str, pd.DataFrame]:
     return {"old": scores(0.5), "new": scores(0.5 + lift)}
 
 
+def alone(tables: dict[str, pd.DataFrame]) -> dict[str, list[pd.DataFrame]]:
+    """Arms of one seed."""
+    return {name: [table] for name, table in tables.items()}
+
+
 def test_a_difference_is_the_mean_of_the_splits_and_its_interval_holds_users_and_splits():
     splits = [split(seed, lift) for seed, lift in enumerate((0.3, 0.5, 0.4))]
-    rows = contrast(splits, "new", "old")
+    rows = contrast([alone(tables) for tables in splits], "new", "old")
     place = ("CTR", "UAUC", "all", "all")
     names = ("task", "metric", "bucket_kind", "bucket")
     (row,) = [row for row in rows if tuple(row[name] for name in names) == place]
@@ -61,8 +66,27 @@ def test_a_difference_is_the_mean_of_the_splits_and_its_interval_holds_users_and
     assert half < 4.31 * math.sqrt(of_users + of_splits)
 
 
+def test_a_split_counts_once_however_many_seeds_it_has():
+    first, second, third = split(0, 0.3), split(1, 0.5), split(2, 0.4)
+    both = {name: [first[name], second[name]] for name in first}
+    rows = contrast([both, alone(third)], "new", "old")
+    apart = contrast([alone(first), alone(second), alone(third)], "new", "old")
+    for row, each in zip(rows, apart, strict=True):
+        if each["delta"] is not None:
+            one, two, three = each["of_splits"]
+            assert row["of_splits"] == pytest.approx([(one + two) / 2, three])
+            assert row["delta"] == pytest.approx(((one + two) / 2 + three) / 2)
+
+
+def test_seeds_that_one_arm_lacks_are_left_out():
+    first, second = split(0, 0.3), split(1, 0.5)
+    rows = contrast([{"old": [first["old"], second["old"]], "new": [first["new"]]}], "new", "old")
+    for row, each in zip(rows, contrast([alone(first)], "new", "old"), strict=True):
+        assert row == each
+
+
 def test_one_split_gives_the_users_interval_alone():
-    rows = contrast([split(0, 0.4)], "new", "old")
+    rows = contrast([alone(split(0, 0.4))], "new", "old")
     own = evaluate_arms({"old": [split(0, 0.4)["old"]], "new": [split(0, 0.4)["new"]]}, "old")[1]
     for row, each in zip(rows, own, strict=True):
         if each["low"] is None:
@@ -73,7 +97,7 @@ def test_one_split_gives_the_users_interval_alone():
 
 def test_equal_scores_differ_by_exactly_nothing():
     tables = split(0, 0.4)
-    rows = contrast([{**tables, "same": tables["old"]}] * 2, "same", "old")
+    rows = contrast([alone({**tables, "same": tables["old"]})] * 2, "same", "old")
     assert {(row["delta"], row["low"], row["high"], row["p"]) for row in rows if row["of_splits"]} == {
         (0.0, 0.0, 0.0, 1.0)
     }
@@ -82,8 +106,8 @@ def test_equal_scores_differ_by_exactly_nothing():
 def test_warm_rows_are_all_but_those_of_new_items_in_every_arm():
     tables = split(0, 0.4)
     bucket = ["cold-start", "long-tail", "other"] * 1000
-    rows = warm({name: table.assign(item_bucket=bucket) for name, table in tables.items()})
-    for name, table in rows.items():
+    rows = warm(alone({name: table.assign(item_bucket=bucket) for name, table in tables.items()}))
+    for name, (table,) in rows.items():
         kept = tables[name].iloc[[n for n in range(3000) if n % 3]]
         assert table["pctr"].tolist() == kept["pctr"].tolist()
         assert set(table["item_bucket"]) == {"long-tail", "other"}
