@@ -16,12 +16,14 @@ from torchrec import KeyedJaggedTensor
 from learn_rank.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.frozen_rows import may_look_at
-from learn_rank.similarity import compared_blocks, cosine_features, similarity_names
+from learn_rank.similarity import compared_blocks, cosine_features, cosine_of_user, similarity_names
+from learn_rank.user_runs import UserRuns, fused_runs, spread, user_runs
 
 torch.fx.wrap("recent_items")
 torch.fx.wrap("filled")  # it looks at the data
 torch.fx.wrap("held")  # it asks whether gradients are on
 torch.fx.wrap("compared_blocks")  # so does that
+torch.fx.wrap("cosine_of_user")
 torch.fx.wrap("cosine_features")  # it branches on shapes, which torch.fx cannot trace
 
 
@@ -190,25 +192,29 @@ class LearnFeatureFusion(nn.Module):
                 all items: the candidates of one request.
             host: (B, N) the host's own embeddings, for fusions that join them (`needs_host`).
         """
-        config = self.config
-        user_BD, has_user_B = self.user_vectors(features[config.user_feature].values())
-        item_BD, has_item_B = self.item_vectors(features[config.item_feature].values())
-        user_BD, has_user_B = user_BD.expand_as(item_BD), has_user_B.expand_as(has_item_B)
+        config, blocks = self.config, self.item_vectors.blocks
+        user_ids, item_ids = (features[name].values() for name in (config.user_feature, config.item_feature))
+        runs = user_runs(user_ids, item_ids.shape[0])  # R users; without runs one for each row
+        user_ids = user_ids.expand_as(item_ids) if runs is None else runs.distinct(user_ids)
+        user_RD, has_user_R = self.user_vectors(user_ids)
+        item_BD, has_item_B = self.item_vectors(item_ids)
+        has_user_B = spread(has_user_R, runs)
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
-        item_BD = compared_blocks(item_BD, user_BD, has_user_B, self.item_vectors.blocks)
-        similarity_BS = self._similarity(features, user_BD, item_BD, has_user_B, has_item_B)
-        user_BD, item_BD = (unit_variance(_cut(side_BD, self.projected)) for side_BD in (user_BD, item_BD))
-        user_BD = filled(user_BD, has_user_B, self.user_fallback)
+        item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
+        of_user_BK = cosine_of_user(user_RD, item_BD, blocks, runs)
+        similarity_BS = self._similarity(features, of_user_BK, item_BD, has_user_B, has_item_B)
+        user_RD, item_BD = (unit_variance(_cut(side, self.projected)) for side in (user_RD, item_BD))
+        user_RD = filled(user_RD, has_user_R, self.user_fallback)
         item_BD = filled(item_BD, has_item_B, self.item_fallback)
-        presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(user_BD.dtype)
+        presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(item_BD.dtype)
 
-        fusion_BF = self.fuse(user_BD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1))
+        fusion_BF = self._fused(user_RD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1), runs)
         fusion_BF = held(fusion_BF, self.user_fallback, self.item_fallback)
         if host is not None:
             fusion_BF = self.join(fusion_BF, host)
         auxiliary_B = self.auxiliary_logit(fusion_BF)
         handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
-        vectors = [user_BD, item_BD] if config.passes_vectors else []
+        vectors = [spread(user_RD, runs), item_BD] if config.passes_vectors else []
         out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2], dim=1)
         return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B)
 
@@ -244,17 +250,24 @@ class LearnFeatureFusion(nn.Module):
         )
         return config.auxiliary_weight * loss
 
+    def _fused(self, user_RD: Tensor, item_BD: Tensor, evidence_BS: Tensor, runs: UserRuns | None) -> Tensor:
+        is_default = type(self).fuse is LearnFeatureFusion.fuse and type(self.mlp) is nn.Sequential
+        if runs is None or not is_default or type(self.mlp[0]) is not nn.Linear:
+            return self.fuse(spread(user_RD, runs), item_BD, evidence_BS)
+        layers = self.user_projection, self.item_projection, self.mlp
+        return fused_runs(*layers, user_RD, item_BD, evidence_BS, runs)
+
     def _similarity(
         self,
         features: KeyedJaggedTensor,
-        user_BD: Tensor,
+        of_user_BK: Tensor,
         item_BD: Tensor,
         has_user_B: Tensor,
         has_item_B: Tensor,
     ) -> Tensor:
         config, has_both_B = self.config, has_user_B & has_item_B
         if config.history_feature is None:
-            return cosine_features(user_BD, item_BD, has_both_B, self.item_vectors.blocks)
+            return cosine_features(of_user_BK, item_BD, has_both_B, self.item_vectors.blocks)
         history = features[config.history_feature]
         keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), config.history_length)
         cosine_BKH, has_vector_BH = self.item_vectors.cosines(keys_BH, has_slot_BH, item_BD)
@@ -265,7 +278,7 @@ class LearnFeatureFusion(nn.Module):
             flags_BH, _ = recent_items(flags, history.lengths(), config.history_length)
             has_converted_BH = flags_BH > 0
         return cosine_features(
-            user_BD,
+            of_user_BK,
             item_BD,
             has_both_B,
             self.item_vectors.blocks,

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from learn_rank.frozen_cosines import SHORTEST, cosine_of_blocks
 from learn_rank.frozen_rows import may_look_at
+from learn_rank.user_runs import UserRuns, dots_of_runs, spread
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0)  # of the histogram, in units of cosine x sqrt(D)
 N_BINS = len(EDGES) + 1
@@ -50,17 +51,23 @@ def block_presence(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor
 
 
 def compared_blocks(
-    item: Tensor, user: Tensor, has_user: Tensor, blocks: Sequence[tuple[int, int]]
+    item: Tensor,
+    user: Tensor,
+    has_user: Tensor,
+    blocks: Sequence[tuple[int, int]],
+    runs: UserRuns | None = None,
 ) -> Tensor:
     """(B, D) item vectors without the blocks that a known user lacks: there is nothing to compare them with.
 
     Args:
-        item, user: (B, D); has_user: (B,) bool, False leaves all of the row's item.
+        item: (B, D).
+        user: (B, D), or (R, D) of `runs`; has_user: (B,) or (R,) bool, False leaves all of the row's item.
         blocks: ``(start, stop)`` of the parts of D.
+        runs: rows that share a user.
     """
     if may_look_at(user) and bool(((block_lengths(user, blocks) > 0).all(dim=1) | ~has_user).all()):
         return item
-    return item * torch.where(has_user[:, None], block_presence(user, blocks), 1.0)
+    return item * spread(torch.where(has_user[:, None], block_presence(user, blocks), 1.0), runs)
 
 
 def block_lengths(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
@@ -96,14 +103,35 @@ def similarity_features(  # noqa: PLR0917 - tensors of one row, in the order of 
         log(1 + items) / 3 and, if asked for, the histogram; then the same of the converted items alone, and
         by how much their mean z exceeds that of the others (0 without either).
     """
-    cosine_BKH = None if history is None else cosine_of_blocks(item, history, blocks)
+    of_user_BK = cosine_of_user(user, item, blocks)
+    of_history_BKH = None if history is None else cosine_of_blocks(item, history, blocks)
     return cosine_features(
-        user, item, has_both, blocks, cosine_BKH, has_history, has_converted, has_histogram=has_histogram
+        of_user_BK,
+        item,
+        has_both,
+        blocks,
+        of_history_BKH,
+        has_history,
+        has_converted,
+        has_histogram=has_histogram,
     )
 
 
+def cosine_of_user(
+    user: Tensor, item: Tensor, blocks: Sequence[tuple[int, int]], runs: UserRuns | None = None
+) -> Tensor:
+    """(B, D) users, (R, D) of `runs`, and (B, D) items -> (B, K) cosines, 0 where either block is zeros."""
+    length_BK = block_lengths(item, blocks).clamp(min=SHORTEST)
+    user_length_BK = spread(block_lengths(user, blocks).clamp(min=SHORTEST), runs)
+    if runs is not None:
+        return dots_of_runs(user, item, blocks, runs) / (user_length_BK * length_BK)
+    product_BD = user * item
+    dot_BK = torch.stack([product_BD[:, start:stop].sum(1) for start, stop in blocks], dim=1)
+    return dot_BK / (user_length_BK * length_BK)
+
+
 def cosine_features(  # noqa: PLR0917 - as `similarity_features`
-    user: Tensor,
+    of_user: Tensor,
     item: Tensor,
     has_both: Tensor,
     blocks: Sequence[tuple[int, int]],
@@ -113,11 +141,10 @@ def cosine_features(  # noqa: PLR0917 - as `similarity_features`
     *,
     has_histogram: bool = False,
 ) -> Tensor:
-    """`similarity_features` from (B, K, H) cosines with the history, K blocks, in place of its vectors."""
+    """`similarity_features` from cosines: (B, K) with the user, (B, K, H) with the history; K blocks."""
     root_K = item.new_tensor([(stop - start) ** 0.5 for start, stop in blocks])
     length_BK = block_lengths(item, blocks)
-    of_user_BK = _cosine_of_sides(user, item, length_BK, blocks) * has_both[:, None]
-    columns = [(of_user_BK * (root_K / SCALE)).T]
+    columns = [(of_user * has_both[:, None] * (root_K / SCALE)).T]
     if cosine is not None and has_history is not None:
         # slots first and rows last: what is summed over are whole rows of memory, and a mask of the slots
         # serves all blocks
@@ -139,15 +166,6 @@ def _slots(has_history: Tensor, has_block_BK: Tensor) -> Tensor:
     if may_look_at(has_block_BK) and bool(has_block_BK.all()):
         return has_H1B
     return has_H1B & has_block_BK.T.contiguous()
-
-
-def _cosine_of_sides(
-    user: Tensor, item: Tensor, length_BK: Tensor, blocks: Sequence[tuple[int, int]]
-) -> Tensor:
-    product_BD = user * item
-    dot_BK = torch.stack([product_BD[:, start:stop].sum(1) for start, stop in blocks], dim=1)
-    both_BK = block_lengths(user, blocks).clamp(min=SHORTEST) * length_BK.clamp(min=SHORTEST)
-    return dot_BK / both_BK
 
 
 def _summary(cosine_HKB: Tensor, has_HKB: Tensor, root_K: Tensor, has_histogram: bool) -> list[Tensor]:
