@@ -47,7 +47,7 @@ peers: $(STAMP)  ## the grouped AUC of other libraries beside ours (TORCHEASYREC
 
 need_data = @test -n "$(DATA)" || { echo "DATA: expected the folder that holds $@, got nothing; make $@ DATA=path/to/data"; exit 2; }
 
-steam: $(STAMP)  ## the README's table of Steam: make steam DATA=data (two hours on one core)
+steam: $(STAMP)  ## the README's table of Steam: make steam DATA=data (two and a half hours on one core)
 	$(need_data)
 	$(BIN)/python benchmarks/steam_lift.py $(DATA)/steam --out runs/steam_lift --splits 5 --seeds 3
 
