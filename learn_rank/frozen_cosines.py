@@ -63,7 +63,7 @@ def look_up_cosines(  # noqa: PLR0917 - called by position, as torch.fx records 
         return cosine_BKH, _taken(has_vector, row_RH)
     _fill_runs(cosine_BKH, row_RH, first_R, targets, vectors, blocks)
     has_vector_RH = _taken(has_vector, row_RH)
-    return cosine_BKH, has_vector_RH if run_B is None else has_vector_RH[run_B]
+    return cosine_BKH, has_vector_RH if run_B is None else has_vector_RH.index_select(0, run_B)
 
 
 def cosine_of_blocks(targets: Tensor, vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:

@@ -350,4 +350,6 @@ def recent_items(values: Tensor, lengths: Tensor, history_length: int) -> tuple[
     slot_H = torch.arange(history_length, device=values.device)
     has_slot_BH = slot_H < n_kept_B1
     at_BH = torch.where(has_slot_BH, stop_B1 - n_kept_B1 + slot_H, values.shape[0])
-    return functional.pad(values, (0, 1), value=-1)[at_BH], has_slot_BH
+    # by position in one flat list: several times as fast as ``values[at]``
+    found = functional.pad(values, (0, 1), value=-1).index_select(0, at_BH.reshape(-1))
+    return found.reshape(at_BH.shape), has_slot_BH

@@ -122,7 +122,7 @@ def test_a_table_that_cannot_be_right_is_refused(keys, vectors, has_vector, word
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-@pytest.mark.parametrize("slots_at_once", [1, 7, 2048])
+@pytest.mark.parametrize("slots_at_once", [1, 7, 4096])
 def test_cosines_by_pieces_are_those_of_the_vectors_looked_up_one_by_one(dtype, slots_at_once, monkeypatch):
     monkeypatch.setattr("learn_rank.frozen_cosines.SLOTS_AT_ONCE", slots_at_once)
     generator = torch.Generator().manual_seed(2)
