@@ -62,10 +62,12 @@ def user_runs(ids: Tensor, n_rows: int) -> UserRuns | None:
     """
     if isinstance(ids, torch.fx.Proxy) or torch.is_grad_enabled():
         return None
+    if not may_look_at(ids):
+        return UserRuns(n_rows) if ids.shape[0] == 1 else None
+    if n_rows < MIN_ROWS_OF_RUN:
+        return None
     if ids.shape[0] == 1:
         return UserRuns(n_rows)
-    if n_rows == 0 or not may_look_at(ids):
-        return None
     is_new_B = torch.ones(n_rows, dtype=torch.bool)
     torch.ne(ids[1:], ids[:-1], out=is_new_B[1:])
     first_R = is_new_B.nonzero()[:, 0]
