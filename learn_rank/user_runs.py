@@ -6,7 +6,7 @@ B rows, R runs of rows with one user each, D dimensions, K blocks, P width of a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +104,7 @@ def fused_runs(  # noqa: PLR0917 - layers, then tensors, as `LearnFeatureFusion`
     Returns:
         (B, F).
     """
-    first, rest = mlp[0], mlp[1:]
-    assert isinstance(first, nn.Linear)  # for the types; the fusion has looked
+    first, rest = cast(nn.Linear, mlp[0]), mlp[1:]
     user_RP, item_BP = user_projection(user), item_projection(item)
     n = item_BP.shape[1]
     of_user, of_item, of_both, of_evidence = torch.split(first.weight, [n, n, n, evidence.shape[1]], dim=1)
