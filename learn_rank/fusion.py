@@ -251,8 +251,13 @@ class LearnFeatureFusion(nn.Module):
         return config.auxiliary_weight * loss
 
     def _fused(self, user_RD: Tensor, item_BD: Tensor, evidence_BS: Tensor, runs: UserRuns | None) -> Tensor:
-        is_default = type(self).fuse is LearnFeatureFusion.fuse and type(self.mlp) is nn.Sequential
-        if runs is None or not is_default or type(self.mlp[0]) is not nn.Linear:
+        is_own = getattr(self.fuse, "__func__", None) is not LearnFeatureFusion.fuse  # also of one instance
+        if (
+            runs is None
+            or is_own
+            or type(self.mlp) is not nn.Sequential
+            or type(self.mlp[0]) is not nn.Linear
+        ):
             return self.fuse(spread(user_RD, runs), item_BD, evidence_BS)
         layers = self.user_projection, self.item_projection, self.mlp
         return fused_runs(*layers, user_RD, item_BD, evidence_BS, runs)

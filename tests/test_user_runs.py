@@ -92,6 +92,13 @@ def test_a_subclass_that_fuses_itself_is_given_the_user_of_every_row():
     torch.testing.assert_close(doubled, 2 * plain)
 
 
+def test_a_fuse_that_one_module_was_given_is_called():
+    module, batch = fusion(), requests([0, 4], MIN_ROWS_OF_RUN)
+    module.fuse = lambda user, item, evidence: torch.full((len(user), 32), 7.0)
+    with torch.no_grad():
+        assert bool((module(batch).fusion == 7).all())
+
+
 def test_another_first_layer_is_called_and_not_taken_apart():
     module, batch = fusion(), requests([0, 4], MIN_ROWS_OF_RUN)
     module.mlp[0] = torch.nn.Sequential(module.mlp[0], torch.nn.Tanh())
