@@ -19,7 +19,8 @@ from learn_recall.problems import SHOWN_ROWS, Problem, counted
 
 ID_COLUMNS = (c.USER_ID, c.ITEM_ID, c.CONTEXT_ID, c.REQUEST_ID)
 TEXT_COLUMNS = (c.TITLE, c.CATEGORY, c.BRAND, c.KEYWORDS, c.ATTRIBUTES)
-LIST_COLUMNS = (c.KEYWORDS, c.ATTRIBUTES, c.HISTORY)
+LIST_COLUMNS = (c.KEYWORDS, c.ATTRIBUTES, c.HISTORY, c.HISTORY_CONVERTED)
+_FLAGS = {"0": False, "1": True, "false": False, "true": True}
 _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 _NUMBER = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^-?(inf|Inf|Infinity)$"
 _EMPTY_WORDS = pa.array(["NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N"])
@@ -127,15 +128,19 @@ def _without_empty_words(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def as_list(cell: str | None, name: str) -> Any:
-    """Read a list cell: JSON where it starts with a bracket; else a history is ids between blanks."""
+    """Read a list cell: JSON where it starts with a bracket; else ids or flags between blanks."""
     if cell is not None and cell.lstrip().startswith("["):
         try:
             return json.loads(cell)
         except ValueError:
             return cell
-    if name != c.HISTORY:
+    if name not in (c.HISTORY, c.HISTORY_CONVERTED):
         return cell
-    return cell.split() if cell is not None else []
+    words = cell.split() if cell is not None else []
+    if name == c.HISTORY:
+        return words
+    flags = [_FLAGS.get(word.lower()) for word in words]
+    return cell if None in flags else flags
 
 
 def _as_integers(cells: list[Any]) -> list[Any]:

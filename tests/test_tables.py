@@ -250,6 +250,19 @@ def test_parquet_types_of_other_tools_are_understood(tmp_path):
     assert t.read_impressions(tmp_path / "i.parquet")["value"].iloc[0] == 199.0
 
 
+def test_what_converted_is_read_from_a_csv_beside_its_history(tmp_path):
+    path, flags = tmp_path / "contexts.csv", [[True, False], [], [False]]
+    blanks = "context_id,user_id,history,history_converted\n7,a,3 1,{}\n8,b,,\n9,c,5,{}\n"
+    for first, last in (("1 0", "0"), ("True false", "FALSE"), ('"[true, false]"', "[false]")):
+        path.write_text(blanks.format(first, last))
+        assert t.read_contexts(path)["history_converted"].tolist() == flags
+        assert t.read_contexts(path, ids="string")["history_converted"].tolist() == flags
+    for wrong in ("1 2", "yes no", "1"):
+        path.write_text(blanks.format(wrong, "0"))
+        with pytest.raises(t.TableError, match="a list with true or false for each item of the history"):
+            t.read_contexts(path)
+
+
 def test_histories_and_keyword_lists_are_read_from_every_format(tmp_path):
     frame = contexts(history=[[3, 1, 2], []])
     (tmp_path / "blanks.csv").write_text("context_id,user_id,history\n7,a,3 1 2\n8,b,\n")
