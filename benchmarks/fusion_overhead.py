@@ -24,7 +24,16 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.overhead_host import SHAPES, Host, Rows, Tables, draw_rows, draw_vectors, frozen_table
+from benchmarks.overhead_host import (
+    ENTRIES,
+    SHAPES,
+    Host,
+    Rows,
+    Tables,
+    draw_rows,
+    draw_vectors,
+    frozen_table,
+)
 from benchmarks.overhead_tables import look_up_rates, memory_of_tables
 from benchmarks.overhead_timing import in_turns, ratio
 from learn_rank import FusionConfig, LearnFeatureFusion
@@ -42,7 +51,8 @@ HELP = """The plugin's cost as ratios to the host ranker alone, measured in turn
 Hosts: 13 dense and 26 categorical features as in Criteo, embeddings on torchrec's engine (fused row-wise
 Adagrad), bottom MLP 512-256-E. dcn_v2 is MLPerf's DLRM-DCNv2, dlrm its predecessor, small the
 defaults of torchrec's example. Plugin: the default fusion, tables of users and items, blocks of 64 and 128;
-its features enter behind the dense ones, as in learn_rank.host_ranker.HostRanker.
+its features enter behind the dense ones, as in learn_rank.host_ranker.HostRanker, or with --entry top beside
+the interactions.
 
 In "training step" and "inference" every row is another user's; in "inference of requests" the rows of a batch
 are the candidates of one user after another, as a ranker is asked.
@@ -57,6 +67,7 @@ def main(  # noqa: D103
     *,
     host: Annotated[list[str] | None, typer.Option(help=f"Some of {', '.join(SHAPES)}.")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help=f"Some of {', '.join(DTYPES)}.")] = None,
+    entry: Annotated[str, typer.Option(help=f"Where the features enter: {', '.join(ENTRIES)}.")] = "dense",
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of a batch.")] = 4096,
     embedding_dim: Annotated[int, typer.Option(min=1, help="E of the host's embeddings.")] = 64,
     n_ids: Annotated[int, typer.Option(min=1, help="Ids of each of the 26 features.")] = 1_000_000,
@@ -73,6 +84,7 @@ def main(  # noqa: D103
         torch.set_num_threads(threads)
         console = Console()
         hosts, dtypes = _some_of(SHAPES, host, "host"), _some_of(DTYPES, dtype, "dtype")
+        _some_of(ENTRIES, [entry], "entry")
         generator = torch.Generator().manual_seed(0)
         vectors = draw_vectors(n_vectors, generator)
         fusions = {}
@@ -94,7 +106,9 @@ def main(  # noqa: D103
         with processes(device="cpu") as here:
             tables, optimizer = sharded(Tables(n_ids, embedding_dim), here, EngineConfig())
             for name in hosts:
-                result["hosts"] += measure(name, tables, optimizer, fusions, works, rounds, embedding_dim)
+                result["hosts"] += measure(
+                    name, tables, optimizer, fusions, works, rounds, (embedding_dim, entry)
+                )
                 show(result["hosts"], console)
             del tables, optimizer
         if json_out is not None:
@@ -108,11 +122,15 @@ def measure(  # noqa: PLR0917 - what a run has, in its order
     fusions: Mapping[str, LearnFeatureFusion],
     works: Mapping[str, tuple[Callable[..., Callable[[int], object]], list[Rows]]],
     n_rounds: int,
-    embedding_dim: int,
+    shape: tuple[int, str],
 ) -> list[dict[str, Any]]:
-    """Rows of the table of one host: every dtype, each kind of work on its own batches."""
+    """Rows of the table of one host: every dtype, each kind of work on its own batches.
+
+    `shape`: the dimension of the embeddings, and where the plugin's features enter.
+    """
+    embedding_dim, entry = shape
     hosts = {BASE: Host(SHAPES[name], embedding_dim, None)} | {
-        dtype: Host(SHAPES[name], embedding_dim, fusion) for dtype, fusion in fusions.items()
+        dtype: Host(SHAPES[name], embedding_dim, fusion, entry) for dtype, fusion in fusions.items()
     }
     found = []
     for work, (make, batches) in works.items():

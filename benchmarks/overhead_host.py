@@ -1,7 +1,7 @@
 """Hosts to measure the plugin in: production-shaped rankers of torchrec that share one set of id tables.
 
-The plugin's features enter as `learn_rank.host_ranker.HostRanker` has them enter: behind the host's dense
-ones, through the first layer of its dense arch, widened.
+The plugin's features enter through a first layer, widened: of the dense arch, behind the host's dense ones,
+as `learn_rank.host_ranker.HostRanker` has it, or of the MLP on top, beside the interactions.
 
 B rows, E embedding dimension, F categorical features.
 """
@@ -30,6 +30,7 @@ from learn_rank.zero_start import widen_first_layers
 N_DENSE, N_CATEGORICAL = 13, 26  # dense and categorical features of Criteo
 BOTTOM = (512, 256)  # and then E
 BLOCKS = ((0, 64), (64, 192))  # tower and frozen text, as `learn-recall export` writes them
+ENTRIES = ("dense", "top")
 CONTEXT = ("learn_user", "learn_item", "learn_history")
 
 
@@ -87,9 +88,11 @@ class Tables(nn.Module):
 
 
 class Host(nn.Module):
-    """The rest of a host, with the plugin or without."""
+    """The rest of a host, with the plugin or without; its features enter at `entry`, one of `ENTRIES`."""
 
-    def __init__(self, shape: Shape, embedding_dim: int, fusion: LearnFeatureFusion | None) -> None:
+    def __init__(
+        self, shape: Shape, embedding_dim: int, fusion: LearnFeatureFusion | None, entry: str = "dense"
+    ) -> None:
         super().__init__()
         self.dense = DenseArch(N_DENSE, [*BOTTOM, embedding_dim])
         if shape.n_cross:
@@ -100,22 +103,25 @@ class Host(nn.Module):
             width = embedding_dim + (N_CATEGORICAL + 1) * N_CATEGORICAL // 2
             self.interaction = InteractionArch(N_CATEGORICAL)
         self.over = OverArch(width, list(shape.top))
-        self.fusion = fusion
+        self.fusion, self.entry = fusion, entry
         if fusion is not None:
-            widen_first_layers(self.dense, N_DENSE, fusion.output_dim)
+            layers, n_own = (self.dense, N_DENSE) if entry == "dense" else (self.over, width)
+            widen_first_layers(layers, n_own, fusion.output_dim)
 
     def forward(self, embedded: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
         """(B,) logits of the click and the auxiliary loss (0 in evaluation)."""
         if self.fusion is None:
-            return self._logit(rows.dense, embedded), 0.0
+            return self.over(self.interaction(self.dense(rows.dense), embedded))[:, 0], 0.0
         out = self.fusion(rows.context)
-        logit_B = self._logit(torch.cat([rows.dense, out.features], dim=1), embedded)
+        if self.entry == "dense":
+            dense = self.dense(torch.cat([rows.dense, out.features], dim=1))
+            logit_B = self.over(self.interaction(dense, embedded))[:, 0]
+        else:
+            features = self.interaction(self.dense(rows.dense), embedded)
+            logit_B = self.over(torch.cat([features, out.features], dim=1))[:, 0]
         if not self.training:
             return logit_B, 0.0
         return logit_B, self.fusion.auxiliary_loss(out, rows.click, rows.conversion)
-
-    def _logit(self, dense: Tensor, embedded: Tensor) -> Tensor:
-        return self.over(self.interaction(self.dense(dense), embedded))[:, 0]
 
 
 def categorical_names() -> list[str]:
