@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from learn_rank.frozen_rows import may_look_at, row_of
+from learn_rank.row_runs import row_runs, run_slices
 
 SLOTS_AT_ONCE = 4096  # vectors of one piece: 3 MB as float32 with 192 dimensions
 MIN_ROWS_OF_RUN = 4  # on average; below that the rows are taken one by one
@@ -96,15 +97,14 @@ def _fill_runs(  # noqa: PLR0917 - the parts of one product
 ) -> None:
     """Cosines of runs of targets with one history each: a product for every run and block, in place."""
     units = [functional.normalize(targets_BD[:, start:stop], dim=-1) for start, stop in blocks]
-    starts, stops = first_R.tolist(), [*first_R[1:].tolist(), targets_BD.shape[0]]
+    rows_R = run_slices(first_R, targets_BD.shape[0])
     step = max(1, SLOTS_AT_ONCE // max(1, row_RH.shape[1]))
-    for piece in range(0, len(starts), step):
+    for piece in range(0, len(rows_R), step):
         row_rH = row_RH[piece : piece + step]
         found_rHD = vectors.index_select(0, row_rH.reshape(-1)).float().reshape(*row_rH.shape, -1)
         for at, (start, stop) in enumerate(blocks):
             unit_rHD = functional.normalize(found_rHD[:, :, start:stop], dim=-1)
-            for run, unit_HD in enumerate(unit_rHD, start=piece):
-                rows = slice(starts[run], stops[run])
+            for rows, unit_HD in zip(rows_R[piece : piece + step], unit_rHD, strict=True):
                 torch.mm(units[at][rows], unit_HD.T, out=cosine_BKH[rows, at])
 
 
@@ -138,12 +138,9 @@ def _runs(ids_BH: Tensor, has_id_BH: Tensor) -> tuple[Tensor, Tensor | None]:
     n_rows = ids_BH.shape[0]
     if n_rows < 2:
         return torch.zeros(n_rows, dtype=torch.int64), None
-    is_new_B = torch.ones(n_rows, dtype=torch.bool)
     differs_BH = (ids_BH[1:] != ids_BH[:-1]) | (has_id_BH[1:] != has_id_BH[:-1])
-    torch.any(differs_BH, dim=1, out=is_new_B[1:])
-    first_R = is_new_B.nonzero()[:, 0]
-    is_worth_it = first_R.shape[0] * MIN_ROWS_OF_RUN <= n_rows
-    return first_R, is_new_B.cumsum(0) - 1 if is_worth_it else None
+    first_R, run_B = row_runs(differs_BH.any(dim=1))
+    return first_R, run_B if len(first_R) * MIN_ROWS_OF_RUN <= n_rows else None
 
 
 def _pieces(has_id_BH: Tensor) -> list[tuple[slice, int]]:

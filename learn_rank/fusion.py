@@ -251,16 +251,15 @@ class LearnFeatureFusion(nn.Module):
         return config.auxiliary_weight * loss
 
     def _fused(self, user_RD: Tensor, item_BD: Tensor, evidence_BS: Tensor, runs: UserRuns | None) -> Tensor:
-        is_own = getattr(self.fuse, "__func__", None) is not LearnFeatureFusion.fuse  # also of one instance
-        if (
-            runs is None
-            or is_own
-            or type(self.mlp) is not nn.Sequential
-            or type(self.mlp[0]) is not nn.Linear
-        ):
+        if runs is None or not self._fuses_by_default():
             return self.fuse(spread(user_RD, runs), item_BD, evidence_BS)
         layers = self.user_projection, self.item_projection, self.mlp
         return fused_runs(*layers, user_RD, item_BD, evidence_BS, runs)
+
+    def _fuses_by_default(self) -> bool:
+        """Whether `fuse`, of the class and of this one module, is the one that `fused_runs` takes apart."""
+        is_ours = getattr(self.fuse, "__func__", None) is LearnFeatureFusion.fuse
+        return is_ours and type(self.mlp) is nn.Sequential and type(self.mlp[0]) is nn.Linear
 
     def _similarity(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from learn_rank.frozen_rows import may_look_at
+from learn_rank.row_runs import row_runs, run_slices
 
 MIN_ROWS_OF_RUN = 32  # on average: a run costs a small matrix of its own
 
@@ -44,10 +45,8 @@ class UserRuns(NamedTuple):
         """(B, N) rows, each times the (N, M) matrix of its run, of (R, N, M) -> (B, M)."""
         if self.first is None:
             return rows @ matrices[0]
-        starts = self.first.tolist()
-        stops = [*starts[1:], self.n_rows]
-        parts = zip(starts, stops, matrices, strict=True)
-        return torch.cat([rows[start:stop] @ matrix for start, stop, matrix in parts])
+        parts = zip(run_slices(self.first, self.n_rows), matrices, strict=True)
+        return torch.cat([rows[part] @ matrix for part, matrix in parts])
 
 
 def user_runs(ids: Tensor, n_rows: int) -> UserRuns | None:
@@ -68,12 +67,8 @@ def user_runs(ids: Tensor, n_rows: int) -> UserRuns | None:
         return None
     if ids.shape[0] == 1:
         return UserRuns(n_rows)
-    is_new_B = torch.ones(n_rows, dtype=torch.bool)
-    torch.ne(ids[1:], ids[:-1], out=is_new_B[1:])
-    first_R = is_new_B.nonzero()[:, 0]
-    if first_R.shape[0] * MIN_ROWS_OF_RUN > n_rows:
-        return None
-    return UserRuns(n_rows, first_R, is_new_B.cumsum(0) - 1)
+    first_R, run_B = row_runs(ids[1:] != ids[:-1])
+    return UserRuns(n_rows, first_R, run_B) if len(first_R) * MIN_ROWS_OF_RUN <= n_rows else None
 
 
 def spread(values: Tensor, runs: UserRuns | None) -> Tensor:
