@@ -106,40 +106,33 @@ def main(  # noqa: D103
         with processes(device="cpu") as here:
             tables, optimizer = sharded(Tables(n_ids, embedding_dim), here, EngineConfig())
             for name in hosts:
-                result["hosts"] += measure(
-                    name, tables, optimizer, fusions, works, rounds, (embedding_dim, entry)
-                )
+                arms = {
+                    arm: Host(SHAPES[name], embedding_dim, fusion, entry)
+                    for arm, fusion in ({BASE: None} | fusions).items()
+                }
+                rows = measure(arms, tables, optimizer, works, rounds)
+                result["hosts"] += [{"host": name, "entry": entry, **row} for row in rows]
                 show(result["hosts"], console)
             del tables, optimizer
         if json_out is not None:
             write_json(json_out, result)
 
 
-def measure(  # noqa: PLR0917 - what a run has, in its order
-    name: str,
+def measure(
+    arms: Mapping[str, Host],
     tables: torch.nn.Module,
     optimizer: Any,
-    fusions: Mapping[str, LearnFeatureFusion],
     works: Mapping[str, tuple[Callable[..., Callable[[int], object]], list[Rows]]],
     n_rounds: int,
-    shape: tuple[int, str],
 ) -> list[dict[str, Any]]:
-    """Rows of the table of one host: every dtype, each kind of work on its own batches.
-
-    `shape`: the dimension of the embeddings, and where the plugin's features enter.
-    """
-    embedding_dim, entry = shape
-    hosts = {BASE: Host(SHAPES[name], embedding_dim, None)} | {
-        dtype: Host(SHAPES[name], embedding_dim, fusion, entry) for dtype, fusion in fusions.items()
-    }
+    """Rows of the table of one host, for every dtype over `BASE`: each kind of work on its own batches."""
     found = []
     for work, (make, batches) in works.items():
         spent = in_turns(
-            {arm: make(tables, optimizer, host, batches) for arm, host in hosts.items()}, n_rounds
+            {arm: make(tables, optimizer, host, batches) for arm, host in arms.items()}, n_rounds
         )
         found += [
             {
-                "host": name,
                 "work": work,
                 "tables": dtype,
                 "target": TARGETS[work],
@@ -148,7 +141,8 @@ def measure(  # noqa: PLR0917 - what a run has, in its order
                 "host_cpu_seconds": sorted(spent[BASE]["cpu_seconds"])[n_rounds // 2],
                 "cpu_seconds": sorted(spent[dtype]["cpu_seconds"])[n_rounds // 2],
             }
-            for dtype in fusions
+            for dtype in arms
+            if dtype != BASE
         ]
     return found
 
