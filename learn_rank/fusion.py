@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.frozen import FrozenEmbedding
-from learn_rank.frozen_rows import may_look_at
+from learn_rank.fusion_inputs import cut, filled, held, parts_of, recent_items, unit_variance
 from learn_rank.similarity import compared_blocks, cosine_features, cosine_of_user, similarity_names
 from learn_rank.user_runs import UserRuns, fused_runs, spread, user_runs
 
@@ -23,7 +22,6 @@ torch.fx.wrap("recent_items")
 torch.fx.wrap("filled")  # it looks at the data
 torch.fx.wrap("held")  # it asks whether gradients are on
 torch.fx.wrap("compared_blocks")  # so does that
-torch.fx.wrap("cosine_of_user")
 torch.fx.wrap("cosine_features")  # it branches on shapes, which torch.fx cannot trace
 
 
@@ -148,7 +146,7 @@ class LearnFeatureFusion(nn.Module):
                 f"{item_vectors.blocks}; export both from one tower."
             )
         self.config = config
-        self.projected = _parts(item_vectors.blocks, config.projected_blocks)
+        self.projected = parts_of(item_vectors.blocks, config.projected_blocks)
         self.user_vectors = user_vectors
         self.item_vectors = item_vectors
         dimension = self.vector_dim
@@ -203,7 +201,7 @@ class LearnFeatureFusion(nn.Module):
         item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
         of_user_BK = cosine_of_user(user_RD, item_BD, blocks, runs)
         similarity_BS = self._similarity(features, of_user_BK, item_BD, has_user_B, has_item_B)
-        user_RD, item_BD = (unit_variance(_cut(side, self.projected)) for side in (user_RD, item_BD))
+        user_RD, item_BD = (unit_variance(cut(side, self.projected)) for side in (user_RD, item_BD))
         user_RD = filled(user_RD, has_user_R, self.user_fallback)
         item_BD = filled(item_BD, has_item_B, self.item_fallback)
         presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(item_BD.dtype)
@@ -291,69 +289,3 @@ class LearnFeatureFusion(nn.Module):
             has_converted_BH,
             has_histogram=config.has_histogram,
         )
-
-
-def _parts(
-    blocks: tuple[tuple[int, int], ...], numbers: tuple[int, ...] | None
-) -> tuple[tuple[int, int], ...]:
-    """``(start, stop)`` of the parts of a vector that the linear layers read."""
-    if numbers is None:
-        return ((blocks[0][0], blocks[-1][1]),)
-    if not numbers or not set(numbers) <= set(range(len(blocks))):
-        raise ValueError(
-            f"projected_blocks: expected some of 0..{len(blocks) - 1}, blocks of the tables, got {numbers}."
-        )
-    return tuple(blocks[number] for number in numbers)
-
-
-def _cut(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:
-    if len(parts) == 1:  # no copy
-        return vectors_BD[:, parts[0][0] : parts[0][1]]
-    return torch.cat([vectors_BD[:, start:stop] for start, stop in parts], dim=1)
-
-
-def filled(vectors: Tensor, has_vector: Tensor, fallback: Tensor) -> Tensor:
-    """(B, D) vectors, where there is none the (D,) fallback; no copy and no gradient where none lacks."""
-    if may_look_at(has_vector) and bool(has_vector.all()):
-        return vectors
-    return torch.where(has_vector[:, None], vectors, fallback)
-
-
-def held(fusion: Tensor, *fallbacks: Tensor) -> Tensor:
-    """`fusion`, with the fallbacks in its graph: where no row needed one its gradient is zero, not missing.
-
-    Data-parallel wrappers wait for a gradient of every parameter, also on a rank whose batch lacks nothing.
-    """
-    if not torch.is_grad_enabled():
-        return fusion
-    return fusion + 0.0 * torch.stack([fallback.sum() for fallback in fallbacks]).sum()
-
-
-def unit_variance(vectors: Tensor) -> Tensor:
-    """Scale (B, D) unit vectors to components of order 1, without which Adam hardly uses them."""
-    return vectors * vectors.shape[-1] ** 0.5
-
-
-def recent_items(values: Tensor, lengths: Tensor, history_length: int) -> tuple[Tensor, Tensor]:
-    """The last items of each history.
-
-    Args:
-        values: (n,) keys of all histories, one after the other, oldest first.
-        lengths: (B,) items of each.
-        history_length: at most that many of each.
-
-    Returns:
-        (B, H) keys, -1 where there is none, and (B, H) bool, True where a history item stands. H is
-        ``history_length``, and on a CPU no more than the longest history of the batch has.
-    """
-    lengths = lengths.long()
-    if may_look_at(lengths) and len(lengths) > 0:
-        history_length = min(history_length, max(1, int(lengths.max())))
-    stop_B1 = lengths.cumsum(0)[:, None]
-    n_kept_B1 = lengths.clamp(max=history_length)[:, None]
-    slot_H = torch.arange(history_length, device=values.device)
-    has_slot_BH = slot_H < n_kept_B1
-    at_BH = torch.where(has_slot_BH, stop_B1 - n_kept_B1 + slot_H, values.shape[0])
-    # by position in one flat list: several times as fast as ``values[at]``
-    found = functional.pad(values, (0, 1), value=-1).index_select(0, at_BH.reshape(-1))
-    return found.reshape(at_BH.shape), has_slot_BH
