@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
 from learn_rank.datasets.marketplace_catalogue import Catalogue
 from learn_rank.datasets.marketplace_people import Users
+from learn_rank.datasets.marketplace_traffic import _smallest
 from learn_rank.datasets.marketplace_world import World, intercept_for_rate
 
 TINY = MarketplaceConfig(seed=2, n_users=60, n_items=80, n_impressions=2_000)
@@ -34,15 +39,54 @@ def test_the_same_seed_gives_identical_frames_and_another_seed_another_market():
     assert first.description == again.description
 
 
-def digest(tables):
+def digest(market):
+    """sha256 of every table, with the items of later days, and of the probabilities of all pairs."""
     names = ("items", "interactions", "train", "valid", "test", "truth")
-    hashes = [pd.util.hash_pandas_object(getattr(tables, name)).to_numpy().tobytes() for name in names]
-    return hashlib.sha256(b"".join(hashes)).hexdigest()
+    hashes = [pd.util.hash_pandas_object(getattr(market, name)).to_numpy() for name in names]
+    world = market.world
+    user, item = (every.ravel() for every in np.indices((len(world.user_ids), len(world.item_ids))))
+    numbers = [world.click_probability_at(user, item, item % 8), world.conversion_probability_at(user, item)]
+    numbers += [world.users.activity, world.catalogue.popularity]
+    return hashlib.sha256(b"".join(values.tobytes() for values in hashes + numbers)).hexdigest()
 
 
-def test_the_tables_are_those_of_the_first_version():
+def digest_of_a_tiny_market():
+    return digest(generate_marketplace(replace(TINY, ab_days=3)))
+
+
+def vector_features():
+    """Of this processor, those for which numpy has faster loops than for its least one."""
+    from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+
+    return [name for name in __cpu_dispatch__ if __cpu_features__[name]]
+
+
+def test_the_marketplace_is_the_same_on_every_processor():
     # a change of the generator that moves a number of an old seed must be seen and said
-    assert digest(generate_marketplace(TINY)).startswith("138f3b8c388e2b88")
+    assert digest_of_a_tiny_market().startswith("702371633cd67713")
+
+
+def test_without_the_vector_instructions_of_this_processor_the_marketplace_is_the_same():
+    plain = os.environ | {
+        "NPY_DISABLE_CPU_FEATURES": " ".join(
+            [os.environ.get("NPY_DISABLE_CPU_FEATURES", ""), *vector_features()]
+        ),
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX512F",  # other C libraries ignore it
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+    }
+    code = "import test_marketplace as t; print(t.vector_features(), t.digest_of_a_tiny_market())"
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split() == ["[]", digest_of_a_tiny_market()]
+
+
+def test_a_page_has_the_smallest_of_a_race_in_the_order_of_the_catalogue_and_the_first_of_equals():
+    race = np.random.default_rng(0).integers(0, 40, (500, 60)).astype(np.float32)  # full of equals
+    slow = [sorted(sorted(range(60), key=row.__getitem__)[:8]) for row in race]
+    assert _smallest(race, 8).tolist() == slow
+    assert _smallest(race[:, :8], 8).tolist() == [list(range(8))] * 500
 
 
 def test_days_after_the_recorded_ones_add_items_and_users_and_move_nothing():

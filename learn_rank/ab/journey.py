@@ -17,6 +17,8 @@ import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import weibull_min
 
+from learn_rank.datasets.marketplace_arithmetic import exp
+
 __all__ = ["JOURNEY", "DepartmentPrices", "Journey", "fit_journey", "shop_prices"]
 
 N_DEPARTMENTS = 9
@@ -152,7 +154,7 @@ def shop_prices(prices: np.ndarray, departments: np.ndarray, journey: Journey = 
     quantile = (by_department.rank(method="average") - 0.5) / by_department.transform("size")
     median = np.array([department.median for department in journey.prices])
     log_sd = np.array([department.log_sd for department in journey.prices])
-    return median[at] * np.exp(log_sd[at] * ndtri(quantile.to_numpy()))
+    return median[at] * exp(log_sd[at] * ndtri(quantile.to_numpy()))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from learn_rank.ab.serving import Serving
 from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.datasets.marketplace_arithmetic import draw_lognormal
 from learn_rank.run_config import read_config
 from learn_rank.tables_io import read_dataset
 from learn_recall.columns import BRAND, CATEGORY, ITEM_ID, PRICE, REQUEST_ID, TIMESTAMP, USER_ID
@@ -179,9 +180,8 @@ def _rows(dataset: RankingDataset, traffic: Traffic, test: MarketplaceTest) -> p
     items = dataset.items
     counts = training_counts(dataset.train, dataset.interactions)
     brands = np.sort(items[BRAND].unique())
-    keenness = np.random.default_rng([test.seed, len(brands)]).lognormal(
-        0.0, test.advertiser_log_sd, len(brands)
-    )
+    generator = np.random.default_rng([test.seed, len(brands)])
+    keenness = draw_lognormal(0.0, test.advertiser_log_sd, len(brands), generator)
     price = shop_prices(items[PRICE].to_numpy(), items[CATEGORY].to_numpy())
     advertised = pd.DataFrame(
         {

@@ -17,6 +17,7 @@ from learn_rank.ab.impressions import Impressions, concatenated
 from learn_rank.ab.streams import uniforms
 from learn_rank.ab.totals import UserTotals
 from learn_rank.ab.totals_build import TotalsBuilder
+from learn_rank.datasets.marketplace_arithmetic import log
 
 WORLDS = ("ab", "a", "b")
 _CHUNK = 16_384  # requests whose rows fit a processor's cache; the result does not depend on it
@@ -145,7 +146,7 @@ class _DayRun:
         is_click = chance[0] < p_click
         is_conversion = is_click & (chance[1] < p_conversion)
         happens = day.day + (request + 0.5) / day.n_requests
-        delay = -config.conversion_delay_days * np.log1p(-chance[2])
+        delay = -config.conversion_delay_days * log(1.0 - chance[2])
         is_billed = is_click if config.billing == "cpc" else is_conversion
         return Impressions(
             row=row,

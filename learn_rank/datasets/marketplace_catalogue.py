@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from learn_rank.datasets.marketplace_arithmetic import draw_lognormal, log, power
 from learn_rank.datasets.marketplace_needs import BRANDS, QUALITY_PRICE_FACTOR, met_needs
 from learn_rank.datasets.marketplace_people import NEED_NAMES, THEMES
 from learn_rank.datasets.marketplace_styles import STYLES
@@ -85,7 +86,7 @@ def draw_catalogue(
     quality = generator.choice(3, n_items, p=(0.25, 0.4, 0.35))
     style = np.zeros(n_items, dtype=np.int64)
     need = np.zeros((n_items, len(NEED_NAMES)))
-    price, price_level = np.zeros(n_items), np.zeros(n_items)
+    price, usual_price = np.zeros(n_items), np.zeros(n_items)
     rows, words = [], []
     titles = set(taken_titles)
     for item in range(n_items):
@@ -101,24 +102,24 @@ def draw_catalogue(
         )
         listing = _unseen_listing(titles, product, generator)
         price[item] = _draw_price(noun, int(style[item]), int(quality[item]), generator)
-        price_level[item] = np.log(price[item] / noun.price)
+        usual_price[item] = noun.price
         rows.append(
             (listing.title, DEPARTMENTS[noun.department], brand, listing.keywords, listing.attributes)
         )
         words.append(noun.words)
 
-    popularity = (1.0 + generator.permutation(n_items)) ** -popularity_exponent
+    popularity = power(1.0 + generator.permutation(n_items), -popularity_exponent)
     items = pd.DataFrame(rows, columns=[TITLE, CATEGORY, BRAND, KEYWORDS, ATTRIBUTES])
     items.insert(0, ITEM_ID, [f"B0-{first_number + number:06d}" for number in range(n_items)])
     items.insert(4, PRICE, price)
     items[FIRST_DAY] = first_day
-    log_popularity = np.log(popularity)
+    log_popularity = log(popularity)
     catalogue = Catalogue(
         theme=theme,
         style=style,
         need=need,
         quality=quality,
-        price_level=price_level,
+        price_level=log(price / usual_price),
         popularity=popularity / popularity.sum(),
         appeal=0.25 * (log_popularity - log_popularity.mean()) + generator.normal(0.0, 0.45, n_items),
         taste=generator.normal(0.0, 1.0, (n_items, 3)),
@@ -134,7 +135,7 @@ def draw_shelf(generator: np.random.Generator) -> Shelf:
     for brand in range(len(BRANDS)):
         style[brand, sample(range(len(STYLES)), 2, generator)] = 3.0
         theme[brand, sample(range(len(THEMES)), 6, generator)] = 4.0
-    size = (1.0 + generator.permutation(len(BRANDS))) ** -0.6
+    size = power(1.0 + generator.permutation(len(BRANDS)), -0.6)
     return Shelf(style, theme, size, generator.dirichlet(np.full(len(THEMES), 12.0)))
 
 
@@ -170,7 +171,7 @@ def _draw_price(noun: Noun, style: int, quality: int, generator: np.random.Gener
         noun.price
         * STYLES[style].price_factor
         * QUALITY_PRICE_FACTOR[quality]
-        * generator.lognormal(0.0, 0.25)
+        * float(draw_lognormal(0.0, 0.25, 1, generator)[0])
     )
     whole = max(1, round(price))
     return float(whole if price >= 150 else whole - pick((0.01, 0.05, 0.5), generator))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pandas as pd
 
+from learn_rank.datasets.marketplace_arithmetic import log, power
 from learn_rank.datasets.marketplace_catalogue import Catalogue, Shelf, draw_catalogue
 from learn_rank.datasets.marketplace_people import Users, draw_users
 from learn_rank.datasets.marketplace_world import World
@@ -79,11 +80,11 @@ def _on_the_same_curve(
     """Popularity on the scale of the known items, and the appeal that goes with it."""
     n_known = len(known.popularity)
     heaviest = known.popularity.max()
-    popularity = heaviest * (1.0 + generator.integers(0, n_known, len(drawn.popularity))) ** -exponent
-    own = np.log(drawn.popularity)
+    popularity = heaviest * power(1.0 + generator.integers(0, n_known, len(drawn.popularity)), -exponent)
+    own = log(drawn.popularity)
     appeal = drawn.appeal - 0.25 * (own - own.mean())
-    mean_log = np.log(known.popularity).mean()
-    return replace(drawn, popularity=popularity, appeal=appeal + 0.25 * (np.log(popularity) - mean_log))
+    mean_log = log(known.popularity).mean()
+    return replace(drawn, popularity=popularity, appeal=appeal + 0.25 * (log(popularity) - mean_log))
 
 
 def _joined(first: _Table, second: _Table) -> _Table:

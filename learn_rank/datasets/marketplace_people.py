@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learn_rank.datasets.marketplace_arithmetic import draw_lognormal, exp
 from learn_rank.datasets.marketplace_needs import NEEDS
 from learn_rank.datasets.marketplace_styles import STYLES
 from learn_rank.datasets.marketplace_theme import Theme
@@ -163,9 +164,9 @@ def draw_users(first_day: np.ndarray, generator: np.random.Generator) -> Users:
     rows = np.arange(n_users)
     theme = generator.uniform(0.0, 0.08, (n_users, len(THEME_NAMES)))
     stray = generator.integers(0, len(THEME_NAMES), n_users)
-    theme[rows, stray] = np.where(generator.random(n_users) < 0.6, generator.uniform(0.4, 1.0, n_users), 0.0)
-    theme += _planted("themes", THEME_NAMES, (1.0, 0.75, 0.5))[persona] * generator.lognormal(
-        -0.05, 0.3, theme.shape
+    theme[rows, stray] = np.where(generator.random(n_users) < 0.6, 0.4 + 0.6 * generator.random(n_users), 0.0)
+    theme += _planted("themes", THEME_NAMES, (1.0, 0.75, 0.5))[persona] * draw_lognormal(
+        -0.05, 0.3, theme.shape, generator
     )
 
     style = generator.normal(0.0, 0.25, (n_users, len(STYLE_NAMES)))
@@ -182,11 +183,11 @@ def draw_users(first_day: np.ndarray, generator: np.random.Generator) -> Users:
         style=np.clip(style, -1.0, 1.0),
         need=need,
         spending=0.7 * wealth,
-        price_sensitivity=np.exp(-0.4 * wealth + generator.normal(0.0, 0.25, n_users)),
-        quality_care=generator.lognormal(0.0, 0.3, n_users),
+        price_sensitivity=exp(-0.4 * wealth + generator.normal(0.0, 0.25, n_users)),
+        quality_care=draw_lognormal(0.0, 0.3, n_users, generator),
         click_bias=generator.normal(0.0, 0.35, n_users),
         taste=generator.normal(0.0, 1.0, (n_users, 3)),
-        activity=generator.lognormal(0.0, 0.9, n_users),
+        activity=draw_lognormal(0.0, 0.9, n_users, generator),
         persona=persona,
         first_day=first_day,
     )

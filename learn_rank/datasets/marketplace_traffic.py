@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learn_rank.datasets.marketplace_arithmetic import power
 from learn_rank.datasets.marketplace_catalogue import Catalogue
 from learn_rank.datasets.marketplace_people import Users
 
@@ -141,12 +142,25 @@ def draw_pages(
         is_new = (age <= _NEW_DAYS) & (catalogue.first_day[offered] > 0)
         new = is_new.astype(np.float32) / max(int(is_new.sum()), 1)
         shared = _PAGE["popular"] * popularity / popularity.sum() + _PAGE["new"] * new
-        personal = appetite[requests.user[rows]][:, catalogue.theme[offered]] * popularity**0.75
+        flatter = power(catalogue.popularity[offered], 0.75).astype(np.float32)
+        personal = appetite[requests.user[rows]][:, catalogue.theme[offered]] * flatter
         weight = shared + _PAGE["personal"] * personal / personal.sum(axis=1, keepdims=True)
         race = generator.standard_exponential(weight.shape, dtype=np.float32) / weight
-        first = np.argpartition(race, n_candidates - 1, axis=1)[:, :n_candidates]
+        first = _smallest(race, n_candidates)
         pages[rows] = offered[generator.permuted(first, axis=1)]
     return pages
+
+
+def _smallest(race: np.ndarray, k: int) -> np.ndarray:
+    """(R, k) columns of the k smallest of each row, in the order of the columns; of equals the first.
+
+    A partition alone leaves open in which order they come and which of the equals; processors differ in both.
+    """
+    first = np.argpartition(race, k - 1, axis=1)[:, :k]
+    border = np.take_along_axis(race, first, axis=1).max(axis=1, keepdims=True)
+    has_equals = np.count_nonzero(race <= border, axis=1) > k
+    first[has_equals] = np.argsort(race[has_equals], axis=1, kind="stable")[:, :k]
+    return np.sort(first, axis=1)
 
 
 def _visitors(

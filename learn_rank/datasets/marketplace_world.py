@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learn_rank.datasets.marketplace_arithmetic import exp
 from learn_rank.datasets.marketplace_catalogue import Catalogue
 from learn_rank.datasets.marketplace_people import Users
 
@@ -154,7 +155,9 @@ def calibrated(
 
 
 def _sigmoid(log_odds: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-log_odds))
+    odds_against = exp(-log_odds)
+    odds_against += 1.0
+    return np.divide(1.0, odds_against, out=odds_against)
 
 
 def _positions(known: np.ndarray, wanted: np.ndarray, argument: str) -> np.ndarray:
