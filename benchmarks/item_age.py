@@ -40,7 +40,7 @@ from learn_recall.checkpoint import load_checkpoint
 from learn_recall.config import RecallConfig
 from learn_recall.datasets import read_amazon
 from learn_recall.export import export_embeddings
-from learn_recall.files import write_json
+from learn_recall.files.whole_files import write_json
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
 from learn_recall.presets import preset

@@ -23,7 +23,7 @@ from benchmarks.overhead_host import SHAPES, Host, Tables, draw_rows, draw_vecto
 from learn_rank import FusionConfig, LearnFeatureFusion
 from learn_rank.engine import EngineConfig, processes
 from learn_rank.engine.sharding import sharded
-from learn_recall.files import write_json
+from learn_recall.files.whole_files import write_json
 
 N_SAMPLES = 20
 

@@ -26,7 +26,7 @@ from learn_recall.compute_dtype import lowest_cosine
 from learn_recall.encoder import TextEncoder
 from learn_recall.prompt import render_items
 from learn_recall.prompt_prefix import shared_prefix
-from learn_recall.tables import read_items
+from learn_recall.tables.read import read_items
 
 PROMPTS = {
     "none": "{title}",

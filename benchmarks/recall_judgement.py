@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.recall_world import World
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 from learn_recall.ranking import Ranks, rank_scores
 
 KS = (5, 10, 20, 50, 100)

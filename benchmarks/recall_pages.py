@@ -8,7 +8,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 
 
 def main_table(report: dict[str, Any]) -> Table:

@@ -35,7 +35,7 @@ from learn_rank.frozen import FrozenEmbedding
 from learn_rank.fusion import FusionConfig, LearnFeatureFusion
 from learn_rank.ranker import MultiTaskRanker
 from learn_rank.serving import export_ranker, load_exported
-from learn_recall.files import write_json
+from learn_recall.files.whole_files import write_json
 
 CANDIDATES = (1, 10, 50, 100, 500, 1000)
 N_CATEGORIES, N_CODES, N_DENSE, HISTORY = 8, 100_000, 20, 30

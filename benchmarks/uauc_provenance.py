@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from learn_recall.files import sha256_of_file
+from learn_recall.files.whole_files import sha256_of_file
 
 MAX_HASHED_BYTES = 1_000_000_000
 LIBRARIES = ("numpy", "pandas", "pyarrow")

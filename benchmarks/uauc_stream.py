@@ -28,7 +28,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from learn_recall.files import write_json
+from learn_recall.files.whole_files import write_json
 
 _CHUNK = 1_000_000
 _COMMAND = Path(__file__).with_name("uauc.py")

@@ -13,7 +13,7 @@ import pandas as pd
 from learn_rank.auto import PCTCVR, PCTR, PCVR, choose, combine
 from learn_rank.judge import defined
 from learn_rank.predictions import model_folder, prediction_path, validation_path, write_predictions
-from learn_recall.files import read_json, write_json
+from learn_recall.files.whole_files import read_json, write_json
 
 AUTO, BASE, FUSED = "auto", "baseline", "learn"
 _SCORES = [PCTR, PCVR, PCTCVR]

@@ -297,7 +297,7 @@ def _source(
             "--interactions, --train, --valid and --test; docs/tables.md shows what they hold."
         )
     from learn_rank.datasets.own import read_own_tables
-    from learn_recall.files import sha256_of_file
+    from learn_recall.files.whole_files import sha256_of_file
 
     given = {name: path for name, path in own.items() if path is not None}
     absent = [str(path) for path in given.values() if not path.exists()]

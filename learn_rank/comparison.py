@@ -26,7 +26,7 @@ from learn_rank.report import Report
 from learn_rank.run_report import make_report
 from learn_rank.scored_arm import train_and_score
 from learn_rank.train import RankTrainConfig
-from learn_recall.files import remove
+from learn_recall.files.whole_files import remove
 from learn_recall.store import id_keys
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from learn_rank.ease import Ease
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 
 OWN = ("ease_sum", "ease_max", "ease_top_2", "ease_min", "ease_log", "ease_is_known")
 NEAR = ("ease_near_sum", "ease_near_max", "ease_near_top_2", "ease_near_log")

@@ -1,6 +1,6 @@
 """The metrics of the judgement: AUC, UAUC, WUAUC, and calibration beside them. numpy and pandas only.
 
-    >>> from learn_rank.metrics import UAUC
+
     >>> result = UAUC()([1, 0, 1, 0, 1], [0.9, 0.1, 0.3, 0.4, 0.7], users=["a", "a", "b", "b", "c"])
     >>> result.value, result.n_users, result.n_skipped_users
     (0.5, 3, 1)

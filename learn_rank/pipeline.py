@@ -34,8 +34,9 @@ from learn_rank.stages import Stages
 from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
 from learn_rank.train import RankTrainConfig
 from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP
-from learn_recall.files import write_json
-from learn_recall.store import EmbeddingStore, check_as_of
+from learn_recall.files.whole_files import write_json
+from learn_recall.store import EmbeddingStore
+from learn_recall.store.as_of import check_as_of
 
 TABLES, CONTENT, TOWERS, RECALL = "tables", "content", "towers", "recall.json"
 AB_DAYS = "ab_days"

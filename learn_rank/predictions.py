@@ -11,7 +11,7 @@ from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_co
 from learn_rank.dataset import RankingDataset
 from learn_rank.statistics import HostStatistics
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, USER_ID
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 
 RATES = "rates"
 

@@ -7,7 +7,7 @@ from learn_rank.report_data import DELTA_KEYS, ROW_KEYS, Report, ReportError
 from learn_rank.report_page import report_html
 from learn_rank.report_terminal import print_report
 from learn_rank.report_verdict import Verdict, judge
-from learn_recall.files import atomic_path, read_json, write_json
+from learn_recall.files.whole_files import atomic_path, read_json, write_json
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"
 

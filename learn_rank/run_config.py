@@ -14,7 +14,7 @@ from learn_rank.fusions import FUSIONS
 from learn_rank.ranker import RankerConfig
 from learn_rank.train import RankTrainConfig
 from learn_recall.columns import HISTORY_CONVERTED
-from learn_recall.files import read_json
+from learn_recall.files.whole_files import read_json
 
 RUN = "run.json"
 

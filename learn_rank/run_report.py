@@ -24,7 +24,7 @@ from learn_rank.report import Report, write_report
 from learn_rank.report_terminal import print_report
 from learn_rank.report_words import AUTO, LEARN
 from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
-from learn_recall.files import read_json
+from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
 
 _PACKAGES = ("torch", "torchrec", "transformers", "numpy", "pandas", "pyarrow")

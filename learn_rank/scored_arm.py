@@ -18,7 +18,7 @@ from learn_rank.predictions import (
 )
 from learn_rank.ranker_base import Ranker
 from learn_rank.train import RankTrainConfig, predict, train_ranker
-from learn_recall.files import write_json
+from learn_recall.files.whole_files import write_json
 
 
 def train_and_score(

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from learn_recall.files import read_json, remove, write_json
+from learn_recall.files.whole_files import read_json, remove, write_json
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from learn_rank.dataset import RankingDataset
-from learn_recall.files import atomic_path, read_json, sha256_of_file, write_json
+from learn_recall.files.whole_files import atomic_path, read_json, sha256_of_file, write_json
 
 _FRAMES = ("items", "interactions", "train", "valid", "test", "contexts")
 _ABOUT = "dataset.json"

@@ -21,7 +21,7 @@ from learn_rank.metrics import AUC
 from learn_rank.ranker_base import Ranker
 from learn_rank.scores import Scores
 from learn_rank.zero_start import zero_start_parameters
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 
 PCTR, PCVR, PCTCVR = "pctr", "pcvr", "pctcvr"
 

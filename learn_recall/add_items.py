@@ -20,7 +20,7 @@ from learn_recall.export import IS_CENTRED, text_vectors
 from learn_recall.inference import item_vectors
 from learn_recall.objective import ContentTable
 from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
-from learn_recall.store_files import VECTORS
+from learn_recall.store.layout import VECTORS
 from learn_recall.text_blocks import TextBlocks
 
 _ROWS_AT_ONCE = 1 << 14

@@ -7,7 +7,6 @@ A folder holds `model.safetensors` (the best epoch: weights, whitening, known it
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from learn_recall.config import RecallConfig
-from learn_recall.files import atomic_path, sha256_of_file
-from learn_recall.ids import id_keys
+from learn_recall.files.tensor_files import read_tensors
+from learn_recall.files.whole_files import sha256_of_file
 from learn_recall.item_towers import DoubleTower
-from learn_recall.store import EmbeddingStore, StoreError
+from learn_recall.store import EmbeddingStore
+from learn_recall.store.ids import id_keys
 
 MODEL, LAST, CONFIG, HISTORY = "model.safetensors", "last.safetensors", "config.json", "history.jsonl"
 IDENTITY_FIELDS = ("encoder_sha256", "prompt", "pooling", "max_tokens", "dimension")
-_HEADER = "learn_recall"  # one key only: the header's keys have no fixed order
 
 
 @dataclass(frozen=True)
@@ -114,38 +111,6 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
         sha256=sha256_of_file(file),
         extra=header["extra"],
     )
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and a JSON header into one safetensors file, atomically; equal input gives equal
-    bytes."""
-    text = json.dumps(header, allow_nan=False)
-    with atomic_path(path) as temporary:
-        save_file(
-            {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
-            temporary,
-            metadata={_HEADER: text},
-        )
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read back what `write_tensors` wrote: header and tensors.
-
-    Raises: StoreError for a damaged file or one without our header.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            if metadata is None or _HEADER not in metadata:
-                raise StoreError(
-                    f"{path}: expected a checkpoint of learn_recall; got a safetensors file without header"
-                )
-            names = list(file.keys())
-            return json.loads(metadata[_HEADER]), {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise StoreError(
-            f"{path}: expected a whole checkpoint; got {error}. Train again with resume off."
-        ) from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -16,7 +16,6 @@ from typing import Any
 
 from rich.console import Console
 
-from learn_recall.claims import EXPIRY_SECONDS, Claims
 from learn_recall.encode_finish import remove_damaged, write_content_store
 from learn_recall.encode_identity import EncodeError
 from learn_recall.encode_job import WAIT_SECONDS, encode_shards
@@ -25,7 +24,8 @@ from learn_recall.encode_request import EncodeRequest
 from learn_recall.encode_room import check_room
 from learn_recall.encode_start import StartedJob, start_job
 from learn_recall.encode_work import WorkFolder
-from learn_recall.files import remove
+from learn_recall.files.claims import EXPIRY_SECONDS, Claims
+from learn_recall.files.whole_files import remove
 from learn_recall.item_source import Items
 from learn_recall.prompt import Template
 from learn_recall.store import EmbeddingStore
@@ -57,8 +57,8 @@ def encode_items(
     Definition: items are rendered by the template; each distinct text is encoded once; texts whose hash is
     known under the same identity (from the store at `out`, or from shards in `OUT.work/`) are not encoded
     again; `OUT.work/` is removed when the store is in place. Where nothing has changed nothing is written.
-    Any number of processes that call this with the same arguments share the work (`learn_recall.claims`);
-    each returns when the store is whole.
+    Any number of processes that call this with the same arguments share the work
+    (`learn_recall.files.claims`); each returns when the store is whole.
 
     Args:
         items: Rows with `item_id` and the template's fields: a frame, an iterator of frames (one process

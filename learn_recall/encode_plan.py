@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learn_recall.content_shards import ContentShard
-from learn_recall.files import read_json, write_json
+from learn_recall.files.row_file import RowFile
+from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.item_spool import ItemSpool, digests_in
-from learn_recall.row_file import RowFile
-from learn_recall.store_files import IDS
+from learn_recall.store.content_shards import ContentShard
+from learn_recall.store.layout import IDS
 from learn_recall.text_digests import text_digests
 from learn_recall.text_places import find_places, is_first, source_of
 

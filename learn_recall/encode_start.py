@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from learn_recall.claims import Claims
-from learn_recall.content_texts import known_texts
 from learn_recall.encode_identity import (
     ContentIdentity,
     EncodeError,
@@ -24,10 +22,12 @@ from learn_recall.encode_request import EncodeRequest
 from learn_recall.encode_work import STORE, WorkFolder, keeping
 from learn_recall.encoder import TextEncoder
 from learn_recall.errors import StoreError
-from learn_recall.files import fsync_tree, remove
+from learn_recall.files.claims import Claims
+from learn_recall.files.whole_files import fsync_tree, remove
 from learn_recall.item_spool import ItemSpool, spool_items
 from learn_recall.store import EmbeddingStore
-from learn_recall.store_files import CARD, VECTORS
+from learn_recall.store.content_shards import known_texts
+from learn_recall.store.layout import CARD, VECTORS
 
 _CLAIM = "plan"
 _N_SAMPLE = 32

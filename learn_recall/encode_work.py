@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from learn_recall.claims import Claims
-from learn_recall.content_shards import ContentShard, ShardError, open_shard
 from learn_recall.encode_identity import ContentIdentity, EncodeError, Recorded
 from learn_recall.encode_plan import EncodePlan
-from learn_recall.files import read_json, remove, write_json
+from learn_recall.files.claims import Claims
+from learn_recall.files.whole_files import read_json, remove, write_json
+from learn_recall.store.content_shards import ContentShard, ShardError, open_shard
 
 STORE = "the store"
 _MANIFEST = "manifest.json"

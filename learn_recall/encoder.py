@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from learn_recall.card import POOLINGS
 from learn_recall.encoder_files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
 from learn_recall.encoder_load import load_model, load_tokenizer, token_limit
 from learn_recall.host_memory import keep_freed_memory
@@ -24,6 +23,7 @@ from learn_recall.model_run import ModelRun
 from learn_recall.out_of_memory import encode_within_memory
 from learn_recall.prompt_prefix import PromptPrefix, is_causal, shared_prefix
 from learn_recall.short_attention import use_short_attention
+from learn_recall.store.card import POOLINGS
 from learn_recall.token_batches import token_budget_batches
 
 COMPUTE_DTYPES = ("float32", *LOW_PRECISION_DTYPES)

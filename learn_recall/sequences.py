@@ -9,8 +9,8 @@ import pandas as pd
 
 from learn_recall.columns import ITEM_ID, POSITION, TIMESTAMP, USER_ID
 from learn_recall.config import TrainConfig
-from learn_recall.ids import as_id_array
 from learn_recall.store import EmbeddingStore
+from learn_recall.store.ids import as_id_array
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_recall.card import Block
+from learn_recall.store.card import Block
 from learn_recall.whitening import Whitening
 
 

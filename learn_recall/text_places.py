@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from learn_recall.files import write_array
-from learn_recall.record_buckets import MAX_BUCKETS, RecordBuckets
-from learn_recall.row_file import RowFile
+from learn_recall.files.record_buckets import MAX_BUCKETS, RecordBuckets
+from learn_recall.files.row_file import RowFile
+from learn_recall.files.whole_files import write_array
 
 NO_PLACE = -1
 IS_FIRST = 1 << 61

@@ -22,7 +22,8 @@ from learn_recall import checkpoint as files
 from learn_recall.averaging import WeightAverage
 from learn_recall.batches import epoch_batches, n_batches
 from learn_recall.config import RecallConfig
-from learn_recall.files import atomic_path, write_json
+from learn_recall.files.tensor_files import write_tensors
+from learn_recall.files.whole_files import atomic_path, write_json
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.item_towers import DoubleTower
 from learn_recall.objective import ContentTable, Objective
@@ -248,7 +249,7 @@ class _Run:
         tensors = {f"towers.{name}": value for name, value in self.towers.state_dict().items()}
         tensors |= files.optimizer_tensors(self.optimizer) | self.average.tensors()
         header = {"fingerprint": self.fingerprint, "progress": vars(progress), "log": self.log}
-        files.write_tensors(self.out / files.LAST, tensors, header)
+        write_tensors(self.out / files.LAST, tensors, header)
         self._write_log()
 
     def _write_log(self) -> None:
@@ -271,7 +272,7 @@ class _Run:
             "as_of": data.as_of,
             "extra": {"epoch": self.epoch, "n_validation": n_validation, **scores, **data.n_left_out},
         }
-        files.write_tensors(self.out / files.MODEL, tensors, header)
+        write_tensors(self.out / files.MODEL, tensors, header)
 
     def _item_mean(self) -> torch.Tensor:
         """Mean tower vector (D,) of the training items, each once, as the towers stand."""

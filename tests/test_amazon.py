@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learn_recall.datasets import leave_one_out, read_amazon
-from learn_recall.tables import TableError
+from learn_recall.tables.read import TableError
 
 ITEMS = [
     {

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from learn_recall.claims import Claims
-from learn_recall.files import HOST
+from learn_recall.files.claims import Claims
+from learn_recall.files.whole_files import HOST
 
 
 def test_of_many_processes_one_gets_the_piece(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from learn_recall.claims import Claims\n"
+        "import sys; from pathlib import Path; from learn_recall.files.claims import Claims\n"
         "claims = Claims(Path(sys.argv[1]))\n"
         "print(sum(claims.take(f'piece-{number}') for number in range(40)), flush=True)\n"
         "sys.stdin.read()  # stay alive until all have counted"

@@ -178,7 +178,7 @@ def test_contexts_made_from_timestamps_are_read_back_as_a_table(tmp_path):
     """A user without events has an empty history and no time, and that is no fault of the table."""
     from ranking_worlds import planted_dataset
 
-    from learn_recall.tables import TableError, read_contexts
+    from learn_recall.tables.read import TableError, read_contexts
 
     contexts = planted_dataset(n_rows=600)[0].contexts
     assert contexts["timestamp"].isna().any()

@@ -17,12 +17,12 @@ from tiny_models import save_tiny_model
 
 from learn_recall import encode_finish, encode_identity, encode_job, encode_room, encode_work
 from learn_recall.compute_dtype import DtypeCheck
-from learn_recall.content_shards import ShardError, open_shard, write_shard
 from learn_recall.encode import EncodeError, encode_items
 from learn_recall.encoder import TextEncoder
 from learn_recall.parity import Parity
 from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, StoreError, write_store
+from learn_recall.store.content_shards import ShardError, open_shard, write_shard
 from learn_recall.text_digests import text_digests
 
 WORDS = ["red", "blue", "ring", "pin", "for", "women", "men", "set", "of", "nail", "polish"]

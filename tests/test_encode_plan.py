@@ -10,13 +10,13 @@ import torch
 from tiny_models import save_tiny_model
 
 from learn_recall import encode_job, encode_start
-from learn_recall.claims import Claims
 from learn_recall.encode import EncodeError, encode_items
 from learn_recall.encode_work import WorkFolder
 from learn_recall.encoder import TextEncoder
-from learn_recall.files import write_array
+from learn_recall.files.claims import Claims
+from learn_recall.files.whole_files import write_array
 from learn_recall.store import EmbeddingStore, write_store
-from learn_recall.store_diff import diff_stores
+from learn_recall.store.diff import diff_stores
 
 SETTINGS = {
     "template": "short",

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from learn_recall.checkpoint import load_checkpoint
 from learn_recall.export import export_embeddings
-from learn_recall.files import sha256_of_file
+from learn_recall.files.whole_files import sha256_of_file
 from learn_recall.sequences import build_sequences
 from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
 from learn_recall.train import train_towers

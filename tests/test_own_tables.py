@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from learn_rank.cli import app
 from learn_rank.datasets.own import read_own_tables
 from learn_rank.datasets.splits import SplitLeak
-from learn_recall.tables import TableError
+from learn_recall.tables.read import TableError
 
 NAMES = ("items", "interactions", "train", "valid", "test")
 

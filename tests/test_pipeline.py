@@ -138,7 +138,7 @@ def test_vectors_newer_than_the_first_judged_label_are_refused(finished, tmp_pat
     first_label = float(dataset.valid["timestamp"].min())
     store = EmbeddingStore.open(finished / "vectors/items")
     assert store.card.as_of is not None and store.card.as_of <= first_label
-    from learn_recall.store import check_as_of
+    from learn_recall.store.as_of import check_as_of
 
     with pytest.raises(StoreError, match="as_of"):
         check_as_of(store, store.card.as_of - 1)

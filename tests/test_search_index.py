@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from learn_recall.cli import app
 from learn_recall.ranking import rank_targets
-from learn_recall.search_index import search_index, write_index
 from learn_recall.store import Block, StoreError, write_store
+from learn_recall.store.search_index import search_index, write_index
 
 faiss = pytest.importorskip("faiss", reason="the index needs faiss-cpu")
 

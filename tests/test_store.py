@@ -18,9 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from learn_recall import files, store_files, store_read
-from learn_recall.card import Block, IdentityCard
-from learn_recall.store import EmbeddingStore, StoreError, check_as_of, id_keys, write_store
+from learn_recall.files import whole_files as files
+from learn_recall.store import EmbeddingStore, StoreError, id_keys, write_store
+from learn_recall.store import layout as store_files
+from learn_recall.store import read as store_read
+from learn_recall.store.as_of import check_as_of
+from learn_recall.store.card import Block, IdentityCard
 
 CARD = {
     "kind": "item",

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from learn_recall import store_diff
 from learn_recall.cli import app
 from learn_recall.store import StoreError, write_store
-from learn_recall.store_diff import diff_stores
+from learn_recall.store import diff as store_diff
+from learn_recall.store.diff import diff_stores
 
 FIELDS = {"kind": "item", "encoder_sha256": "0", "prompt": "short", "pooling": "mean", "max_tokens": 9}
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from learn_recall import text_places
-from learn_recall.row_file import RowFile
+from learn_recall.files.row_file import RowFile
 from learn_recall.text_digests import text_digests
 from learn_recall.text_places import find_places, is_first, row_of, source_of
 
@@ -77,8 +77,8 @@ def test_rows_taken_in_any_order_are_the_rows_of_the_array(tmp_path, data, gap, 
     np.save(path, array)
     asked = np.array(data.draw(st.lists(st.integers(0, 99), max_size=50)), dtype=np.int64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("learn_recall.row_file._GAP_BYTES", gap)
-        patch.setattr("learn_recall.row_file._READ_BYTES", block)
+        patch.setattr("learn_recall.files.row_file._GAP_BYTES", gap)
+        patch.setattr("learn_recall.files.row_file._READ_BYTES", block)
         np.testing.assert_array_equal(RowFile.of_npy(path).take(asked), array[asked])
 
 

@@ -12,10 +12,10 @@ import pytest
 from tiny_models import WORDS, save_tiny_model
 
 from learn_recall import encode_job
-from learn_recall.claims import Claims
 from learn_recall.encode import encode_items
 from learn_recall.encode_work import WorkFolder
 from learn_recall.encoder import TextEncoder, TokenRows
+from learn_recall.files.claims import Claims
 from learn_recall.store import EmbeddingStore
 from learn_recall.tokens_ahead import TokensAhead
 

@@ -11,9 +11,9 @@ from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from learn_recall.cli import app
-from learn_recall.official_lmdb import unpickled_array
+from learn_recall.convert.official_lmdb import unpickled_array
+from learn_recall.convert.vector_files import read_vectors, write_vectors_file
 from learn_recall.store import EmbeddingStore, StoreError, write_store
-from learn_recall.vector_files import read_vectors, write_vectors_file
 
 FIELDS = {"kind": "item", "encoder": "x", "encoder_sha256": "0", "prompt": "p", "pooling": "mean"}
 IDS = {"integer": [5, -3, 2**60, 8], "text": ["a", "007", "東京", "b"]}

@@ -237,7 +237,7 @@ def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> No
     from learn_rank.ab.report_page import ab_html
     from learn_rank.ab.report_terminal import print_ab
     from learn_rank.ab.result import write_result
-    from learn_recall.files import atomic_path
+    from learn_recall.files.whole_files import atomic_path
 
     if json_out is not None:
         write_result(json_out, result)

@@ -17,7 +17,7 @@ from learn_rank.ab.environment_features import FeatureCodes
 from learn_rank.ab.environment_gate import GateRow, gate_guard, has_passed_gate
 from learn_rank.ab.environment_trees import TreeData, Trees, fit_trees
 from learn_rank.ab.tree_environment import FittedEnvironment
-from learn_recall.files import atomic_path, read_json, write_json
+from learn_recall.files.whole_files import atomic_path, read_json, write_json
 
 __all__ = ["open_fitted_environment", "save_environment"]
 

@@ -23,7 +23,7 @@ from learn_rank.datasets.marketplace_arithmetic import draw_lognormal
 from learn_rank.run_config import read_config
 from learn_rank.tables_io import read_dataset
 from learn_recall.columns import BRAND, CATEGORY, ITEM_ID, PRICE, REQUEST_ID, TIMESTAMP, USER_ID
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 
 __all__ = ["MarketplaceTest", "marketplace_candidates", "marketplace_environment"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learn_rank.ab.verdict import Verdict
-from learn_recall.files import read_json, write_json
+from learn_recall.files.whole_files import read_json, write_json
 
 if TYPE_CHECKING:
     from learn_rank.ab.guards import Guard

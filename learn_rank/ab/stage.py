@@ -25,7 +25,7 @@ from learn_rank.ab.result import ABResult, write_result
 from learn_rank.ab.run import run_ab
 from learn_rank.ab.verdict import BETTER, INVALID, LEVEL, headline
 from learn_rank.ab.words import lift_words
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 
 __all__ = ["AB_HTML", "AB_JSON", "STAGE_TEST", "run_stage"]
 

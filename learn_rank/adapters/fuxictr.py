@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 from learn_recall.store import EmbeddingStore, StoreError
 
 USAGES = ("init", "sum", "concat")

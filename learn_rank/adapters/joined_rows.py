@@ -15,8 +15,8 @@ import torch
 from learn_rank import similarity
 from learn_rank.adapters.coverage import Coverage
 from learn_rank.similarity import compared_blocks, similarity_features
-from learn_recall.ids import as_id_array
 from learn_recall.store import EmbeddingStore
+from learn_recall.store.ids import as_id_array
 
 _ROWS_AT_ONCE = 1024  # (rows, H, D) history vectors that are in memory at once
 

@@ -16,7 +16,7 @@ from learn_rank.contexts import (
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.splits import check_chronology, check_no_leak
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
-from learn_recall.tables import (
+from learn_recall.tables.read import (
     TableError,
     check_contexts,
     check_same_ids,

@@ -16,7 +16,7 @@ import torch.distributed.checkpoint as dcp
 
 from learn_rank.engine.position import StreamPosition
 from learn_rank.engine.ranker_engine import RankerEngine
-from learn_recall.files import atomic_path, read_json, write_json
+from learn_recall.files.whole_files import atomic_path, read_json, write_json
 
 PROGRESS = "progress.json"
 

@@ -12,7 +12,7 @@ from learn_rank.batch import CONVERTED_FEATURE
 from learn_rank.batches import Rows
 from learn_rank.engine.batch_columns import BatchColumns
 from learn_recall.columns import CLICK, CONVERSION
-from learn_recall.files import atomic_path
+from learn_recall.files.whole_files import atomic_path
 
 _USER, _ITEM, _HISTORY = "learn_user", "learn_item", "learn_history"
 _DENSE = "dense_"

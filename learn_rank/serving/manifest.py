@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from learn_recall.card import IdentityCard
-from learn_recall.files import read_json, sha256_of_file
+from learn_recall.files.whole_files import read_json, sha256_of_file
+from learn_recall.store.card import IdentityCard
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2

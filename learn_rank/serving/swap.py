@@ -14,7 +14,7 @@ from learn_rank.frozen import FrozenEmbedding
 from learn_rank.frozen_load import identity_of_store
 from learn_rank.serving.manifest import MANIFEST, ExportError, read_manifest, space_of
 from learn_rank.serving.table_files import write_table
-from learn_recall.files import write_json
+from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.frozen_rows import DTYPES, FrozenRows, dequantised, empty_rows, put
 from learn_rank.serving.manifest import TableFile
-from learn_recall.files import atomic_path, sha256_of_file
+from learn_recall.files.whole_files import atomic_path, sha256_of_file
 
 _ROWS_AT_ONCE = 1 << 16
 

@@ -51,8 +51,8 @@ def compare_encoders(
 
         from learn_recall.compare_encoders import compare_encoders as compare
         from learn_recall.compare_encoders import short_alignment
-        from learn_recall.files import write_json
-        from learn_recall.tables import read_interactions, read_items
+        from learn_recall.files.whole_files import write_json
+        from learn_recall.tables.read import read_interactions, read_items
 
         set_threads(threads)
         config = short_alignment()

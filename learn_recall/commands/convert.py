@@ -45,9 +45,9 @@ def convert(
       learn-recall convert Scientific_baichuan_lmdb stores/baichuan --encoder baichuan2-7b --max-tokens 500
     """
     with plain_errors():
+        from learn_recall.convert.vector_files import VECTOR_FORMATS, read_vectors, write_vectors_file
         from learn_recall.store import EmbeddingStore, write_store
-        from learn_recall.store_files import CARD
-        from learn_recall.vector_files import VECTOR_FORMATS, read_vectors, write_vectors_file
+        from learn_recall.store.layout import CARD
 
         if target.suffix in VECTOR_FORMATS:
             if not (source / CARD).is_file():

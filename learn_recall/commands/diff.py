@@ -13,7 +13,7 @@ from learn_recall.commands.common import INTERACTIONS_HELP, say
 from learn_recall.plain_errors import plain_errors
 
 if TYPE_CHECKING:
-    from learn_recall.store_diff import StoreDiff
+    from learn_recall.store.diff import StoreDiff
 
 
 def diff(
@@ -44,10 +44,10 @@ def diff(
     """
     with plain_errors():
         from learn_recall.columns import ITEM_ID
-        from learn_recall.files import write_json
+        from learn_recall.files.whole_files import write_json
         from learn_recall.store import EmbeddingStore
-        from learn_recall.store_diff import diff_stores
-        from learn_recall.tables import read_interactions
+        from learn_recall.store.diff import diff_stores
+        from learn_recall.tables.read import read_interactions
 
         events = None
         if interactions is not None:

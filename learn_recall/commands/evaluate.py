@@ -40,9 +40,9 @@ def evaluate(
     """
     with plain_errors():
         from learn_recall.evaluate import evaluate_towers
-        from learn_recall.files import write_json
+        from learn_recall.files.whole_files import write_json
         from learn_recall.store import EmbeddingStore
-        from learn_recall.tables import read_interactions, read_table
+        from learn_recall.tables.read import read_interactions, read_table
 
         set_threads(threads)
         report = evaluate_towers(

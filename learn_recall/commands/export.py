@@ -53,7 +53,7 @@ def export(
     with plain_errors():
         from learn_recall.export import export_embeddings
         from learn_recall.store import EmbeddingStore
-        from learn_recall.tables import read_contexts, read_interactions
+        from learn_recall.tables.read import read_contexts, read_interactions
 
         set_threads(threads)
         stores = export_embeddings(

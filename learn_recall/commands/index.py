@@ -33,8 +33,8 @@ def index(
       learn-recall index --items stores/items --out stores/items.faiss
     """
     with plain_errors():
-        from learn_recall.search_index import write_index
         from learn_recall.store import EmbeddingStore
+        from learn_recall.store.search_index import write_index
 
         store = EmbeddingStore.open(items)
         n_added = write_index(store, out, block=block, kind=kind)

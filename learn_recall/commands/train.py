@@ -62,7 +62,7 @@ def train(
     """
     with plain_errors():
         from learn_recall.store import EmbeddingStore
-        from learn_recall.tables import read_interactions
+        from learn_recall.tables.read import read_interactions
         from learn_recall.train import train_towers
 
         set_threads(threads)
@@ -89,7 +89,7 @@ def settings(
 
 def _config(preset: str, file: Path | None, settings: list[str] | None) -> RecallConfig:
     from learn_recall.config import RecallConfig
-    from learn_recall.files import read_json
+    from learn_recall.files.whole_files import read_json
     from learn_recall.presets import preset as by_name
 
     values = (by_name(preset) if file is None else RecallConfig.from_dict(read_json(file))).to_dict()

@@ -39,7 +39,7 @@ def words(
     """
     with plain_errors():
         from learn_recall.store import EmbeddingStore
-        from learn_recall.tables import read_items
+        from learn_recall.tables.read import read_items
         from learn_recall.words import WordVectors, add_words, texts_of
 
         store = EmbeddingStore.open(content, expect={"kind": "content"})

@@ -15,9 +15,9 @@ import pandas as pd
 
 from learn_recall import columns as c
 from learn_recall.datasets.splits import LeaveOneOut, leave_one_out
-from learn_recall.problems import SHOWN_ROWS, Problem, TableError, counted
-from learn_recall.table_links import check_same_ids
-from learn_recall.tables import read_table, validate_interactions, validate_items
+from learn_recall.tables.links import check_same_ids
+from learn_recall.tables.problems import SHOWN_ROWS, Problem, TableError, counted
+from learn_recall.tables.read import read_table, validate_interactions, validate_items
 
 ITEMS, SEQUENCES = "items.jsonl.gz", "sequences.txt.gz"
 

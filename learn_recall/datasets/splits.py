@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from learn_recall import columns as c
-from learn_recall.ids import as_id_array, id_keys
-from learn_recall.problems import Problem, TableError
+from learn_recall.store.ids import as_id_array, id_keys
+from learn_recall.tables.problems import Problem, TableError
 
 _LEAST_EVENTS = 3  # a user needs one event in each part
 

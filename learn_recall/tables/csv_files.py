@@ -1,4 +1,4 @@
-"""What a csv says: nothing of types; the rules at the head of `learn_recall.table_files` give them."""
+"""What a csv says: nothing of types; the rules at the head of `learn_recall.tables.files` give them."""
 
 import csv
 import gzip
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from learn_recall import columns as c
-from learn_recall.problems import SHOWN_ROWS, Problem, counted
+from learn_recall.tables.problems import SHOWN_ROWS, Problem, counted
 
 ID_COLUMNS = (c.USER_ID, c.ITEM_ID, c.CONTEXT_ID, c.REQUEST_ID)
 TEXT_COLUMNS = (c.TITLE, c.CATEGORY, c.BRAND, c.KEYWORDS, c.ATTRIBUTES)

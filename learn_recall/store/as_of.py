@@ -1,15 +1,10 @@
-"""EmbeddingStore: frozen vectors by id, in a folder with an identity card, memory-mapped and read only.
+"""The guard against vectors that have seen the future of the labels which they are to predict."""
 
-The folder: `card.json`, `ids.parquet` (column `id`), `vectors.npy` (N, D; float16 or float32), `present.npy`
-(N, bool). It is written under a temporary name beside the target, fsynced and renamed, so a store is whole or
-not there. Needs numpy, pyarrow and the standard library only: vectors from anywhere can be put in one.
-"""
+from __future__ import annotations
 
-from learn_recall.card import Block, IdentityCard, check_unix_seconds
 from learn_recall.errors import StoreError
-from learn_recall.ids import id_keys
-from learn_recall.store_read import EmbeddingStore
-from learn_recall.store_write import write_store
+from learn_recall.store.card import check_unix_seconds
+from learn_recall.store.read import EmbeddingStore
 
 
 def check_as_of(
@@ -47,14 +42,3 @@ def check_as_of(
             got=f"{as_of}, {as_of - first_label_time:g} seconds later: the vectors have seen the future",
             remedy="train and export the towers on events before the first label only",
         )
-
-
-__all__ = [
-    "Block",
-    "EmbeddingStore",
-    "IdentityCard",
-    "StoreError",
-    "check_as_of",
-    "id_keys",
-    "write_store",
-]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from learn_recall.errors import StoreError
-from learn_recall.ids import as_id_array
-from learn_recall.problems import SHOWN_ROWS, Problem, ValidationReport, counted
+from learn_recall.store.ids import as_id_array
+from learn_recall.tables.problems import SHOWN_ROWS, Problem, ValidationReport, counted
 
 _LATEST_SECONDS = 1e11  # the year 5138; a time beyond it is in milliseconds or finer
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from learn_recall.files import write_array
+from learn_recall.files.whole_files import write_array
 
 _BUFFERED_BYTES = 1 << 22
 MAX_BUCKETS = 512

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_recall import columns as c
-from learn_recall.csv_files import (
+from learn_recall.tables.csv_files import (
     ID_COLUMNS,
     LIST_COLUMNS,
     TEXT_COLUMNS,
@@ -33,7 +33,7 @@ from learn_recall.csv_files import (
     open_text,
     read_csv,
 )
-from learn_recall.problems import SHOWN_ROWS, Problem, counted
+from learn_recall.tables.problems import SHOWN_ROWS, Problem, counted
 
 IdsAs = Literal["auto", "string"]
 FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from learn_recall.content_texts import known_texts
 from learn_recall.errors import StoreError
-from learn_recall.ids import id_kind
-from learn_recall.store_read import EmbeddingStore
+from learn_recall.store.content_shards import known_texts
+from learn_recall.store.ids import id_kind
+from learn_recall.store.read import EmbeddingStore
 
 #: buckets by the number of an item's events: nothing, few, some, many
 EVENT_BUCKETS: tuple[tuple[int, int | None], ...] = ((0, 0), (1, 5), (6, 20), (21, None))

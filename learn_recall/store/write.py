@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from learn_recall import store_files
-from learn_recall.card import Block, IdentityCard
 from learn_recall.errors import StoreError
-from learn_recall.files import atomic_path, sha256_of_file, to_json, write_array
-from learn_recall.ids import as_id_array
-from learn_recall.store_read import EmbeddingStore, sorted_keys
+from learn_recall.files.whole_files import atomic_path, sha256_of_file, to_json, write_array
+from learn_recall.store import layout as store_files
+from learn_recall.store.card import Block, IdentityCard
+from learn_recall.store.ids import as_id_array
+from learn_recall.store.read import EmbeddingStore, sorted_keys
 
 
 def write_store(

@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from learn_recall import columns as c
-from learn_recall.csv_files import (
+from learn_recall.tables.csv_files import (
     LIST_COLUMNS,
     TEXT_COLUMNS,
     as_list,
@@ -29,9 +29,9 @@ from learn_recall.csv_files import (
     open_text,
     without_empty_cells,
 )
-from learn_recall.problems import Problem, TableError
-from learn_recall.schemas import inspect_items
-from learn_recall.table_files import DAMAGED, from_arrow, from_json, objects_of, other_lines
+from learn_recall.tables.files import DAMAGED, from_arrow, from_json, objects_of, other_lines
+from learn_recall.tables.problems import Problem, TableError
+from learn_recall.tables.schemas import inspect_items
 
 ROWS_AT_ONCE = 1 << 13
 _READ_BYTES = 1 << 20

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from learn_recall.files import atomic_path
-from learn_recall.row_file import RowFile
+from learn_recall.errors import StoreError
+from learn_recall.files.row_file import RowFile
+from learn_recall.files.whole_files import atomic_path, sha256_of_file
+from learn_recall.store.layout import VECTORS
+from learn_recall.store.read import EmbeddingStore
 
 _ARRAYS = ("digests", "is_truncated", "n_tokens", "vectors")
 _ROWS_AT_ONCE = 1 << 13
@@ -101,3 +104,25 @@ def _head(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
 
 
 __all__ = ["ContentShard", "ShardError", "open_shard", "write_shard"]
+
+
+TEXTS_FILE = "texts.safetensors"
+
+
+def known_texts(store: EmbeddingStore) -> ContentShard | None:
+    """Give the texts of a content store by their hashes; None where the texts file is not the card's.
+
+    Args:
+        store: A store of kind "content" that `encode_items` wrote.
+    """
+    path = store.path / TEXTS_FILE
+    if not path.is_file() or sha256_of_file(path) != store.card.extra.get("texts_sha256"):
+        return None
+    try:
+        arrays, _ = RowFile.of_safetensors(path)
+        return ContentShard(**arrays, vectors=RowFile.of_npy(store.path / VECTORS))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: expected the texts of a content store, got {error}") from error
+
+
+__all__ = ["TEXTS_FILE", "known_texts"]

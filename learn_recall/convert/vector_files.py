@@ -18,15 +18,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learn_recall import store_files
-from learn_recall.csv_files import integers_if_all_are
+from learn_recall.convert.official_lmdb import OfficialLmdb, is_lmdb
 from learn_recall.errors import StoreError
-from learn_recall.files import atomic_path, write_array
-from learn_recall.ids import as_id_array
-from learn_recall.official_lmdb import OfficialLmdb, is_lmdb
-from learn_recall.row_file import RowFile
-from learn_recall.safetensors_stream import StreamedArray, write_safetensors
-from learn_recall.store_read import EmbeddingStore
+from learn_recall.files.row_file import RowFile
+from learn_recall.files.safetensors_stream import StreamedArray, write_safetensors
+from learn_recall.files.whole_files import atomic_path, write_array
+from learn_recall.store import layout as store_files
+from learn_recall.store.ids import as_id_array
+from learn_recall.store.read import EmbeddingStore
+from learn_recall.tables.csv_files import integers_if_all_are
 
 VECTOR_FORMATS = (".parquet", ".npy", ".safetensors")
 _ROWS_AT_ONCE = 1 << 13

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from learn_recall import store_files
-from learn_recall.card import IdentityCard
 from learn_recall.errors import StoreError
-from learn_recall.files import read_json, sha256_of_file
-from learn_recall.ids import as_id_array, id_keys, id_kind
+from learn_recall.files.whole_files import read_json, sha256_of_file
+from learn_recall.store import layout as store_files
+from learn_recall.store.card import IdentityCard
+from learn_recall.store.ids import as_id_array, id_keys, id_kind
 
 _ROWS_AT_ONCE = 1 << 16
 _TRIES = 3  # how often a store that is replaced while being opened is opened anew

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from learn_recall.row_file import SAFETENSORS_DTYPES
+from learn_recall.files.row_file import SAFETENSORS_DTYPES
 
 
 @dataclass(frozen=True)

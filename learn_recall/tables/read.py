@@ -14,10 +14,15 @@ import numpy as np
 import pandas as pd
 
 from learn_recall import columns as c
-from learn_recall.problems import Problem, TableError, ValidationReport
-from learn_recall.schemas import inspect_contexts, inspect_impressions, inspect_interactions, inspect_items
-from learn_recall.table_files import ID_COLUMNS, IdsAs, read_raw
-from learn_recall.table_links import check_contexts, check_same_ids, drop_unknown_items
+from learn_recall.tables.files import ID_COLUMNS, IdsAs, read_raw
+from learn_recall.tables.links import check_contexts, check_same_ids, drop_unknown_items
+from learn_recall.tables.problems import Problem, TableError, ValidationReport
+from learn_recall.tables.schemas import (
+    inspect_contexts,
+    inspect_impressions,
+    inspect_interactions,
+    inspect_items,
+)
 
 _LOG = logging.getLogger(__name__)
 _PathLike = str | os.PathLike[str]
@@ -124,7 +129,7 @@ def read_together(readers: Mapping[str, Callable[[], pd.DataFrame]]) -> dict[str
         >>> read_together({"items": lambda: read_items("no/such.csv"), "test": lambda: read_items("none")})
         Traceback (most recent call last):
         ...
-        learn_recall.problems.TableError: 2 problems in the tables
+        learn_recall.tables.problems.TableError: 2 problems in the tables
         ...
     """
     frames: dict[str, pd.DataFrame] = {}

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_recall.errors import StoreError
-from learn_recall.files import write_array
-from learn_recall.ids import as_id_array
+from learn_recall.files.whole_files import write_array
+from learn_recall.store.ids import as_id_array
 
 CARD, IDS, VECTORS, PRESENT = "card.json", "ids.parquet", "vectors.npy", "present.npy"
 DATA = (IDS, VECTORS, PRESENT)  # all but the card, which holds the sha256 of each

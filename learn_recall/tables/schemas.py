@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from learn_recall import columns as c
-from learn_recall.problems import Problem, ValidationReport
-from learn_recall.table_check import TableCheck
+from learn_recall.tables.column_checks import TableCheck
+from learn_recall.tables.problems import Problem, ValidationReport
 
 _LABELS = (c.CLICK, c.CONVERSION, c.VALUE)
 

@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from learn_recall.files import HOST, is_alive
+from learn_recall.files.whole_files import HOST, is_alive
 
 EXPIRY_SECONDS = 60.0
 _BEATS_PER_EXPIRY = 4

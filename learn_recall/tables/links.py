@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from learn_recall import columns as c
-from learn_recall.ids import as_id_array, id_kind
-from learn_recall.problems import SHOWN_ROWS, Problem, TableError, ValidationReport, counted
+from learn_recall.store.ids import as_id_array, id_kind
+from learn_recall.tables.problems import SHOWN_ROWS, Problem, TableError, ValidationReport, counted
 
 _Tables = Mapping[str, pd.DataFrame]
 

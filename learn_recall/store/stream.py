@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from learn_recall import store_files
-from learn_recall.card import Block, IdentityCard
 from learn_recall.errors import StoreError
-from learn_recall.files import atomic_path, sha256_of_file, to_json, write_array
-from learn_recall.store_read import EmbeddingStore
-from learn_recall.store_write import check_target
+from learn_recall.files.whole_files import atomic_path, sha256_of_file, to_json, write_array
+from learn_recall.store import layout as store_files
+from learn_recall.store.card import Block, IdentityCard
+from learn_recall.store.read import EmbeddingStore
+from learn_recall.store.write import check_target
 
 
 def write_store_stream(

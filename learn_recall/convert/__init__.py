@@ -1,0 +1,1 @@
+"""Vectors from elsewhere become stores: files of other tools, and the LMDB of the authors' release."""

@@ -1,0 +1,41 @@
+"""The tables that a user hands over, read and checked: items, interactions, contexts, impressions."""
+
+from learn_recall.tables.read import (
+    ID_COLUMNS,
+    Problem,
+    TableError,
+    ValidationReport,
+    check_contexts,
+    check_same_ids,
+    drop_unknown_items,
+    read_contexts,
+    read_impressions,
+    read_interactions,
+    read_items,
+    read_table,
+    read_together,
+    validate_contexts,
+    validate_impressions,
+    validate_interactions,
+    validate_items,
+)
+
+__all__ = [
+    "ID_COLUMNS",
+    "Problem",
+    "TableError",
+    "ValidationReport",
+    "check_contexts",
+    "check_same_ids",
+    "drop_unknown_items",
+    "read_contexts",
+    "read_impressions",
+    "read_interactions",
+    "read_items",
+    "read_table",
+    "read_together",
+    "validate_contexts",
+    "validate_impressions",
+    "validate_interactions",
+    "validate_items",
+]
