@@ -36,8 +36,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from benchmarks.encode_job import save_small_model, write_items
-from learn_recall.encode import EncodeError, encode_items
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode.job import EncodeError, encode_items
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.store import EmbeddingStore
 
 SETTINGS: dict[str, Any] = {"dtype": "float32", "shard_size": 64, "batch_tokens": 512, "progress": False}
@@ -193,12 +193,12 @@ class _no_check_of_room:
     """The job would refuse to start on a disk that is too small; here it is to find out on the way."""
 
     def __enter__(self) -> None:
-        from learn_recall import encode
+        from learn_recall.encode import job as encode
 
         self._check, encode.check_room = encode.check_room, lambda *arguments: None
 
     def __exit__(self, *error: object) -> None:
-        from learn_recall import encode
+        from learn_recall.encode import job as encode
 
         encode.check_room = self._check
 

@@ -95,9 +95,9 @@ def run_job(items: Path, out: Path, **options: Any) -> dict[str, float]:
 
 def child(options: dict[str, Any]) -> None:
     """The process that `run_job` starts."""
-    from learn_recall import encode_start
-    from learn_recall.encode import encode_items
-    from learn_recall.encoder import TextEncoder
+    from learn_recall.encode import start as encode_start
+    from learn_recall.encode.job import encode_items
+    from learn_recall.encoder.text_encoder import TextEncoder
 
     seconds = dict.fromkeys(("load", "check", "model"), 0.0)
     for owner, name, part in (

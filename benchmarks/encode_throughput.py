@@ -29,15 +29,15 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn import functional as F
 
-from learn_recall.compute_dtype import hardware_of, lowest_cosine
-from learn_recall.encoder import TextEncoder
-from learn_recall.encoder_files import offline_encoder_path
+from learn_recall.encoder.compute_dtype import hardware_of, lowest_cosine
+from learn_recall.encoder.cpu_lanes import cpu_lanes, in_lanes
+from learn_recall.encoder.files import offline_encoder_path
+from learn_recall.encoder.pooling import mean_pool
+from learn_recall.encoder.text_encoder import TextEncoder
+from learn_recall.encoder.token_batches import pad_rows, token_budget_batches
 from learn_recall.files.whole_files import write_json
-from learn_recall.lanes import cpu_lanes, in_lanes
-from learn_recall.pooling import mean_pool
-from learn_recall.prompt import render_items
 from learn_recall.tables.read import read_items
-from learn_recall.token_batches import pad_rows, token_budget_batches
+from learn_recall.text.prompt import render_items
 
 PEER = "sentence-transformers"
 LOOP = "hand-written loop"

@@ -19,7 +19,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from learn_recall.datasets import read_amazon
-from learn_recall.encoder_files import offline_encoder_path
+from learn_recall.encoder.files import offline_encoder_path
 
 N_LAYERS = (3, 1)
 

@@ -38,8 +38,8 @@ from learn_rank.judge import DeltaRow
 from learn_rank.predictions import labelled_rows, validation_rows, write_predictions
 from learn_rank.run_config import RunConfig, fitted_to, read_config
 from learn_rank.tables_io import read_dataset
+from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import read_json, write_json
-from learn_recall.plain_errors import plain_errors
 from learn_recall.store import EmbeddingStore
 
 BASE = "baseline"

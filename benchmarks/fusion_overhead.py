@@ -39,8 +39,8 @@ from benchmarks.overhead_timing import in_turns, ratio
 from learn_rank import FusionConfig, LearnFeatureFusion
 from learn_rank.engine import EngineConfig, processes
 from learn_rank.engine.sharding import sharded
+from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import write_json
-from learn_recall.plain_errors import plain_errors
 
 BASE = "host alone"
 DTYPES = ("int8", "float16", "float32")

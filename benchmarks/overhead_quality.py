@@ -35,8 +35,8 @@ from learn_rank.run_config import fitted_to, read_config
 from learn_rank.tables_io import read_dataset
 from learn_rank.train import predict, train_ranker
 from learn_recall.columns import CLICK, CONVERSION
+from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import write_json
-from learn_recall.plain_errors import plain_errors
 from learn_recall.store import EmbeddingStore
 
 LIMITS = {"float16": 1e-4, "int8": 5e-4}

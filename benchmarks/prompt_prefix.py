@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 from transformers import Qwen2Config, Qwen2Model
 
-from learn_recall import encoder as encoder_module
-from learn_recall.compute_dtype import lowest_cosine
-from learn_recall.encoder import TextEncoder
-from learn_recall.prompt import render_items
-from learn_recall.prompt_prefix import shared_prefix
+from learn_recall.encoder import text_encoder as encoder_module
+from learn_recall.encoder.compute_dtype import lowest_cosine
+from learn_recall.encoder.prompt_prefix import shared_prefix
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.tables.read import read_items
+from learn_recall.text.prompt import render_items
 
 PROMPTS = {
     "none": "{title}",

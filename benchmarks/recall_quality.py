@@ -28,9 +28,9 @@ from benchmarks.recall_scores import Bench
 from benchmarks.recall_variants import TRAINED, VARIANTS, Variant, chosen
 from benchmarks.recall_world import LEAVE_ONE_OUT, WINDOW, read_world
 from benchmarks.uauc_provenance import provenance
+from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.datasets.amazon import ITEMS, SEQUENCES
 from learn_recall.files.whole_files import read_json, write_json
-from learn_recall.plain_errors import plain_errors
 
 HELP = """Recall and NDCG of every model on a folder with items.jsonl.gz and sequences.txt.gz.
 

@@ -25,13 +25,13 @@ from learn_recall.checkpoint import LAST, load_checkpoint
 from learn_recall.columns import ITEM_ID, USER_ID
 from learn_recall.config import RecallConfig
 from learn_recall.datasets import read_amazon
-from learn_recall.encode import encode_items
+from learn_recall.encode.job import encode_items
 from learn_recall.inference import item_vectors, user_vectors
 from learn_recall.objective import ContentTable
 from learn_recall.store import EmbeddingStore, write_store
+from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
 from learn_recall.train import train_towers
 from learn_recall.whitening import Whitening
-from learn_recall.words import WordVectors, add_words, texts_of
 
 _WIDTH = 384
 _BM25_K1, _BM25_B = 1.2, 0.75

@@ -15,7 +15,7 @@ import pandas as pd
 
 from learn_recall.columns import ITEM_ID, POSITION, USER_ID
 from learn_recall.datasets import read_amazon
-from learn_recall.prompt import render_items
+from learn_recall.text.prompt import render_items
 
 LEAVE_ONE_OUT, VALIDATION, WINDOW = "leave-one-out", "validation", "window"
 TASKS = (LEAVE_ONE_OUT, VALIDATION, WINDOW)

@@ -35,8 +35,8 @@ from learn_rank.predictions import RATES, prediction_path
 from learn_rank.run_report import provenance
 from learn_rank.spread import add_seed_noise, t_range
 from learn_rank.student_t import t_quantile
+from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import write_json
-from learn_recall.plain_errors import plain_errors
 
 #: candidates that are compared with the baseline
 OVER_BASELINE = ("learn", "thorough", "raw_text", "auto", "shuffled", "base_ensemble", RATES)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from learn_rank.ab.cli import ab, fit_environment
 from learn_rank.adapters.cli import fuxictr, join
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
     from learn_rank.dataset import RankingDataset

@@ -148,7 +148,7 @@ def run_pipeline(
 
 def encode(out: Path, config: RunConfig, console: Console) -> None:
     """Item texts -> content store of the language model."""
-    from learn_recall.encode import encode_items
+    from learn_recall.encode.job import encode_items
 
     items = read_dataset(out / TABLES).items
     encode_items(
@@ -167,7 +167,7 @@ def read_words(out: Path, config: RunConfig) -> None:
     Learned from the items of the interactions alone; those that the rows to be judged bring get the identical
     transform, as any new item does.
     """
-    from learn_recall.words import WordVectors, add_words, texts_of
+    from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
 
     dataset = read_dataset(out / TABLES)
     store = EmbeddingStore.open(out / LANGUAGE_MODEL)

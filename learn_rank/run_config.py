@@ -26,7 +26,7 @@ class RunConfig:
     Attributes:
         encoder: model folder or hub name; None is the offline default.
         encoder_dtype: of its matrix products; "auto" is measured, so two runs may differ in the last bits.
-        template: prompt of `learn_recall.prompt`.
+        template: prompt of `learn_recall.text.prompt`.
         word_dimension: components of the texts' words (TF-IDF, fitted on the items of the interactions)
             beside the language model's vectors, which blur brands, series and genres; 0 = none.
         preset: of the towers.

@@ -15,14 +15,14 @@ import pandas as pd
 
 from learn_recall.columns import ITEM_ID, POSITION, TIMESTAMP, USER_ID
 from learn_recall.config import RecallConfig
-from learn_recall.encode import encode_items
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode.job import encode_items
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.evaluate import evaluate_towers
-from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, write_store
+from learn_recall.text.prompt import render_items
+from learn_recall.text.word_vectors import WordVectors
 from learn_recall.train import train_towers
 from learn_recall.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
-from learn_recall.words import WordVectors
 
 WORDS = "words"
 _N_TIMED = 256
@@ -83,7 +83,7 @@ def compare_encoders(
         items: item_id and the template's fields.
         interactions: user_id, item_id, and timestamp or position.
         models: Folders or hub names; "default" is the offline MiniLM; "words" is no model but
-            `learn_recall.words`, TF-IDF of the same texts: what any encoder has to beat.
+            `learn_recall.text.word_vectors`, TF-IDF of the same texts: what any encoder has to beat.
         out: Folder for stores and towers.
         template: As `encode_items`.
         max_users: Users in the sample, drawn by the config's seed among those with three events or more.

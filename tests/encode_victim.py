@@ -15,8 +15,22 @@ from pathlib import Path
 
 import torch
 
-from learn_recall import encode, encode_finish, encode_job, encode_start, encode_work
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode import (
+    finish as encode_finish,
+)
+from learn_recall.encode import (
+    job as encode,
+)
+from learn_recall.encode import (
+    shards as encode_job,
+)
+from learn_recall.encode import (
+    start as encode_start,
+)
+from learn_recall.encode import (
+    work_folder as encode_work,
+)
+from learn_recall.encoder.text_encoder import TextEncoder
 
 SETTINGS = {
     "template": "short",

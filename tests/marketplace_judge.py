@@ -103,7 +103,7 @@ def click_auc(market, vectors=None):
 
 def _table(seed: int = 0) -> None:
     """Print the numbers of docs/marketplace.md, at the default size."""
-    from learn_recall.encoder import TextEncoder
+    from learn_recall.encoder.text_encoder import TextEncoder
 
     market = generate_marketplace(MarketplaceConfig(seed=seed))
     items, theme = market.items, market.world.catalogue.theme

@@ -9,11 +9,18 @@ from tiny_models import save_tiny_model
 from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from learn_recall import compute_dtype, encoder, short_attention
-from learn_recall.compute_dtype import DtypeTrial, choice_among, choose_dtype, hardware_of, lowest_cosine
-from learn_recall.encoder import EncoderError, TextEncoder
-from learn_recall.lanes import in_lanes
-from learn_recall.low_precision import Int8Linear, in_low_precision
+from learn_recall.encoder import compute_dtype, short_attention
+from learn_recall.encoder import text_encoder as encoder
+from learn_recall.encoder.compute_dtype import (
+    DtypeTrial,
+    choice_among,
+    choose_dtype,
+    hardware_of,
+    lowest_cosine,
+)
+from learn_recall.encoder.cpu_lanes import in_lanes
+from learn_recall.encoder.low_precision import Int8Linear, in_low_precision
+from learn_recall.encoder.text_encoder import EncoderError, TextEncoder
 
 TEXTS = ["red ring", "blue pin for women set of nail polish", "men", "red", "nail polish for men"] * 4
 

@@ -8,11 +8,13 @@ import pytest
 from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
-from learn_recall import encode_estimate, encode_job, encode_room
 from learn_recall.cli import app
-from learn_recall.encode import EncodeError, encode_items
-from learn_recall.encode_estimate import estimate_job
-from learn_recall.encode_request import EncodeRequest
+from learn_recall.encode import disk_space as encode_room
+from learn_recall.encode import estimate as encode_estimate
+from learn_recall.encode import shards as encode_job
+from learn_recall.encode.estimate import estimate_job
+from learn_recall.encode.job import EncodeError, encode_items
+from learn_recall.encode.request import EncodeRequest
 
 SETTINGS = {"template": "short", "shard_size": 7, "batch_tokens": 30, "dtype": "float32"}
 

@@ -15,15 +15,29 @@ import torch
 from rich.console import Console
 from tiny_models import save_tiny_model
 
-from learn_recall import encode_finish, encode_identity, encode_job, encode_room, encode_work
-from learn_recall.compute_dtype import DtypeCheck
-from learn_recall.encode import EncodeError, encode_items
-from learn_recall.encoder import TextEncoder
-from learn_recall.parity import Parity
-from learn_recall.prompt import render_items
+from learn_recall.encode import (
+    disk_space as encode_room,
+)
+from learn_recall.encode import (
+    finish as encode_finish,
+)
+from learn_recall.encode import (
+    identity as encode_identity,
+)
+from learn_recall.encode import (
+    shards as encode_job,
+)
+from learn_recall.encode import (
+    work_folder as encode_work,
+)
+from learn_recall.encode.job import EncodeError, encode_items
+from learn_recall.encoder.compute_dtype import DtypeCheck
+from learn_recall.encoder.parity import Parity
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.store import EmbeddingStore, StoreError, write_store
 from learn_recall.store.content_shards import ShardError, open_shard, write_shard
-from learn_recall.text_digests import text_digests
+from learn_recall.text.digests import text_digests
+from learn_recall.text.prompt import render_items
 
 WORDS = ["red", "blue", "ring", "pin", "for", "women", "men", "set", "of", "nail", "polish"]
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from tiny_models import save_tiny_model
 
-from learn_recall import encode_job, encode_start
-from learn_recall.encode import EncodeError, encode_items
-from learn_recall.encode_work import WorkFolder
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode import shards as encode_job
+from learn_recall.encode import start as encode_start
+from learn_recall.encode.job import EncodeError, encode_items
+from learn_recall.encode.work_folder import WorkFolder
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.files.claims import Claims
 from learn_recall.files.whole_files import write_array
 from learn_recall.store import EmbeddingStore, write_store

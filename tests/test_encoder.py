@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import edit_json, save_tiny_model
 
-from learn_recall import encoder_files
-from learn_recall.encoder import EncoderError, TextEncoder
-from learn_recall.encoder_files import find_encoder, offline_encoder_path
-from learn_recall.pooling import cls_pool, last_pool, mean_pool
-from learn_recall.token_batches import pad_rows, token_budget_batches
+from learn_recall.encoder import files as encoder_files
+from learn_recall.encoder.files import find_encoder, offline_encoder_path
+from learn_recall.encoder.pooling import cls_pool, last_pool, mean_pool
+from learn_recall.encoder.text_encoder import EncoderError, TextEncoder
+from learn_recall.encoder.token_batches import pad_rows, token_budget_batches
 
 TEXTS = [
     "red ring",

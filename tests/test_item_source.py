@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learn_recall import item_spool
-from learn_recall.encode_identity import EncodeError
-from learn_recall.item_source import ItemSource, item_files
-from learn_recall.item_spool import spool_items
-from learn_recall.prompt import PromptError, Template, render_items
+from learn_recall.encode import item_spool
+from learn_recall.encode.identity import EncodeError
+from learn_recall.encode.item_source import ItemSource, item_files
+from learn_recall.encode.item_spool import spool_items
 from learn_recall.store.layout import id_chunks, open_ids
 from learn_recall.tables import stream as table_stream
 from learn_recall.tables.read import TableError, read_items
+from learn_recall.text.prompt import PromptError, Template, render_items
 
 TEMPLATE = Template.of("[{title}][ {brand}][ {price}][ {keywords}][ {weight}]")
 

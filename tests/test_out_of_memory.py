@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from learn_recall.encoder import EncoderError
-from learn_recall.out_of_memory import encode_within_memory
+from learn_recall.encoder.memory import encode_within_memory
+from learn_recall.encoder.text_encoder import EncoderError
 
 ROWS = [[number] * 3 for number in range(11)]
 

@@ -276,7 +276,7 @@ def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_
     from learn_rank.pipeline import run_pipeline
     from learn_rank.serving.manifest import read_manifest
     from learn_rank.serving.run_export import export_run
-    from learn_recall.words import WordVectors, texts_of
+    from learn_recall.text.word_vectors import WordVectors, texts_of
 
     asked = replace(config(str(encoder)), arms=("baseline", "raw_text"), seeds=(0,), word_dimension=6)
     quiet = Console(quiet=True)

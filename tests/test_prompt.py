@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_recall import field_text, prompt, text_digests, token_batches
-from learn_recall.field_text import cell_text, clean_text
-from learn_recall.prompt import TEMPLATES, PromptError, Template, render_items
+from learn_recall.encoder import token_batches
+from learn_recall.text import digests as text_digests
+from learn_recall.text import field_text, prompt
+from learn_recall.text.field_text import cell_text, clean_text
+from learn_recall.text.prompt import TEMPLATES, PromptError, Template, render_items
 
 ENVY = {
     "title": "Envy Versatile Five-Petal Flower Earrings 357",

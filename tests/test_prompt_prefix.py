@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from tiny_models import SHAPE, save_tiny_model
 from transformers import GPT2Config, GPT2Model, Qwen2Config, Qwen2Model
 
-from learn_recall import parity, prompt_prefix
-from learn_recall.compute_dtype import lowest_cosine
-from learn_recall.encoder import EncoderError, TextEncoder
-from learn_recall.model_run import ModelRun
-from learn_recall.parity import check_parity
-from learn_recall.prompt_prefix import shared_prefix
+from learn_recall.encoder import parity, prompt_prefix
+from learn_recall.encoder.compute_dtype import lowest_cosine
+from learn_recall.encoder.model_run import ModelRun
+from learn_recall.encoder.parity import check_parity
+from learn_recall.encoder.prompt_prefix import shared_prefix
+from learn_recall.encoder.text_encoder import EncoderError, TextEncoder
 
 PROMPT = "title of set for women :"
 TEXTS = [f"{PROMPT} {text}" for text in ("red ring", "blue pin", "men", "nail polish for men", "red")] * 4

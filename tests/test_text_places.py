@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from learn_recall import text_places
+from learn_recall.encode import text_places
+from learn_recall.encode.text_places import find_places, is_first, row_of, source_of
 from learn_recall.files.row_file import RowFile
-from learn_recall.text_digests import text_digests
-from learn_recall.text_places import find_places, is_first, row_of, source_of
+from learn_recall.text.digests import text_digests
 
 
 def rows_on_disk(path: Path, array: np.ndarray) -> RowFile:

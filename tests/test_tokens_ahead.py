@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from tiny_models import WORDS, save_tiny_model
 
-from learn_recall import encode_job
-from learn_recall.encode import encode_items
-from learn_recall.encode_work import WorkFolder
-from learn_recall.encoder import TextEncoder, TokenRows
+from learn_recall.encode import shards as encode_job
+from learn_recall.encode.job import encode_items
+from learn_recall.encode.tokens_ahead import TokensAhead
+from learn_recall.encode.work_folder import WorkFolder
+from learn_recall.encoder.text_encoder import TextEncoder, TokenRows
 from learn_recall.files.claims import Claims
 from learn_recall.store import EmbeddingStore
-from learn_recall.tokens_ahead import TokensAhead
 
 N_SHARDS = 6
 

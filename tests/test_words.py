@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from learn_recall.cli import app
 from learn_recall.store import EmbeddingStore, StoreError, write_store
-from learn_recall.words import WordVectors, add_words
+from learn_recall.text.word_vectors import WordVectors, add_words
 
 TEXTS = ["red shoe", "red red lamp", "blue shoe", "blue lamp", "green chair"]
 

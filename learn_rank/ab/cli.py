@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.console import Console
 
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
     from learn_rank.ab.result import ABResult

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from learn_rank.adapters.join_config import JoinConfig
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
     from learn_rank.adapters.coverage import Coverage

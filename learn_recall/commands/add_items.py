@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from learn_recall.commands.common import CONTENT_HELP, TOWERS_HELP, say, set_threads
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 
 def add_items(

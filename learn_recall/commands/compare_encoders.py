@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from learn_recall.commands.common import INTERACTIONS_HELP, say, set_threads
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
     from learn_recall.compare_encoders import EncoderRow

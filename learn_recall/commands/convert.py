@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from learn_recall.commands.common import say
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 
 def convert(

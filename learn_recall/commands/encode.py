@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from learn_recall.commands.common import say
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
-    from learn_recall.encode_request import EncodeRequest
+    from learn_recall.encode.request import EncodeRequest
 
 
 def encode(
@@ -77,8 +77,8 @@ def encode(
       --out stores/content
     """
     with plain_errors():
-        from learn_recall.encode import run_job
-        from learn_recall.encode_request import EncodeRequest
+        from learn_recall.encode.job import run_job
+        from learn_recall.encode.request import EncodeRequest
 
         request = EncodeRequest.of(
             items,
@@ -109,8 +109,8 @@ def encode(
 
 def _print_estimate(request: EncodeRequest) -> None:
     """Print what the job would take, and refuse it where the disk cannot hold it."""
-    from learn_recall.encode_estimate import estimate_job
-    from learn_recall.encode_room import refuse_without_room
+    from learn_recall.encode.disk_space import refuse_without_room
+    from learn_recall.encode.estimate import estimate_job
 
     found = estimate_job(request)
     is_counted = found.n_tokenized == found.n_todo

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from learn_recall.commands.common import CONTENT_HELP, say
-from learn_recall.plain_errors import plain_errors
+from learn_recall.commands.plain_errors import plain_errors
 
 
 def words(
@@ -40,7 +40,7 @@ def words(
     with plain_errors():
         from learn_recall.store import EmbeddingStore
         from learn_recall.tables.read import read_items
-        from learn_recall.words import WordVectors, add_words, texts_of
+        from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
 
         store = EmbeddingStore.open(content, expect={"kind": "content"})
         texts = texts_of(store, read_items(items))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from learn_recall.compute_dtype import MIN_COSINE, lowest_cosine
-from learn_recall.encoder import EncoderError, TextEncoder
-from learn_recall.prompt_prefix import MIN_TEXTS
+from learn_recall.encoder.compute_dtype import MIN_COSINE, lowest_cosine
+from learn_recall.encoder.prompt_prefix import MIN_TEXTS
+from learn_recall.encoder.text_encoder import EncoderError, TextEncoder
 
 
 @dataclass(frozen=True)

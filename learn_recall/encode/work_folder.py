@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from learn_recall.encode_identity import ContentIdentity, EncodeError, Recorded
-from learn_recall.encode_plan import EncodePlan
+from learn_recall.encode.identity import ContentIdentity, EncodeError, Recorded
+from learn_recall.encode.plan import EncodePlan
 from learn_recall.files.claims import Claims
 from learn_recall.files.whole_files import read_json, remove, write_json
 from learn_recall.store.content_shards import ContentShard, ShardError, open_shard

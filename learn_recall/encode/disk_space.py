@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from learn_recall.encode_identity import ContentIdentity, EncodeError
-from learn_recall.encode_plan import EncodePlan
-from learn_recall.encode_work import WorkFolder
-from learn_recall.text_digests import DIGEST_BYTES
+from learn_recall.encode.identity import ContentIdentity, EncodeError
+from learn_recall.encode.plan import EncodePlan
+from learn_recall.encode.work_folder import WorkFolder
+from learn_recall.text.digests import DIGEST_BYTES
 
 _BYTES_PER_TEXT = DIGEST_BYTES + 4 + 1  # hash, tokens, whether it was cut
 _BYTES_PER_ID = 9  # and whether it is present; longer where ids are text

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from learn_recall.encoder_load import counts_positions
-from learn_recall.pooling import POOLERS
-from learn_recall.prompt_prefix import PromptPrefix, make_prefix, starts_with
-from learn_recall.token_batches import pad_rows
+from learn_recall.encoder.load import counts_positions
+from learn_recall.encoder.pooling import POOLERS
+from learn_recall.encoder.prompt_prefix import PromptPrefix, make_prefix, starts_with
+from learn_recall.encoder.token_batches import pad_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from learn_recall.encode_identity import ContentIdentity, EncodeError
-from learn_recall.encode_plan import EncodePlan
-from learn_recall.encode_work import STORE, WorkFolder, keeping
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode.identity import ContentIdentity, EncodeError
+from learn_recall.encode.plan import EncodePlan
+from learn_recall.encode.text_places import is_first, row_of, source_of
+from learn_recall.encode.work_folder import STORE, WorkFolder, keeping
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.errors import StoreError
 from learn_recall.files.row_file import RowFile
 from learn_recall.files.safetensors_stream import StreamedArray, write_safetensors
@@ -18,7 +19,6 @@ from learn_recall.files.whole_files import remove, write_array
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.content_shards import TEXTS_FILE, ContentShard, ShardError, known_texts, open_shard
 from learn_recall.store.stream import write_store_stream
-from learn_recall.text_places import is_first, row_of, source_of
 
 _CHUNK_BYTES = 1 << 26
 _MOST_ROWS = 1 << 13

@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from learn_recall.encoder_files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
-from learn_recall.encoder_load import load_model, load_tokenizer, token_limit
-from learn_recall.host_memory import keep_freed_memory
-from learn_recall.lanes import cpu_lanes, in_lanes
-from learn_recall.low_precision import HALF_DTYPES, LOW_PRECISION_DTYPES, in_low_precision
-from learn_recall.model_run import ModelRun
-from learn_recall.out_of_memory import encode_within_memory
-from learn_recall.prompt_prefix import PromptPrefix, is_causal, shared_prefix
-from learn_recall.short_attention import use_short_attention
+from learn_recall.encoder.cpu_lanes import cpu_lanes, in_lanes
+from learn_recall.encoder.files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
+from learn_recall.encoder.load import load_model, load_tokenizer, token_limit
+from learn_recall.encoder.low_precision import HALF_DTYPES, LOW_PRECISION_DTYPES, in_low_precision
+from learn_recall.encoder.memory import encode_within_memory, keep_freed_memory
+from learn_recall.encoder.model_run import ModelRun
+from learn_recall.encoder.prompt_prefix import PromptPrefix, is_causal, shared_prefix
+from learn_recall.encoder.short_attention import use_short_attention
+from learn_recall.encoder.token_batches import token_budget_batches
 from learn_recall.store.card import POOLINGS
-from learn_recall.token_batches import token_budget_batches
 
 COMPUTE_DTYPES = ("float32", *LOW_PRECISION_DTYPES)
 DEFAULT_MAX_TOKENS = 256
@@ -116,8 +115,8 @@ class TextEncoder:
                 the paper's.
             max_tokens: Length at which texts are cut; None is what a sentence-transformers folder asks for,
                 else 256, in any case at most what the model can read.
-            dtype: "float32", "bfloat16", "float16" or "int8"; `learn_recall.compute_dtype.choose_dtype`
-                chooses by a measurement.
+            dtype: "float32", "bfloat16", "float16" or "int8";
+                `learn_recall.encoder.compute_dtype.choose_dtype` chooses by a measurement.
             padding_side: "right" or "left".
             trust_remote_code: Run code that lies in the model's folder, and accept its pickled weights.
             device: "cpu", "cuda", ...; None is the GPU where there is one.

@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_recall.columns import ITEM_ID
-from learn_recall.encode_identity import EncodeError
+from learn_recall.encode.identity import EncodeError
 from learn_recall.errors import StoreError
 from learn_recall.files.record_buckets import MAX_BUCKETS, RecordBuckets
 from learn_recall.files.row_file import RowFile
 from learn_recall.files.whole_files import write_array
-from learn_recall.prompt import PromptError, Template, check_fields, render_items
 from learn_recall.store import layout as store_files
 from learn_recall.store.ids import as_id_array, id_keys, id_kind
-from learn_recall.text_digests import DIGEST_BYTES, text_digests
+from learn_recall.text.digests import DIGEST_BYTES, text_digests
+from learn_recall.text.prompt import PromptError, Template, check_fields, render_items
 
 ROWS_AT_ONCE = 1 << 13
 _IDS_AT_ONCE = 1 << 17

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from learn_recall.encode_identity import can_continue, settle_dtype
-from learn_recall.encode_plan import EncodePlan, make_plan
-from learn_recall.encode_request import EncodeRequest
-from learn_recall.encode_room import shard_bytes, store_bytes
-from learn_recall.encode_start import existing_store, recorded_in
-from learn_recall.encode_work import STORE, WorkFolder
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode.disk_space import shard_bytes, store_bytes
+from learn_recall.encode.identity import can_continue, settle_dtype
+from learn_recall.encode.item_spool import spool_items
+from learn_recall.encode.plan import EncodePlan, make_plan
+from learn_recall.encode.request import EncodeRequest
+from learn_recall.encode.start import existing_store, recorded_in
+from learn_recall.encode.work_folder import STORE, WorkFolder
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.files.whole_files import remove
-from learn_recall.item_spool import spool_items
 from learn_recall.store.content_shards import ContentShard, ShardError, known_texts, open_shard
 
 _N_SAMPLE = 32

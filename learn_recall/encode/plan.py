@@ -1,8 +1,8 @@
 """The plan of an encode job: a folder that says which texts are still to be encoded, in which shards.
 
 `OUT.work/plan/` holds the ids and the hashes of the items in their order, the place of each item's vector
-(`learn_recall.text_places`), and the texts without a vector, one row group a shard. It is made once, by one
-process, put in place by one rename and then only read: any number of processes may work by it.
+(`learn_recall.encode.text_places`), and the texts without a vector, one row group a shard. It is made once,
+by one process, put in place by one rename and then only read: any number of processes may work by it.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from learn_recall.encode.item_spool import ItemSpool, digests_in
+from learn_recall.encode.text_places import find_places, is_first, source_of
 from learn_recall.files.row_file import RowFile
 from learn_recall.files.whole_files import read_json, write_json
-from learn_recall.item_spool import ItemSpool, digests_in
 from learn_recall.store.content_shards import ContentShard
 from learn_recall.store.layout import IDS
-from learn_recall.text_digests import text_digests
-from learn_recall.text_places import find_places, is_first, source_of
+from learn_recall.text.digests import text_digests
 
 _PLAN, _TODO, _PLACES = "plan.json", "todo.parquet", "places"
 _SCHEMA = pa.schema([("text", pa.large_string())])
@@ -99,7 +99,7 @@ class EncodePlan:
 
     @property
     def places(self) -> RowFile:
-        """N rows of int64, see `learn_recall.text_places`."""
+        """N rows of int64, see `learn_recall.encode.text_places`."""
         return RowFile(self.folder / _PLACES, 0, np.dtype("<i8"), (), self.n_items).checked()
 
     def texts(self, shard: int) -> list[str]:

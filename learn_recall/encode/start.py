@@ -9,22 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from learn_recall.encode_identity import (
-    ContentIdentity,
-    EncodeError,
-    Recorded,
-    can_continue,
-    settle_dtype,
-)
-from learn_recall.encode_job import WAIT_SECONDS
-from learn_recall.encode_plan import EncodePlan, make_plan
-from learn_recall.encode_request import EncodeRequest
-from learn_recall.encode_work import STORE, WorkFolder, keeping
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode.identity import ContentIdentity, EncodeError, Recorded, can_continue, settle_dtype
+from learn_recall.encode.item_spool import ItemSpool, spool_items
+from learn_recall.encode.plan import EncodePlan, make_plan
+from learn_recall.encode.request import EncodeRequest
+from learn_recall.encode.shards import WAIT_SECONDS
+from learn_recall.encode.work_folder import STORE, WorkFolder, keeping
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.errors import StoreError
 from learn_recall.files.claims import Claims
 from learn_recall.files.whole_files import fsync_tree, remove
-from learn_recall.item_spool import ItemSpool, spool_items
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.content_shards import known_texts
 from learn_recall.store.layout import CARD, VECTORS

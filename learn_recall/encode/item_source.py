@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from learn_recall.encode_identity import EncodeError
+from learn_recall.encode.identity import EncodeError
 from learn_recall.tables.files import FORMATS
 from learn_recall.tables.stream import item_frames
 

@@ -1,13 +1,20 @@
-"""A batch too large for the memory is halved until it fits; a single row that does not is an error."""
+"""Memory of the encoder: a batch too large for it is halved until it fits, and what is freed is kept."""
 
+import ctypes
+import os
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
 
-from learn_recall.encoder_files import EncoderError
+from learn_recall.encoder.files import EncoderError
 
 _WORDS_OF_CPU = ("can't allocate memory", "not enough memory", "DefaultCPUAllocator")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
+_KEPT_BYTES = 1 << 30
+_MAPPED_BYTES = 1 << 25  # the most that glibc allows on 64 bits
+_SET_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
 def encode_within_memory(
@@ -56,4 +63,25 @@ def is_out_of_memory(error: BaseException) -> bool:
     return type(error) is RuntimeError and any(word in str(error) for word in _WORDS_OF_CPU)
 
 
-__all__ = ["encode_within_memory", "is_out_of_memory"]
+@cache
+def keep_freed_memory() -> bool:
+    """Let the C library keep up to 1 GiB of freed memory, and take blocks of up to 32 MiB from it.
+
+    It concerns the whole process and raises no peak: what is kept was in use before. Nothing is done where
+    the user has set malloc in the environment, or where the C library is not glibc.
+
+    Returns:
+        Whether it was done.
+    """
+    if any(name in os.environ for name in _SET_BY_USER):
+        return False
+    try:
+        os.confstr("CS_GNU_LIBC_VERSION")
+        mallopt = ctypes.CDLL(None).mallopt
+    except (ValueError, OSError, AttributeError):
+        return False
+    is_set = [mallopt(_MMAP_THRESHOLD, _MAPPED_BYTES), mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)]
+    return all(code == 1 for code in is_set)
+
+
+__all__ = ["encode_within_memory", "is_out_of_memory", "keep_freed_memory"]

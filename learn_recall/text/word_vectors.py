@@ -23,9 +23,9 @@ from sklearn.preprocessing import normalize
 
 from learn_recall.columns import ITEM_ID
 from learn_recall.files.tensor_files import read_tensors, write_tensors
-from learn_recall.prompt import render_items
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.store.card import Block
+from learn_recall.text.prompt import render_items
 
 DEFAULT_DIMENSION = 384
 _ROWS_AT_ONCE = 1 << 14

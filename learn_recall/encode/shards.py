@@ -5,15 +5,15 @@ import time
 import numpy as np
 from rich.console import Console
 
-from learn_recall.encode_identity import ContentIdentity, EncodeError
-from learn_recall.encode_plan import EncodePlan
-from learn_recall.encode_progress import EncodeProgress
-from learn_recall.encode_work import WorkFolder, keeping
-from learn_recall.encoder import TextEncoder
+from learn_recall.encode.identity import ContentIdentity, EncodeError
+from learn_recall.encode.plan import EncodePlan
+from learn_recall.encode.progress import EncodeProgress
+from learn_recall.encode.tokens_ahead import ShardTokens, TokensAhead
+from learn_recall.encode.work_folder import WorkFolder, keeping
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.files.claims import Claims
 from learn_recall.store.content_shards import write_shard
-from learn_recall.text_digests import text_digests
-from learn_recall.tokens_ahead import ShardTokens, TokensAhead
+from learn_recall.text.digests import text_digests
 
 WAIT_SECONDS = 0.5
 

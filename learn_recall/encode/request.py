@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from learn_recall.encode_identity import ContentIdentity, EncodeError
-from learn_recall.encoder import COMPUTE_DTYPES, TextEncoder
-from learn_recall.item_source import Items, ItemSource
-from learn_recall.prompt import Template
+from learn_recall.encode.identity import ContentIdentity, EncodeError
+from learn_recall.encode.item_source import Items, ItemSource
+from learn_recall.encoder.text_encoder import COMPUTE_DTYPES, TextEncoder
 from learn_recall.store.card import DTYPES
+from learn_recall.text.prompt import Template
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 from transformers.utils import logging
 
-from learn_recall.encoder_files import EncoderError, EncoderFolder, weight_files
+from learn_recall.encoder.files import EncoderError, EncoderFolder, weight_files
 
 _MAY_BE_MISSING = ("pooler.",)  # BERT's pooler sits behind the last hidden state, and is never asked
 

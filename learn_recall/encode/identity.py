@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from learn_recall.compute_dtype import DtypeCheck, choose_dtype
-from learn_recall.encoder import TextEncoder
-from learn_recall.parity import check_parity
+from learn_recall.encoder.compute_dtype import DtypeCheck, choose_dtype
+from learn_recall.encoder.parity import check_parity
+from learn_recall.encoder.text_encoder import TextEncoder
 
 _N_SAMPLE = 32
 _N_PARITY = 8
@@ -79,8 +79,8 @@ def settle_dtype(
         found: What lies on disk.
 
     Returns:
-        The identity with a compute dtype, and the evidence: why this dtype, and `learn_recall.parity`. Where
-        an equal identity lies on disk it is the recorded one.
+        The identity with a compute dtype, and the evidence: why this dtype, and
+        `learn_recall.encoder.parity`. Where an equal identity lies on disk it is the recorded one.
 
     Raises:
         EncoderError: A text's vector depends on its batch, its padding or the dtype.

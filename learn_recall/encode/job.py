@@ -16,19 +16,19 @@ from typing import Any
 
 from rich.console import Console
 
-from learn_recall.encode_finish import remove_damaged, write_content_store
-from learn_recall.encode_identity import EncodeError
-from learn_recall.encode_job import WAIT_SECONDS, encode_shards
-from learn_recall.encode_plan import EncodePlan
-from learn_recall.encode_request import EncodeRequest
-from learn_recall.encode_room import check_room
-from learn_recall.encode_start import StartedJob, start_job
-from learn_recall.encode_work import WorkFolder
+from learn_recall.encode.disk_space import check_room
+from learn_recall.encode.finish import remove_damaged, write_content_store
+from learn_recall.encode.identity import EncodeError
+from learn_recall.encode.item_source import Items
+from learn_recall.encode.plan import EncodePlan
+from learn_recall.encode.request import EncodeRequest
+from learn_recall.encode.shards import WAIT_SECONDS, encode_shards
+from learn_recall.encode.start import StartedJob, start_job
+from learn_recall.encode.work_folder import WorkFolder
 from learn_recall.files.claims import EXPIRY_SECONDS, Claims
 from learn_recall.files.whole_files import remove
-from learn_recall.item_source import Items
-from learn_recall.prompt import Template
 from learn_recall.store import EmbeddingStore
+from learn_recall.text.prompt import Template
 
 _FINISH = "finish"
 
@@ -65,11 +65,12 @@ def encode_items(
             only), or files: a path, a folder of parquet parts, a pattern with `*`, or a list of these.
         out: The store's folder.
         encoder: Folder, hub name, or None for the offline MiniLM.
-        template: "paper", "short", or an own text (`learn_recall.prompt`).
+        template: "paper", "short", or an own text (`learn_recall.text.prompt`).
         pooling: "mean", "last", "cls"; None as in `TextEncoder.load`.
         max_tokens: Length at which texts are cut; None as in `TextEncoder.load`.
         dtype: "float32", "bfloat16", "float16", "int8", or "auto": the fastest on this machine that keeps a
-            sample's vectors (`learn_recall.compute_dtype`); later runs of the same store keep what it chose.
+            sample's vectors (`learn_recall.encoder.compute_dtype`); later runs of the same store keep what it
+            chose.
         batch_tokens: Padded tokens in a batch.
         shard_size: Texts in a shard: what a kill can cost.
         store_dtype: "float16" or "float32" of the stored vectors.

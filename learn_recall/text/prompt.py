@@ -8,7 +8,7 @@ A template is text with fields in braces and clauses in square brackets:
 * `{{`, `}}`, `[[`, `]]` are the characters themselves, and so is `||` inside a clause.
 
 Any column of the items table is a field. An item that has none of the template's fields has the empty text,
-and later no vector. How a field is cleaned: `learn_recall.field_text`.
+and later no vector. How a field is cleaned: `learn_recall.text.field_text`.
 """
 
 import re
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from learn_recall.columns import ATTRIBUTES, BRAND, CATEGORY, KEYWORDS, PRICE, TITLE
-from learn_recall.field_text import column_texts
+from learn_recall.text.field_text import column_texts
 
 CANONICAL_FIELDS = (TITLE, CATEGORY, BRAND, PRICE, KEYWORDS, ATTRIBUTES)
 

@@ -1,0 +1,1 @@
+"""Item texts: the prompt, the fields that it reads, their digests, and the vectors of their words."""
