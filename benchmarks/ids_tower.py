@@ -13,11 +13,11 @@ import numpy as np
 
 from learn_rank.pipeline import CONTENT, ITEMS, TABLES, TOWERS, USERS
 from learn_rank.tables_io import read_dataset
-from learn_recall.checkpoint import load_checkpoint
-from learn_recall.config import RecallConfig
-from learn_recall.export import export_embeddings
+from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import Block, EmbeddingStore, write_store
-from learn_recall.train import train_towers
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.towers.config import RecallConfig
+from learn_recall.train.loop import train_towers
 
 
 def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingStore]:

@@ -35,19 +35,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 from benchmarks.recall_variants import RECIPE
 from learn_rank.student_t import t_quantile
-from learn_recall.add_items import add_items
-from learn_recall.checkpoint import load_checkpoint
-from learn_recall.config import RecallConfig
 from learn_recall.datasets import read_amazon
-from learn_recall.export import export_embeddings
+from learn_recall.export.add_items import add_items
+from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import write_json
-from learn_recall.inference import item_vectors, user_vectors
-from learn_recall.objective import ContentTable
-from learn_recall.presets import preset
-from learn_recall.ranking import Ranks, rank_targets
 from learn_recall.store import EmbeddingStore, write_store
-from learn_recall.train import train_towers
-from learn_recall.whitening import Whitening
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.towers.config import RecallConfig
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.inference import item_vectors, user_vectors
+from learn_recall.towers.presets import preset
+from learn_recall.towers.ranking import Ranks, rank_targets
+from learn_recall.towers.whitening import Whitening
+from learn_recall.train.loop import train_towers
 
 BUCKETS = ((0, 0), (1, 2), (3, 5), (6, 10), (11, 20), (21, None))
 KS = (10, 50)

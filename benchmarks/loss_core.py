@@ -27,7 +27,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from learn_recall.files.whole_files import write_json
-from learn_recall.loss import catalogue_softmax_loss, dense_all_action_loss, sampled_softmax_loss
+from learn_recall.towers.loss import catalogue_softmax_loss, dense_all_action_loss, sampled_softmax_loss
 
 TEMPERATURE = 0.05
 SIDES = ("ours", "plain")

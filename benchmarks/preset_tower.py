@@ -7,10 +7,10 @@ from pathlib import Path
 from learn_rank.pipeline import CONTENT, TABLES
 from learn_rank.run_config import read_config
 from learn_rank.tables_io import read_dataset
-from learn_recall.export import export_embeddings
-from learn_recall.presets import preset
+from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import EmbeddingStore
-from learn_recall.train import train_towers
+from learn_recall.towers.presets import preset
+from learn_recall.train.loop import train_towers
 
 
 def preset_tower_vectors(run: Path, work: Path, name: str) -> tuple[EmbeddingStore, EmbeddingStore]:
@@ -19,7 +19,7 @@ def preset_tower_vectors(run: Path, work: Path, name: str) -> tuple[EmbeddingSto
     Args:
         run: folder of a finished run.
         work: folder for the towers and the stores; kept, so that the next call only opens them.
-        name: of `learn_recall.presets.preset`.
+        name: of `learn_recall.towers.presets.preset`.
     """
     users, items = work / "users", work / "items"
     if not (users / "card.json").is_file():

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.recall_world import World
 from learn_recall.files.whole_files import atomic_path
-from learn_recall.ranking import Ranks, rank_scores
+from learn_recall.towers.ranking import Ranks, rank_scores
 
 KS = (5, 10, 20, 50, 100)
 ITEM_BUCKETS = {"0": (0, 0), "1-5": (1, 5), "0-5": (0, 5), "6-20": (6, 20), "21+": (21, None)}

@@ -21,17 +21,17 @@ from torch.nn import functional as F
 from benchmarks.recall_judgement import Scores
 from benchmarks.recall_variants import VARIANTS, Variant
 from benchmarks.recall_world import World
-from learn_recall.checkpoint import LAST, load_checkpoint
 from learn_recall.columns import ITEM_ID, USER_ID
-from learn_recall.config import RecallConfig
 from learn_recall.datasets import read_amazon
 from learn_recall.encode.job import encode_items
-from learn_recall.inference import item_vectors, user_vectors
-from learn_recall.objective import ContentTable
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
-from learn_recall.train import train_towers
-from learn_recall.whitening import Whitening
+from learn_recall.towers.checkpoint import LAST, load_checkpoint
+from learn_recall.towers.config import RecallConfig
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.inference import item_vectors, user_vectors
+from learn_recall.towers.whitening import Whitening
+from learn_recall.train.loop import train_towers
 
 _WIDTH = 384
 _BM25_K1, _BM25_B = 1.2, 0.75

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from learn_recall.config import RecallConfig
-from learn_recall.presets import preset
+from learn_recall.towers.config import RecallConfig
+from learn_recall.towers.presets import preset
 
 MAIN, ABLATION, TRANSFER = "main", "ablation", "transfer"
 TRAINED = ("towers", "zero_shot", "finetuned")

@@ -17,7 +17,7 @@ from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketpl
 from learn_rank.report import Report
 from learn_recall.encode import encode_items
 from learn_recall.export import export_embeddings
-from learn_recall.presets import preset
+from learn_recall.towers.presets import preset
 from learn_recall.train import train_towers
 
 MARKET = MarketplaceConfig(

@@ -180,8 +180,8 @@ def read_words(out: Path, config: RunConfig) -> None:
 
 def train_double_tower(out: Path, config: RunConfig) -> None:
     """Interactions and content -> towers."""
-    from learn_recall.presets import preset
-    from learn_recall.train import train_towers
+    from learn_recall.towers.presets import preset
+    from learn_recall.train.loop import train_towers
 
     dataset = read_dataset(out / TABLES)
     train_towers(
@@ -191,7 +191,7 @@ def train_double_tower(out: Path, config: RunConfig) -> None:
 
 def evaluate_recall(out: Path) -> None:
     """How well the towers recall the test rows' clicks, before any ranker: full ranking of the catalogue."""
-    from learn_recall.evaluate import evaluate_towers
+    from learn_recall.evaluate.towers import evaluate_towers
 
     dataset = read_dataset(out / TABLES)
     found = evaluate_towers(
@@ -214,7 +214,7 @@ def evaluate_recall(out: Path) -> None:
 
 def export(out: Path, config: RunConfig) -> None:
     """Towers -> item store and user-context store."""
-    from learn_recall.export import export_embeddings
+    from learn_recall.export.vectors import export_embeddings
 
     dataset = read_dataset(out / TABLES)
     users, items = out / USERS, out / ITEMS

@@ -7,11 +7,11 @@ import pytest
 from tower_world import CARD, CONTENT, content_store, interactions, small_config
 from typer.testing import CliRunner
 
-from learn_recall.add_items import add_items, version_of
 from learn_recall.cli import app
-from learn_recall.export import export_embeddings
+from learn_recall.export.add_items import add_items, version_of
+from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
-from learn_recall.train import train_towers
+from learn_recall.train.loop import train_towers
 
 N_OLD, N_ALL = 48, 60
 

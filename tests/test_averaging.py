@@ -5,12 +5,12 @@ import torch
 import tower_world as world
 from torch import nn
 
-from learn_recall.averaging import WeightAverage
-from learn_recall.checkpoint import load_checkpoint
-from learn_recall.config import TrainConfig
-from learn_recall.item_towers import DoubleTower
-from learn_recall.optimizer import make_optimizer
-from learn_recall.train import train_towers
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.towers.config import TrainConfig
+from learn_recall.towers.double_tower import DoubleTower
+from learn_recall.train.loop import train_towers
+from learn_recall.train.optimizer import make_optimizer
+from learn_recall.train.weight_average import WeightAverage
 
 
 def moved(module, value):

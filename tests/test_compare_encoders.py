@@ -11,13 +11,13 @@ from tiny_models import save_tiny_model
 from tower_world import small_config
 from typer.testing import CliRunner
 
-from learn_recall import compare_encoders as module
 from learn_recall.cli import app
-from learn_recall.compare_encoders import compare_encoders
+from learn_recall.evaluate import compare_encoders as module
+from learn_recall.evaluate.compare_encoders import compare_encoders
+from learn_recall.evaluate.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
 from learn_recall.store import EmbeddingStore
 from learn_recall.text.prompt import render_items
 from learn_recall.text.word_vectors import WordVectors
-from learn_recall.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
 
 WORDS = ["red", "blue", "ring", "pin", "women", "men", "set", "nail", "polish", "brand"]
 

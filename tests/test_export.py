@@ -13,13 +13,13 @@ import torch
 import tower_world as world
 from torch.nn import functional as F
 
-from learn_recall.checkpoint import load_checkpoint
-from learn_recall.export import export_embeddings
+from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import sha256_of_file
-from learn_recall.sequences import build_sequences
 from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
-from learn_recall.train import train_towers
-from learn_recall.whitening import Whitening
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.towers.whitening import Whitening
+from learn_recall.train.loop import train_towers
+from learn_recall.train.sequences import build_sequences
 
 
 @pytest.fixture(scope="module")

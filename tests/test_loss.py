@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from learn_recall.loss import dense_all_action_loss, sampled_softmax_loss
+from learn_recall.towers.loss import dense_all_action_loss, sampled_softmax_loss
 
 
 def unit(*shape, seed=0):

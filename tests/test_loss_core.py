@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from learn_recall import contrast
-from learn_recall.contrast import Exclusion
-from learn_recall.loss import catalogue_softmax_loss, dense_all_action_loss, sampled_softmax_loss
+from learn_recall.towers import contrastive_core as contrast
+from learn_recall.towers.contrastive_core import Exclusion
+from learn_recall.towers.loss import catalogue_softmax_loss, dense_all_action_loss, sampled_softmax_loss
 
 
 def vectors(*shape, seed=0):

@@ -204,7 +204,7 @@ def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_tex
 
 def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_path, monkeypatch):
     import benchmarks.preset_tower as other
-    from learn_recall.checkpoint import load_checkpoint
+    from learn_recall.towers.checkpoint import load_checkpoint
 
     own = load_checkpoint(finished / "towers", "cpu").config
     monkeypatch.setattr(other, "preset", {"the same": own}.__getitem__)

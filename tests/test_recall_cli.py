@@ -11,9 +11,9 @@ from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
 from learn_recall.cli import app
-from learn_recall.config import RecallConfig
-from learn_recall.presets import preset
 from learn_recall.store import EmbeddingStore
+from learn_recall.towers.config import RecallConfig
+from learn_recall.towers.presets import preset
 
 SMALL = [
     *("--set", "tower.hidden=8", "--set", "tower.n_layers=1", "--set", "tower.dimension=4"),

@@ -11,11 +11,11 @@ import tower_world as world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_recall.checkpoint import load_checkpoint
-from learn_recall.evaluate import evaluate_towers
-from learn_recall.ranking import rank_targets
+from learn_recall.evaluate.towers import evaluate_towers
 from learn_recall.store import StoreError
-from learn_recall.train import train_towers
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.towers.ranking import rank_targets
+from learn_recall.train.loop import train_towers
 
 
 def test_a_target_alone_at_the_third_place_gives_half_a_point_of_ndcg():

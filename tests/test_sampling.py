@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_recall.sampling import recency_weights, sample_recent, sample_uniform
+from learn_recall.train.sampling import recency_weights, sample_recent, sample_uniform
 
 lengths_strategy = st.lists(st.integers(0, 30), min_size=1, max_size=12)
 

@@ -9,9 +9,9 @@ import tower_world as world
 from typer.testing import CliRunner
 
 from learn_recall.cli import app
-from learn_recall.ranking import rank_targets
 from learn_recall.store import Block, StoreError, write_store
 from learn_recall.store.search_index import search_index, write_index
+from learn_recall.towers.ranking import rank_targets
 
 faiss = pytest.importorskip("faiss", reason="the index needs faiss-cpu")
 

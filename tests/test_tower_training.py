@@ -15,8 +15,15 @@ import torch
 import tower_world as world
 from torch.nn import functional as F
 
-from learn_recall import checkpoint as files
-from learn_recall.batches import (
+from learn_recall.store import StoreError, write_store
+from learn_recall.towers import checkpoint as files
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.towers.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.double_tower import DoubleTower
+from learn_recall.towers.loss import dense_all_action_loss
+from learn_recall.towers.presets import preset
+from learn_recall.train.batches import (
     all_action_batch,
     epoch_batches,
     n_batches,
@@ -24,16 +31,10 @@ from learn_recall.batches import (
     trainable_users,
     users_per_batch,
 )
-from learn_recall.checkpoint import load_checkpoint
-from learn_recall.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
-from learn_recall.item_towers import DoubleTower
-from learn_recall.loss import dense_all_action_loss
-from learn_recall.objective import ContentTable, Objective
-from learn_recall.optimizer import learning_rate
-from learn_recall.presets import preset
-from learn_recall.sequences import build_sequences, last_events, split_validation
-from learn_recall.store import StoreError, write_store
-from learn_recall.train import train_towers
+from learn_recall.train.loop import train_towers
+from learn_recall.train.objective import Objective
+from learn_recall.train.optimizer import learning_rate
+from learn_recall.train.sequences import build_sequences, last_events, split_validation
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_recall.config import TowerConfig
-from learn_recall.item_towers import DoubleTower
-from learn_recall.pal import CausalBlock, PreferenceAlignment
-from learn_recall.presets import preset
-from learn_recall.whitening import Whitening
+from learn_recall.towers.config import TowerConfig
+from learn_recall.towers.double_tower import DoubleTower
+from learn_recall.towers.pal import CausalBlock, PreferenceAlignment
+from learn_recall.towers.presets import preset
+from learn_recall.towers.whitening import Whitening
 
 SMALL = {"hidden": 16, "n_layers": 2, "n_heads": 2, "dimension": 8, "max_length": 12, "id_residual": False}
 
@@ -243,7 +243,7 @@ def test_the_whitening_of_a_part_is_what_a_fit_on_the_part_alone_gives(kind):
 def test_fitting_on_some_rows_in_chunks_equals_fitting_on_a_copy_of_them(monkeypatch):
     x, rows = anisotropic(), np.arange(0, 400, 3)
     whole = Whitening(6, "zca").double().fit(x[rows])
-    monkeypatch.setattr("learn_recall.whitening._ROWS_AT_ONCE", 17)
+    monkeypatch.setattr("learn_recall.towers.whitening._ROWS_AT_ONCE", 17)
     chunked = Whitening(6, "zca").double().fit(x, rows)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(chunked.state_dict()[name], value)
@@ -259,7 +259,7 @@ def test_vectors_that_cannot_be_fitted_are_refused():
 
 
 def test_a_tower_of_ones_own_is_named_in_the_config_and_a_taken_name_is_refused(monkeypatch):
-    from learn_recall import item_towers
+    from learn_recall.towers import double_tower as item_towers
 
     monkeypatch.setattr(item_towers, "ITEM_TOWERS", dict(item_towers.ITEM_TOWERS))
     names = list(item_towers.NAMES)

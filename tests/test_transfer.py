@@ -6,10 +6,10 @@ import pytest
 import torch
 import tower_world as world
 
-from learn_recall.checkpoint import load_checkpoint
-from learn_recall.evaluate import evaluate_towers
+from learn_recall.evaluate.towers import evaluate_towers
 from learn_recall.store import StoreError
-from learn_recall.train import train_towers
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.train.loop import train_towers
 
 NO_STEP = {"n_epochs": 1, "learning_rate": 1e-12, "warmup_epochs": 0.0, "weight_decay": 0.0}
 

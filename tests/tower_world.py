@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from learn_recall.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
 from learn_recall.store import write_store
+from learn_recall.towers.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
 
 N_GROUPS, GROUP_SIZE, CONTENT = 6, 10, 12
 CARD = {"encoder": "planted", "encoder_sha256": "abc", "prompt": "short", "pooling": "mean", "max_tokens": 16}

@@ -22,7 +22,7 @@ from learn_rank.ranker import MultiTaskRanker
 from learn_rank.run_config import RunConfig, fitted_to
 from learn_rank.train import PCTR, PCVR, RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_recall.columns import CONTEXT_ID
-from learn_recall.export import export_embeddings
+from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
 

@@ -13,7 +13,7 @@ from learn_recall.commands.common import INTERACTIONS_HELP, say, set_threads
 from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
-    from learn_recall.compare_encoders import EncoderRow
+    from learn_recall.evaluate.compare_encoders import EncoderRow
 
 
 def compare_encoders(
@@ -49,8 +49,8 @@ def compare_encoders(
     with plain_errors():
         import dataclasses
 
-        from learn_recall.compare_encoders import compare_encoders as compare
-        from learn_recall.compare_encoders import short_alignment
+        from learn_recall.evaluate.compare_encoders import compare_encoders as compare
+        from learn_recall.evaluate.compare_encoders import short_alignment
         from learn_recall.files.whole_files import write_json
         from learn_recall.tables.read import read_interactions, read_items
 

@@ -13,7 +13,7 @@ from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, TOWERS
 from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
-    from learn_recall.evaluate import RecallReport
+    from learn_recall.evaluate.towers import RecallReport
 
 
 def evaluate(
@@ -39,7 +39,7 @@ def evaluate(
         --targets next_purchases.parquet --k 10 --k 50 --json recall.json
     """
     with plain_errors():
-        from learn_recall.evaluate import evaluate_towers
+        from learn_recall.evaluate.towers import evaluate_towers
         from learn_recall.files.whole_files import write_json
         from learn_recall.store import EmbeddingStore
         from learn_recall.tables.read import read_interactions, read_table

@@ -51,7 +51,7 @@ def export(
         --items-out stores/items --users-out stores/users --content-dimension 0 --dtype float32
     """
     with plain_errors():
-        from learn_recall.export import export_embeddings
+        from learn_recall.export.vectors import export_embeddings
         from learn_recall.store import EmbeddingStore
         from learn_recall.tables.read import read_contexts, read_interactions
 

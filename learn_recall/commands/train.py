@@ -14,7 +14,7 @@ from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, say, s
 from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
-    from learn_recall.config import RecallConfig
+    from learn_recall.towers.config import RecallConfig
 
 
 def train(
@@ -63,7 +63,7 @@ def train(
     with plain_errors():
         from learn_recall.store import EmbeddingStore
         from learn_recall.tables.read import read_interactions
-        from learn_recall.train import train_towers
+        from learn_recall.train.loop import train_towers
 
         set_threads(threads)
         chosen = _config(preset, config, setting)
@@ -88,9 +88,9 @@ def settings(
 
 
 def _config(preset: str, file: Path | None, settings: list[str] | None) -> RecallConfig:
-    from learn_recall.config import RecallConfig
     from learn_recall.files.whole_files import read_json
-    from learn_recall.presets import preset as by_name
+    from learn_recall.towers.config import RecallConfig
+    from learn_recall.towers.presets import preset as by_name
 
     values = (by_name(preset) if file is None else RecallConfig.from_dict(read_json(file))).to_dict()
     for text in [] if settings is None else settings:
@@ -113,7 +113,7 @@ def _parsed(text: str) -> Any:
 
 
 def _print_history(folder: Path) -> None:
-    from learn_recall.checkpoint import HISTORY, load_checkpoint
+    from learn_recall.towers.checkpoint import HISTORY, load_checkpoint
 
     lines = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     best = load_checkpoint(folder).extra

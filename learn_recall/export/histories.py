@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from learn_recall.columns import CONTEXT_ID, HISTORY, IS_LEARNED
-from learn_recall.sequences import build_sequences, gather_padded, offsets_of
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.ids import as_id_array
+from learn_recall.train.sequences import build_sequences, gather_padded, offsets_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import torch
 
-from learn_recall.checkpoint import TowerCheckpoint
-from learn_recall.item_towers import DoubleTower
+from learn_recall.towers.checkpoint import TowerCheckpoint
+from learn_recall.towers.double_tower import DoubleTower
 
 
 @torch.no_grad()

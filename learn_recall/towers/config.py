@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-#: grows by `learn_recall.item_towers.register_item_tower`
+#: grows by `learn_recall.towers.item_towers.register_item_tower`
 ITEM_TOWERS = ["seq_to_seq", "seq_to_item", "rec_to_llm", "projection"]
 ADAPTORS = ("linear", "mlp")
 POSITION_EMBEDDINGS = ("none", "learned")

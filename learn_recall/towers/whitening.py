@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learn_recall.config import WHITENINGS
+from learn_recall.towers.config import WHITENINGS
 
 _ROWS_AT_ONCE = 1 << 14
 

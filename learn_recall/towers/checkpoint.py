@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_recall.config import RecallConfig
 from learn_recall.files.tensor_files import read_tensors
 from learn_recall.files.whole_files import sha256_of_file
-from learn_recall.item_towers import DoubleTower
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.ids import id_keys
+from learn_recall.towers.config import RecallConfig
+from learn_recall.towers.double_tower import DoubleTower
 
 MODEL, LAST, CONFIG, HISTORY = "model.safetensors", "last.safetensors", "config.json", "history.jsonl"
 IDENTITY_FIELDS = ("encoder_sha256", "prompt", "pooling", "max_tokens", "dimension")
@@ -111,24 +111,3 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
         sha256=sha256_of_file(file),
         extra=header["extra"],
     )
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat tensors, `optimizer.{index}.{name}`."""
-    return {
-        f"optimizer.{index}.{name}": torch.as_tensor(value)
-        for index, state in optimizer.state_dict()["state"].items()
-        for name, value in state.items()
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave; the optimizer must hold the same parameters in the same
-    order."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        prefix, _, rest = key.partition(".")
-        if prefix == "optimizer":
-            index, _, name = rest.partition(".")
-            state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

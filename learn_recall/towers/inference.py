@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from learn_recall.item_towers import DoubleTower
-from learn_recall.objective import ContentTable
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.double_tower import DoubleTower
 
 _ITEMS_AT_ONCE = 4096
 _TOKENS_AT_ONCE = 1 << 15

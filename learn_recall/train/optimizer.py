@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from learn_recall.config import TrainConfig
-from learn_recall.item_towers import DoubleTower
+from learn_recall.towers.config import TrainConfig
+from learn_recall.towers.double_tower import DoubleTower
 
 
 def make_optimizer(towers: DoubleTower, config: TrainConfig) -> torch.optim.Optimizer:
@@ -47,3 +48,24 @@ def seeded(seed: int, part: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(np.random.SeedSequence([seed, part]).generate_state(1, np.uint64)[0] >> 1))
         yield
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat tensors, `optimizer.{index}.{name}`."""
+    return {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave; the optimizer must hold the same parameters in the same
+    order."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        prefix, _, rest = key.partition(".")
+        if prefix == "optimizer":
+            index, _, name = rest.partition(".")
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

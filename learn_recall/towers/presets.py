@@ -3,7 +3,7 @@ cores), `thorough` (several times as long)."""
 
 from __future__ import annotations
 
-from learn_recall.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
+from learn_recall.towers.config import LossConfig, RecallConfig, SamplingConfig, TowerConfig, TrainConfig
 
 
 def preset(name: str) -> RecallConfig:

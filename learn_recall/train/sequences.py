@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from learn_recall.columns import ITEM_ID, POSITION, TIMESTAMP, USER_ID
-from learn_recall.config import TrainConfig
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.ids import as_id_array
+from learn_recall.towers.config import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_recall.batches import trainable_users
-from learn_recall.checkpoint import content_identity
-from learn_recall.config import RecallConfig
-from learn_recall.sequences import Sequences, build_sequences, last_events, split_validation
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.ids import id_keys
+from learn_recall.towers.checkpoint import content_identity
+from learn_recall.towers.config import RecallConfig
+from learn_recall.train.batches import trainable_users
+from learn_recall.train.sequences import Sequences, build_sequences, last_events, split_validation
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 
 from learn_recall.columns import ITEM_ID, POSITION, TIMESTAMP, USER_ID
-from learn_recall.config import RecallConfig
 from learn_recall.encode.job import encode_items
 from learn_recall.encoder.text_encoder import TextEncoder
-from learn_recall.evaluate import evaluate_towers
+from learn_recall.evaluate.towers import evaluate_towers
+from learn_recall.evaluate.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.text.prompt import render_items
 from learn_recall.text.word_vectors import WordVectors
-from learn_recall.train import train_towers
-from learn_recall.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
+from learn_recall.towers.config import RecallConfig
+from learn_recall.train.loop import train_towers
 
 WORDS = "words"
 _N_TIMED = 256
@@ -39,7 +39,7 @@ class EncoderRow:
         dtype: Of its matrix products, chosen on this machine.
         items_per_second: On this machine, loading and tokenising's start-up aside.
         hours_per_million: Items, at that speed.
-        mean_cosine, effective_rank: `learn_recall.vector_geometry`, raw vectors.
+        mean_cosine, effective_rank: `learn_recall.evaluate.vector_geometry`, raw vectors.
         neighbour_hit_rate: Of an item and the next one of the same user, among the 10 nearest; no training.
         recall_10, recall_50: Of users' last items after the short alignment, history filtered.
         recall_10_rare: The same of targets with at most 5 events in the training; None without any.

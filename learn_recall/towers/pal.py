@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from learn_recall.config import TowerConfig
+from learn_recall.towers.config import TowerConfig
 
 
 class CausalBlock(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from learn_recall.contrast import Exclusion, contrast
+from learn_recall.towers.contrastive_core import Exclusion, contrast
 
 SIMILARITIES = ("dot", "cosine")
 

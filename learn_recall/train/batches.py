@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_recall.config import RecallConfig, SamplingConfig
-from learn_recall.sampling import sample_recent, sample_uniform
-from learn_recall.sequences import Sequences, gather_padded
+from learn_recall.towers.config import RecallConfig, SamplingConfig
+from learn_recall.train.sampling import sample_recent, sample_uniform
+from learn_recall.train.sequences import Sequences, gather_padded
 
 _BATCHES_PER_BUCKET = 24
 

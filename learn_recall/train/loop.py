@@ -18,20 +18,27 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from learn_recall import checkpoint as files
-from learn_recall.averaging import WeightAverage
-from learn_recall.batches import epoch_batches, n_batches
-from learn_recall.config import RecallConfig
-from learn_recall.files.tensor_files import write_tensors
+from learn_recall.files.tensor_files import read_tensors, write_tensors
 from learn_recall.files.whole_files import atomic_path, write_json
-from learn_recall.inference import item_vectors, user_vectors
-from learn_recall.item_towers import DoubleTower
-from learn_recall.objective import ContentTable, Objective
-from learn_recall.optimizer import learning_rate, make_optimizer, seeded
-from learn_recall.ranking import rank_targets
 from learn_recall.store import EmbeddingStore
-from learn_recall.training_data import prepare
-from learn_recall.transfer import start_from, started_fingerprint
+from learn_recall.towers import checkpoint as files
+from learn_recall.towers.config import RecallConfig
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.double_tower import DoubleTower
+from learn_recall.towers.inference import item_vectors, user_vectors
+from learn_recall.towers.ranking import rank_targets
+from learn_recall.train.batches import epoch_batches, n_batches
+from learn_recall.train.objective import Objective
+from learn_recall.train.optimizer import (
+    learning_rate,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+    seeded,
+)
+from learn_recall.train.training_data import prepare
+from learn_recall.train.warm_start import start_from, started_fingerprint
+from learn_recall.train.weight_average import WeightAverage
 
 
 def train_towers(
@@ -163,18 +170,18 @@ class _Run:
     def restore(self) -> None:
         """Read `last.safetensors`, if there is one; refuse what belongs to another training."""
         if (self.out / files.LAST).is_file():
-            header, tensors = files.read_tensors(self.out / files.LAST)
+            header, tensors = read_tensors(self.out / files.LAST)
             self._check_ours(header)
             weights = {name: value for name, value in tensors.items() if name.startswith("towers.")}
             self.towers.load_state_dict(
                 {name.removeprefix("towers."): value for name, value in weights.items()}
             )
-            files.restore_optimizer(self.optimizer, tensors)
+            restore_optimizer(self.optimizer, tensors)
             self.average.restore(tensors)
             self.progress, self.log = _Progress(**header["progress"]), header["log"]
             self._write_log()
         elif (self.out / files.MODEL).is_file():  # killed between the two files, or the other one removed
-            self._check_ours(files.read_tensors(self.out / files.MODEL)[0])
+            self._check_ours(read_tensors(self.out / files.MODEL)[0])
         write_json(self.out / files.CONFIG, self.config.to_dict())
 
     def _check_ours(self, header: dict[str, Any]) -> None:
@@ -247,7 +254,7 @@ class _Run:
         progress.is_finished = progress.epoch >= config.n_epochs or waited >= config.patience
         self.log.append({"epoch": progress.epoch, "loss": loss, **scores, "seconds": round(seconds, 3)})
         tensors = {f"towers.{name}": value for name, value in self.towers.state_dict().items()}
-        tensors |= files.optimizer_tensors(self.optimizer) | self.average.tensors()
+        tensors |= optimizer_tensors(self.optimizer) | self.average.tensors()
         header = {"fingerprint": self.fingerprint, "progress": vars(progress), "log": self.log}
         write_tensors(self.out / files.LAST, tensors, header)
         self._write_log()

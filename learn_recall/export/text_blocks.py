@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from learn_recall.store.card import Block
-from learn_recall.whitening import Whitening
+from learn_recall.towers.whitening import Whitening
 
 
 class TextBlocks:

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from learn_recall.checkpoint import load_checkpoint
 from learn_recall.columns import ITEM_ID, USER_ID
-from learn_recall.inference import item_vectors, user_vectors
-from learn_recall.objective import ContentTable
-from learn_recall.ranking import Ranks, rank_targets
-from learn_recall.sequences import Sequences, build_sequences, gather_padded, last_events
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.ids import as_id_array
+from learn_recall.towers.checkpoint import load_checkpoint
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.inference import item_vectors, user_vectors
+from learn_recall.towers.ranking import Ranks, rank_targets
+from learn_recall.train.sequences import Sequences, build_sequences, gather_padded, last_events
 
 BUCKETS = ((0, 0), (1, 5), (6, 20), (21, None))
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from learn_recall.checkpoint import TowerCheckpoint, load_checkpoint
-from learn_recall.histories import Histories, from_contexts, from_interactions
-from learn_recall.inference import item_vectors, user_vectors
-from learn_recall.objective import ContentTable
-from learn_recall.sequences import offsets_of
+from learn_recall.export.histories import Histories, from_contexts, from_interactions
+from learn_recall.export.text_blocks import TextBlocks
 from learn_recall.store import Block, EmbeddingStore, write_store
-from learn_recall.text_blocks import TextBlocks
+from learn_recall.towers.checkpoint import TowerCheckpoint, load_checkpoint
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.inference import item_vectors, user_vectors
+from learn_recall.train.sequences import offsets_of
 
 IS_CENTRED = "is_centred"  # of a card's `extra`: the mean was taken out of the tower block
 _ROWS_AT_ONCE = 1 << 14

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from learn_recall.checkpoint import TowerCheckpoint, load_checkpoint
-from learn_recall.export import IS_CENTRED, text_vectors
-from learn_recall.inference import item_vectors
-from learn_recall.objective import ContentTable
+from learn_recall.export.text_blocks import TextBlocks
+from learn_recall.export.vectors import IS_CENTRED, text_vectors
 from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
 from learn_recall.store.layout import VECTORS
-from learn_recall.text_blocks import TextBlocks
+from learn_recall.towers.checkpoint import TowerCheckpoint, load_checkpoint
+from learn_recall.towers.content_table import ContentTable
+from learn_recall.towers.inference import item_vectors
 
 _ROWS_AT_ONCE = 1 << 14
 
