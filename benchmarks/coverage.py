@@ -19,9 +19,9 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from learn_rank.metrics import AUC, UAUC, WUAUC
-from learn_rank.rows import Rows
-from learn_rank.uncertainty import Bootstrap, ClosedForm
+from learn_rank.metrics.auc import AUC, UAUC, WUAUC
+from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm
 
 METRICS = (AUC(), UAUC(), WUAUC())
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -32,9 +32,9 @@ from benchmarks.preset_tower import preset_tower_vectors
 from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.auto import choose, combine
 from learn_rank.batches import EncodedDataset
-from learn_rank.evaluation import evaluate_arms
+from learn_rank.evaluation.judge import DeltaRow
+from learn_rank.evaluation.tasks import evaluate_arms
 from learn_rank.fusion import FusionConfig
-from learn_rank.judge import DeltaRow
 from learn_rank.predictions import labelled_rows, validation_rows, write_predictions
 from learn_rank.run_config import RunConfig, fitted_to, read_config
 from learn_rank.tables_io import read_dataset

@@ -13,7 +13,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from benchmarks.peers import GroupedAUC, Peer
-from learn_rank.metrics import UAUC, WUAUC
+from learn_rank.metrics.auc import UAUC, WUAUC
 
 ROWS_PER_USER = 20
 Case = tuple[str, np.ndarray, np.ndarray, np.ndarray]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.beyond_memory import ParquetRows, is_parquet
-from learn_rank.columns_in import check_same_column, check_same_length
+from learn_rank.evaluation.beyond_memory import ParquetRows, is_parquet
+from learn_rank.metrics.input_columns import check_same_column, check_same_length
 
 
 def read_predictions(path: Path, columns: Sequence[str], user: str, score: str) -> pd.DataFrame:

@@ -22,8 +22,8 @@ from benchmarks.uauc_buckets import CountBucket
 from benchmarks.uauc_judgement import Question, compare
 from benchmarks.uauc_provenance import provenance
 from benchmarks.uauc_tables import delta_table, result_table, speed_table, verdict, worse
-from learn_rank.beyond_memory import Room
-from learn_rank.uncertainty import Bootstrap, ClosedForm, Uncertainty
+from learn_rank.evaluation.beyond_memory import Room
+from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm, Uncertainty
 from learn_recall.files.whole_files import atomic_path, write_json
 
 IS_WORSE, BAD_INPUT = 1, 2

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from benchmarks.uauc_buckets import CountBucket, check_few, check_kinds, counts_of, rule_words
 from benchmarks.uauc_judgement import BASELINE, CANDIDATE, Question, file_names, judgement, named
-from learn_rank.beyond_memory import (
+from learn_rank.evaluation.beyond_memory import (
     Bucketing,
     Layout,
     ParquetRows,
@@ -23,8 +23,8 @@ from learn_rank.beyond_memory import (
     is_parquet,
     partitioned,
 )
-from learn_rank.buckets import BUCKETS, bucket_codes
-from learn_rank.uncertainty import Uncertainty
+from learn_rank.metrics.buckets import BUCKETS, bucket_codes
+from learn_rank.uncertainty.intervals import Uncertainty
 
 
 def is_beyond_memory(paths: Sequence[Path], memory_rows: int) -> bool:

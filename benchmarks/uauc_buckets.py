@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.buckets import BUCKETS, BucketRule, bucket_codes, bucket_of_user
-from learn_rank.judge import Partition
-from learn_rank.rows import Rows
+from learn_rank.evaluation.judge import Partition
+from learn_rank.metrics.buckets import BUCKETS, BucketRule, bucket_codes, bucket_of_user
+from learn_rank.metrics.labelled_rows import Rows
 
 MEANINGS = ("within", "attributed")
 MAX_BUCKETS = 500

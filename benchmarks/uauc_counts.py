@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from learn_rank.grouped_auc import PerUserAUC
-from learn_rank.metrics import UAUC
+from learn_rank.metrics.auc import UAUC
+from learn_rank.metrics.grouped_auc import PerUserAUC
 
 
 def count_users(per_user: PerUserAUC, uauc: UAUC) -> dict[str, int]:

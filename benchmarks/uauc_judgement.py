@@ -15,10 +15,10 @@ from benchmarks.uauc_buckets import MEANINGS, CountBucket, check_attributed, par
 from benchmarks.uauc_counts import count_users
 from benchmarks.uauc_reliability import reliability
 from benchmarks.uauc_users import user_view
-from learn_rank.judge import ALL, Cell, adjust, cells_of, judge_cells
-from learn_rank.metrics import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
-from learn_rank.rows import Rows, as_scores
-from learn_rank.uncertainty import Uncertainty
+from learn_rank.evaluation.judge import ALL, Cell, adjust, cells_of, judge_cells
+from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
+from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.uncertainty.intervals import Uncertainty
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 CALIBRATION = (PCOC(), NormalizedEntropy(), LogLoss(), ECE())
@@ -35,7 +35,7 @@ class Question:
         weight: column of row weights, or None.
         buckets: columns that name buckets.
         count_buckets: columns of training counts.
-        meaning: of buckets, see `learn_rank.buckets.bucketed`.
+        meaning: of buckets, see `learn_rank.metrics.buckets.bucketed`.
         wuauc: a user's weight in WUAUC.
         min_rows: users with fewer rows are skipped.
         task: what the label is called in the results, or None for the label's own name.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.calibration import ECE, mass_edges
-from learn_rank.scored import Scored
+from learn_rank.metrics.calibration import ECE, mass_edges
+from learn_rank.uncertainty.scored_rows import Scored
 
 
 def reliability(scored: Scored, bins: int = ECE().bins) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.metrics import UAUC
-from learn_rank.uncertainty import Bootstrap, interval
+from learn_rank.metrics.auc import UAUC
+from learn_rank.uncertainty.intervals import Bootstrap, interval
 
 
 def zipf_rows(n_rows: int, n_users: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

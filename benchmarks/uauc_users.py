@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.grouped_auc import PerUserAUC
-from learn_rank.metrics import UAUC, WUAUC
+from learn_rank.metrics.auc import UAUC, WUAUC
+from learn_rank.metrics.grouped_auc import PerUserAUC
 
 STEPS = 20  # a bar every .05, with 0, .5 and 1 in the middle of theirs
 FEW_ROWS = 10

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.metrics import AUC
-from learn_rank.rows import Rows
-from learn_rank.spread import Delta
-from learn_rank.uncertainty import ClosedForm
+from learn_rank.metrics.auc import AUC
+from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.uncertainty.base import Delta
+from learn_rank.uncertainty.intervals import ClosedForm
 from learn_recall.columns import CLICK, CONVERSION, USER_ID
 
 PCTR, PCVR, PCTCVR = "pctr", "pcvr", "pctcvr"
@@ -63,7 +63,7 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
         level: of the intervals.
 
     Raises:
-        ValueError: other numbers of rows, or rows that cannot be judged (`learn_rank.rows`).
+        ValueError: other numbers of rows, or rows that cannot be judged (`learn_rank.metrics.labelled_rows`).
     """
     if not len(labels) == len(base) == len(fused):
         raise ValueError(

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from learn_rank.auto import PCTCVR, PCTR, PCVR, choose, combine
-from learn_rank.judge import defined
+from learn_rank.evaluation.judge import defined
 from learn_rank.predictions import model_folder, prediction_path, validation_path, write_predictions
 from learn_recall.files.whole_files import read_json, write_json
 

@@ -16,9 +16,9 @@ import pandas as pd
 from rich.console import Console
 
 from learn_rank.auto_arm import choices
-from learn_rank.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.dataset import RankingDataset
-from learn_rank.evaluation import TASKS, evaluate_arms
+from learn_rank.evaluation.tasks import TASKS, evaluate_arms
+from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.predictions import RATES, model_folder, prediction_path
 from learn_rank.report import Report, write_report
 from learn_rank.report_terminal import print_report

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from learn_rank.batches import EncodedDataset, Rows
 from learn_rank.id_tables import table_parameters
-from learn_rank.metrics import AUC
+from learn_rank.metrics.auc import AUC
 from learn_rank.ranker_base import Ranker
 from learn_rank.scores import Scores
 from learn_rank.zero_start import zero_start_parameters

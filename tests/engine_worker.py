@@ -25,10 +25,10 @@ from learn_rank.engine import (
 )
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.fusion import FusionConfig, LearnFeatureFusion
-from learn_rank.metrics import UAUC
+from learn_rank.metrics.auc import UAUC
+from learn_rank.metrics.streaming.torchmetrics_auc import StreamedAUC
 from learn_rank.ranker import MultiTaskRanker, RankerConfig
 from learn_rank.testing import assert_frozen
-from learn_rank.torch_metrics import StreamedAUC
 from learn_recall.store import EmbeddingStore, write_store
 
 N_ROWS, N_USERS, N_ITEMS = 1003, 60, 50

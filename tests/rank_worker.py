@@ -49,8 +49,8 @@ def refusal(metric, chunks, has_weights):
 
 
 def torchmetrics_findings(rank):
-    from learn_rank.metrics import AUC, UAUC, WUAUC
-    from learn_rank.torch_metrics import StreamedAUC
+    from learn_rank.metrics.auc import AUC, UAUC, WUAUC
+    from learn_rank.metrics.streaming.torchmetrics_auc import StreamedAUC
 
     found = {}
     for metric in (AUC(), UAUC(), WUAUC(), WUAUC("positives")):
@@ -81,7 +81,7 @@ def rec_module(rank, **settings):
     from torchrec.metrics.metrics_config import RecTaskInfo
     from torchrec.metrics.rec_metric import RecMetricList
 
-    from learn_rank.rec_metrics import UserAUCMetric
+    from learn_rank.metrics.streaming.torchrec_auc import UserAUCMetric
 
     tasks = [RecTaskInfo("ctr", "click", "pctr", "one"), RecTaskInfo("cvr", "buy", "pcvr", "click")]
     metric = UserAUCMetric(

@@ -20,9 +20,9 @@ from learn_rank.ab.marketplace_traffic import Traffic, draw_traffic
 from learn_rank.ab.nights import live_through
 from learn_rank.ab.serving import Serving
 from learn_rank.ab.simulate import simulate
-from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.datasets.generated import read_marketplace
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.predictions import prediction_path
 from learn_rank.run_config import read_config
 from learn_rank.tables_io import read_dataset, write_dataset

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_rank.beyond_memory import Bucketing, Layout, ParquetRows, Room, ScoreColumn, partitioned
-from learn_rank.beyond_memory.spill import BY_USER
-from learn_rank.buckets import bucket_codes
-from learn_rank.calibration import mass_edges
-from learn_rank.judge import Partition, judge, judge_cells
-from learn_rank.metrics import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
-from learn_rank.rows import Rows
-from learn_rank.uncertainty import Bootstrap, ClosedForm
-from learn_rank.won_pairs import ScoreRun, won_by_user
+from learn_rank.evaluation.beyond_memory import Bucketing, Layout, ParquetRows, Room, ScoreColumn, partitioned
+from learn_rank.evaluation.beyond_memory.spill import BY_USER
+from learn_rank.evaluation.judge import Partition, judge, judge_cells
+from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
+from learn_rank.metrics.buckets import bucket_codes
+from learn_rank.metrics.calibration import mass_edges
+from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.pooled_auc import ScoreRun, won_by_user
+from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm
 
 METRICS = (AUC(), UAUC(), WUAUC(), WUAUC("clicks", min_rows=3))
 CALIBRATION = (PCOC(), NormalizedEntropy(), LogLoss(), ECE(bins=7))

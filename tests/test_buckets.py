@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_rank.buckets import (
+from learn_rank.metrics.auc import AUC, PCOC, UAUC, WUAUC
+from learn_rank.metrics.buckets import (
     BUCKETS,
     ITEM_RULE,
     USER_RULE,
@@ -17,7 +18,6 @@ from learn_rank.buckets import (
     bucketed,
     training_counts,
 )
-from learn_rank.metrics import AUC, PCOC, UAUC, WUAUC
 
 
 def marketplace(n_rows=3000, seed=0):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from learn_rank.metrics import ECE, PCOC, LogLoss, NormalizedEntropy
+from learn_rank.metrics.auc import ECE, PCOC, LogLoss, NormalizedEntropy
 
 METRICS = [PCOC(), LogLoss(), NormalizedEntropy(), ECE(bins=4)]
 probability_rows = st.lists(
@@ -79,7 +79,7 @@ def test_users_are_counted_and_do_not_change_the_value(rows):
 
 
 def _rows(labels, users):
-    from learn_rank.rows import Rows
+    from learn_rank.metrics.labelled_rows import Rows
 
     return Rows.of(labels, users)
 

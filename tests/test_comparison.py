@@ -11,7 +11,7 @@ from torchrec.models.dlrm import DLRM
 import learn_rank
 from learn_rank import HostRanker, LearnFeatureFusion, RankTrainConfig, compare_rankers, embedding_tables
 from learn_rank.frozen import FrozenEmbedding
-from learn_rank.metrics import AUC
+from learn_rank.metrics.auc import AUC
 from learn_recall.store import id_keys
 
 TRAINING = RankTrainConfig(n_epochs=2, batch_size=128, learning_rate=5e-3)

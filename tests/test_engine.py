@@ -18,7 +18,7 @@ from engine_worker import HALF, make_world, ranker_of, resume, stream_of, train_
 from torch.fx import symbolic_trace
 
 from learn_rank.engine import EngineConfig, RankerEngine, StreamPosition, load_checkpoint, processes
-from learn_rank.metrics import UAUC
+from learn_rank.metrics.auc import UAUC
 from learn_rank.zero_start import zero_start_parameters
 
 ROOT = Path(__file__).parents[1]

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from reference_metrics import mean_user_auc, pair_auc
 
-from learn_rank.buckets import BUCKETS
-from learn_rank.evaluation import evaluate_arms, evaluate_predictions
-from learn_rank.judge import AUC_METRICS, adjust
-from learn_rank.metrics import AUC, PCOC, UAUC, WUAUC
-from learn_rank.uncertainty import Bootstrap, paired_delta
+from learn_rank.evaluation.judge import AUC_METRICS, adjust
+from learn_rank.evaluation.tasks import evaluate_arms, evaluate_predictions
+from learn_rank.metrics.auc import AUC, PCOC, UAUC, WUAUC
+from learn_rank.metrics.buckets import BUCKETS
+from learn_rank.uncertainty.intervals import Bootstrap, paired_delta
 
 KEYS = ["model", "task", "metric", "bucket_kind", "bucket"]
 ROW_KEYS = [*KEYS, "value", "low", "high", "n_rows", "n_users", "n_skipped_users"]

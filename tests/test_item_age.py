@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.item_age import contrast
-from learn_rank.student_t import t_quantile
+from learn_rank.uncertainty.student_t import t_quantile
 
 
 def found(*hits):

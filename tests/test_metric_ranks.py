@@ -8,7 +8,7 @@ import pytest
 import torch.multiprocessing as mp
 from rank_worker import N_RANKS, rows, untied_rows, work
 
-from learn_rank.metrics import AUC, UAUC, WUAUC
+from learn_rank.metrics.auc import AUC, UAUC, WUAUC
 
 METRICS = (AUC(), UAUC(), WUAUC(), WUAUC("positives"))
 

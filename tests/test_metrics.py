@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from reference_metrics import mean_user_auc, pair_auc, user_aucs
 from sklearn.metrics import roc_auc_score
 
-from learn_rank import grouped_auc, weighted_fold
-from learn_rank.metrics import AUC, UAUC, WUAUC, merge, per_user_auc
-from learn_rank.score_order import score_ordinals
+from learn_rank.metrics import grouped_auc
+from learn_rank.metrics import weighted_auc as weighted_fold
+from learn_rank.metrics.auc import AUC, UAUC, WUAUC, merge, per_user_auc
+from learn_rank.metrics.score_ordinals import score_ordinals
 
 quick = settings(max_examples=40, deadline=None)
 
@@ -440,7 +441,7 @@ def test_memory_stays_below_64_bytes_a_row():
     assert peak / 1_000_000 < 64
 
 
-LIGHT = ["learn_rank.metrics", "learn_rank.buckets", "learn_rank.uncertainty"]
+LIGHT = ["learn_rank.metrics", "learn_rank.metrics.buckets", "learn_rank.uncertainty"]
 ASKS = "import {module}, sys; sys.exit(', '.join({{'torch', 'scipy', 'sklearn'}} & set(sys.modules)) or 0)"
 
 

@@ -11,12 +11,12 @@ from torch import nn
 from learn_rank.batches import encode_dataset
 from learn_rank.frozen import FrozenEmbedding
 from learn_rank.fusion import FusionConfig, LearnFeatureFusion
-from learn_rank.metrics import AUC
+from learn_rank.metrics.auc import AUC
 from learn_rank.newness import UNKNOWN
 from learn_rank.ranker import MultiTaskRanker, RankerConfig, Scores, ranking_loss
 from learn_rank.statistics import FEATURES
 from learn_rank.train import RankTrainConfig, predict, train_ranker
-from learn_rank.uncertainty import paired_delta
+from learn_rank.uncertainty.intervals import paired_delta
 from learn_recall.store import id_keys
 
 SMALL = RankerConfig(embedding_dim=4, bottom_dims=(16,), tower_dim=8)

@@ -18,9 +18,9 @@ from torchrec.metrics.metric_module import REC_METRICS_MAPPING, RecMetricModule,
 from torchrec.metrics.metrics_config import DefaultMetricsConfig, RecComputeMode, RecMetricDef, RecTaskInfo
 from torchrec.metrics.rec_metric import RecMetricList
 
-from learn_rank import rec_metrics
-from learn_rank.metrics import AUC, PCOC, UAUC, WUAUC
-from learn_rank.rec_metrics import UserAUCEnum, UserAUCMetric
+from learn_rank.metrics.auc import AUC, PCOC, UAUC, WUAUC
+from learn_rank.metrics.streaming import torchrec_auc as rec_metrics
+from learn_rank.metrics.streaming.torchrec_auc import UserAUCEnum, UserAUCMetric
 
 CTR = RecTaskInfo("ctr", "click", "pctr", "one")
 CVR = RecTaskInfo("cvr", "buy", "pcvr", "click")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.steam_lift import contrast, warm
-from learn_rank.evaluation import evaluate_arms
+from learn_rank.evaluation.tasks import evaluate_arms
 
 
 def split(seed: int, lift: float) -> dict[str, pd.DataFrame]:

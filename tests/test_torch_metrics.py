@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from torchmetrics import MetricCollection
 
-from learn_rank import kept_rows, torch_metrics
-from learn_rank.metrics import AUC, PCOC, UAUC, WUAUC
-from learn_rank.torch_metrics import StreamedAUC
+from learn_rank.metrics.auc import AUC, PCOC, UAUC, WUAUC
+from learn_rank.metrics.streaming import row_buffer as kept_rows
+from learn_rank.metrics.streaming import torchmetrics_auc as torch_metrics
+from learn_rank.metrics.streaming.torchmetrics_auc import StreamedAUC
 
 METRICS = (AUC(), UAUC(), UAUC(min_rows=3), WUAUC(), WUAUC("positives"))
 quick = settings(max_examples=60, deadline=None)

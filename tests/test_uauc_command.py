@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.uauc import app
-from learn_rank.metrics import AUC, UAUC, WUAUC
-from learn_rank.uncertainty import Bootstrap, interval, paired_delta
+from learn_rank.metrics.auc import AUC, UAUC, WUAUC
+from learn_rank.uncertainty.intervals import Bootstrap, interval, paired_delta
 
 COLUMNS = ["--user", "uid", "--label", "bought", "--score", "p"]
 

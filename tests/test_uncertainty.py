@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from reference_metrics import delong_variance, holm_adjusted, leave_one_user_out, user_bootstrap
 from scipy import stats
 
-from learn_rank.metrics import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, Metric, NormalizedEntropy
-from learn_rank.rows import Rows
-from learn_rank.student_t import t_quantile, t_upper_tail
-from learn_rank.uncertainty import Bootstrap, ClosedForm, holm, interval, paired_delta
+from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, Metric, NormalizedEntropy
+from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm, holm, interval, paired_delta
+from learn_rank.uncertainty.student_t import t_quantile, t_upper_tail
 
 AUCS = [AUC(), UAUC(), WUAUC()]
 ALL = [*AUCS, WUAUC(weight="positives"), PCOC(), LogLoss(), NormalizedEntropy(), ECE(bins=3)]

@@ -16,7 +16,7 @@ from learn_rank.ab.power import minimal_effect, power_at
 from learn_rank.ab.sensitivity import pooled
 from learn_rank.ab.skewness import flag
 from learn_rank.ab.totals import UserTotals
-from learn_rank.uncertainty import holm
+from learn_rank.uncertainty.intervals import holm
 
 _VALUES = ("control", "treatment", "delta", "low", "high", "relative", "relative_low", "relative_high", "p")
 __all__ = ["ABRow", "AnalysisConfig", "analyse", "variance_reductions"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
+from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, TIMESTAMP, USER_ID
 
 __all__ = ["LogParts", "check_no_overlap", "read_log", "row_hashes", "split_log"]

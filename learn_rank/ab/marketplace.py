@@ -16,10 +16,10 @@ from learn_rank.ab.environment import MarketplaceEnvironment
 from learn_rank.ab.journey import JOURNEY, shop_prices
 from learn_rank.ab.marketplace_traffic import DAY, Traffic, draw_traffic
 from learn_rank.ab.serving import Serving
-from learn_rank.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
 from learn_rank.datasets.marketplace_arithmetic import draw_lognormal
+from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.run_config import read_config
 from learn_rank.tables_io import read_dataset
 from learn_recall.columns import BRAND, CATEGORY, ITEM_ID, PRICE, REQUEST_ID, TIMESTAMP, USER_ID

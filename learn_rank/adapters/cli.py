@@ -76,7 +76,7 @@ def join(
         from learn_rank.adapters.join import join_vectors
         from learn_rank.adapters.store_pair import open_pair
         from learn_rank.adapters.torcheasyrec import raw_feature_config
-        from learn_rank.beyond_memory import ParquetRows
+        from learn_rank.evaluation.beyond_memory import ParquetRows
         from learn_recall.files.whole_files import atomic_path
 
         config = JoinConfig(

@@ -19,7 +19,7 @@ from learn_rank.adapters.plain_columns import plain_columns
 from learn_rank.adapters.row_times import first_time
 from learn_rank.adapters.store_pair import open_pair
 from learn_rank.adapters.torcheasyrec import raw_feature_columns
-from learn_rank.beyond_memory import ParquetRows
+from learn_rank.evaluation.beyond_memory import ParquetRows
 from learn_recall.files.whole_files import atomic_path
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.as_of import check_as_of

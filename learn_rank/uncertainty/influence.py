@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_rank.grouped_auc import PerUserAUC
-from learn_rank.metric_base import AdditiveMetric, Metric, MetricResult, UserSums, ratio
-from learn_rank.spread import Evidence
+from learn_rank.metrics.base import AdditiveMetric, Metric, MetricResult, UserSums, ratio
+from learn_rank.metrics.grouped_auc import PerUserAUC
+from learn_rank.uncertainty.base import Evidence
 
 _BLOCK = 1 << 16  # users handled at a time: statistics of K numbers are not copied for all users at once
 

@@ -1,7 +1,8 @@
 """Rows that a metric keeps while batches come in: checked, compact, judged exactly once somebody asks.
 
-Functions of tensors under `torch_metrics.py` and `rec_metrics.py`. An AUC cannot be put together from those
-of batches, since a user's rows are compared with each other wherever they arrived; so the rows are kept.
+Functions of tensors under `torchmetrics_auc.py` and `torchrec_auc.py`. An AUC cannot be put together from
+those of batches, since a user's rows are compared with each other wherever they arrived; so the rows are
+kept.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learn_rank.grouped_auc import fold_users
-from learn_rank.metrics import AUC, GroupedMetric, Metric, MetricResult
-from learn_rank.rows import Rows
+from learn_rank.metrics.auc import AUC, GroupedMetric, Metric, MetricResult
+from learn_rank.metrics.grouped_auc import fold_users
+from learn_rank.metrics.labelled_rows import Rows
 
 COLUMNS = ("scores", "labels", "users", "weights")
 Kept = Mapping[str, list[Tensor]]
 
-_BLOCK = (
-    1 << 16
-)  # small batches are joined up to this many rows, so that tensors do not outweigh what they hold
+# small batches are joined up to this many rows, so that tensors do not outweigh what they hold
+_BLOCK = 1 << 16
 _NOT_A_LABEL = 255
 FLOATS = (torch.float32, torch.float64)
 _INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
@@ -179,3 +179,26 @@ def check_metrics(metrics: Sequence[Metric]) -> None:
                     f"metric: expected user weights 'impressions' or 'positives', got {metric}. "
                     "Remedy: compute it from the prediction table; further columns are not kept here"
                 ) from None
+
+
+def task_rows(
+    rows: dict[str, Tensor | None], task: int, chosen: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Scores, labels, users and weights of one task's rows: the chosen ones whose weight is not 0."""
+    scores, labels, users, weights = (rows[name] for name in COLUMNS)
+    if scores is None or labels is None or users is None:
+        return torch.empty(0), torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64), None
+    chosen = chosen.to(scores.device)
+    weight = None if weights is None else weights[task, chosen]
+    if weight is not None:
+        chosen, weight = chosen[weight != 0], weight[weight != 0]
+        weight = None if bool((weight == 1).all()) else weight
+    return scores[task, chosen], labels[task, chosen], users[chosen], weight
+
+
+def last_rows(shards: Sequence[int], window: int) -> Tensor:
+    """Positions of each shard's last `window` rows, where shards lie one after the other."""
+    ends = torch.tensor(shards).cumsum(0).tolist()
+    return torch.cat(
+        [torch.arange(end - min(size, window), end) for size, end in zip(shards, ends, strict=True)]
+    )

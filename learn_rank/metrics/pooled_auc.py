@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_rank.score_order import score_ordinals
+from learn_rank.metrics.score_ordinals import score_ordinals
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.metric_base import AdditiveMetric, MetricResult, UserSums, ratio
-from learn_rank.rows import Rows, as_scores
+from learn_rank.metrics.base import AdditiveMetric, MetricResult, UserSums, ratio
+from learn_rank.metrics.labelled_rows import Rows, as_scores
 
 
 class CalibrationMetric(AdditiveMetric):

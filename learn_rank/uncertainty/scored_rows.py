@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.grouped_auc import PerUserAUC, fold_users
-from learn_rank.metric_base import AdditiveMetric, Metric, UserSums
-from learn_rank.metrics import GroupedMetric
-from learn_rank.rows import Rows, as_scores
-from learn_rank.won_pairs import ScoreRun
+from learn_rank.metrics.auc import GroupedMetric
+from learn_rank.metrics.base import AdditiveMetric, Metric, UserSums
+from learn_rank.metrics.grouped_auc import PerUserAUC, fold_users
+from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.pooled_auc import ScoreRun
 
 
 class Scored(ABC):

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from learn_rank.beyond_memory.layout import Layout, Room, Track, untracked
-from learn_rank.beyond_memory.spill import (
+from learn_rank.evaluation.beyond_memory.layout import Layout, Room, Track, untracked
+from learn_rank.evaluation.beyond_memory.spill import (
     BY_USER,
     CODE,
     LABEL,
@@ -32,16 +32,16 @@ from learn_rank.beyond_memory.spill import (
     score_name,
     spill_rows,
 )
-from learn_rank.beyond_memory.survey import ScoreColumn, Survey, check_lengths, survey
-from learn_rank.buckets import bucket_of_user
-from learn_rank.calibration import ECE, as_probabilities, mass_edges
-from learn_rank.grouped_auc import PerUserAUC, fold_users, merge
-from learn_rank.judge import ALL, Cell
-from learn_rank.metric_base import AdditiveMetric, Metric, UserSums
-from learn_rank.rows import Rows
-from learn_rank.scored import Scored, columns_needed
-from learn_rank.user_codes import UserCodes
-from learn_rank.won_pairs import ScoreRun
+from learn_rank.evaluation.beyond_memory.survey import ScoreColumn, Survey, check_lengths, survey
+from learn_rank.evaluation.judge import ALL, Cell
+from learn_rank.metrics.base import AdditiveMetric, Metric, UserSums
+from learn_rank.metrics.buckets import bucket_of_user
+from learn_rank.metrics.calibration import ECE, as_probabilities, mass_edges
+from learn_rank.metrics.grouped_auc import PerUserAUC, fold_users, merge
+from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.pooled_auc import ScoreRun
+from learn_rank.metrics.user_codes import UserCodes
+from learn_rank.uncertainty.scored_rows import Scored, columns_needed
 
 
 @contextmanager
@@ -64,8 +64,8 @@ def partitioned(
         `Partitions`, until the block ends; then the temporary folder is removed, also after an error.
 
     Raises:
-        ValueError: rows that `learn_rank.rows` refuses, with their row in all files; other rows in a second
-            model's files; or a disk that cannot hold the partitions.
+        ValueError: rows that `learn_rank.metrics.labelled_rows` refuses, with their row in all files; other
+            rows in a second model's files; or a disk that cannot hold the partitions.
     """
     where = Room() if room is None else room
     check_lengths(models)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_rank.grouped_auc import PerUserAUC
-from learn_rank.influence import pooled_auc_result
-from learn_rank.metric_base import AdditiveMetric, Metric, UserSums, ratio
-from learn_rank.metrics import AUC, GroupedMetric
-from learn_rank.score_order import score_ordinals
-from learn_rank.scored import Scored
-from learn_rank.spread import Delta, Evidence, Interval, Uncertainty
-from learn_rank.won_pairs import won_by_user
+from learn_rank.metrics.auc import AUC, GroupedMetric
+from learn_rank.metrics.base import AdditiveMetric, Metric, UserSums, ratio
+from learn_rank.metrics.grouped_auc import PerUserAUC
+from learn_rank.metrics.pooled_auc import won_by_user
+from learn_rank.metrics.score_ordinals import score_ordinals
+from learn_rank.uncertainty.base import Delta, Evidence, Interval, Uncertainty
+from learn_rank.uncertainty.influence import pooled_auc_result
+from learn_rank.uncertainty.scored_rows import Scored
 
 _CELLS = 4_000_000  # numbers held at a time
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.calibration import ECE, PCOC, LogLoss, NormalizedEntropy
-from learn_rank.grouped_auc import PerUserAUC, fold_users, merge, per_user_auc
-from learn_rank.metric_base import AdditiveMetric, Metric, MetricResult, UserSums, ratio
-from learn_rank.rows import Rows
+from learn_rank.metrics.base import AdditiveMetric, Metric, MetricResult, UserSums, ratio
+from learn_rank.metrics.calibration import ECE, PCOC, LogLoss, NormalizedEntropy
+from learn_rank.metrics.grouped_auc import PerUserAUC, fold_users, merge, per_user_auc
+from learn_rank.metrics.labelled_rows import Rows
 
 __all__ = [
     "AUC",

@@ -7,18 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_rank.grouped_auc import PerUserAUC
-from learn_rank.influence import (
-    Influence,
-    additive_influence,
-    pooled_auc_influence,
-    variance_of,
-)
-from learn_rank.metric_base import AdditiveMetric, Metric
-from learn_rank.metrics import AUC, GroupedMetric
-from learn_rank.scored import Scored
-from learn_rank.spread import Delta, Interval, Uncertainty, add_seed_noise, t_range
-from learn_rank.won_pairs import won_by_user
+from learn_rank.metrics.auc import AUC, GroupedMetric
+from learn_rank.metrics.base import AdditiveMetric, Metric
+from learn_rank.metrics.grouped_auc import PerUserAUC
+from learn_rank.metrics.pooled_auc import won_by_user
+from learn_rank.uncertainty.base import Delta, Interval, Uncertainty, add_seed_noise, t_range
+from learn_rank.uncertainty.influence import Influence, additive_influence, pooled_auc_influence, variance_of
+from learn_rank.uncertainty.scored_rows import Scored
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.rows import Rows
+from learn_rank.metrics.labelled_rows import Rows
 
 
 @dataclass(frozen=True)

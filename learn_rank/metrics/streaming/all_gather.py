@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from learn_rank.kept_rows import COLUMNS, FLOATS, Kept, joined, n_kept
+from learn_rank.metrics.streaming.row_buffer import COLUMNS, FLOATS, Kept, joined, n_kept
 
 
 def gather_rows(

@@ -10,11 +10,11 @@ from typing import Any, TypedDict, cast
 
 import numpy as np
 
-from learn_rank.buckets import bucket_codes
-from learn_rank.metrics import AUC, UAUC, WUAUC, Metric
-from learn_rank.rows import Rows, as_scores
-from learn_rank.scored import Scored, ScoredRows
-from learn_rank.uncertainty import ClosedForm, Uncertainty, holm
+from learn_rank.metrics.auc import AUC, UAUC, WUAUC, Metric
+from learn_rank.metrics.buckets import bucket_codes
+from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.uncertainty.intervals import ClosedForm, Uncertainty, holm
+from learn_rank.uncertainty.scored_rows import Scored, ScoredRows
 
 ALL = "all"
 AUC_METRICS = (AUC(), UAUC(), WUAUC())

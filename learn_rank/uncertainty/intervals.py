@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.bootstrap import Bootstrap, Resamples
-from learn_rank.closed_form import ClosedForm
-from learn_rank.influence import Influence
-from learn_rank.metrics import UAUC, Metric
-from learn_rank.rows import Rows
-from learn_rank.spread import Delta, Evidence, Interval, Uncertainty
+from learn_rank.metrics.auc import UAUC, Metric
+from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.uncertainty.base import Delta, Evidence, Interval, Uncertainty
+from learn_rank.uncertainty.bootstrap import Bootstrap, Resamples
+from learn_rank.uncertainty.closed_form import ClosedForm
+from learn_rank.uncertainty.influence import Influence
 
 __all__ = [
     "Bootstrap",
@@ -55,7 +55,8 @@ def interval(
         uncertainty: default `ClosedForm(level=.95)`.
 
     Raises:
-        ValueError: bad rows (`learn_rank.rows`), or a metric that the chosen way cannot handle.
+        ValueError: bad rows (`learn_rank.metrics.labelled_rows`), or a metric that the chosen way cannot
+            handle.
 
     Example:
         >>> found = interval([1, 0, 1, 0, 1, 0], [1, 1, 2, 2, 3, 3], [.9, .1, .8, .3, .2, .2])

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.columns_in import as_column, check_length, examples
-from learn_rank.user_codes import UserCodes, as_users
+from learn_rank.metrics.input_columns import as_column, check_length, examples
+from learn_rank.metrics.user_codes import UserCodes, as_users
 
 
 @dataclass(frozen=True, eq=False)

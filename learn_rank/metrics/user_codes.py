@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from learn_rank.columns_in import as_column, check_length
+from learn_rank.metrics.input_columns import as_column, check_length
 
 MAX_CODES = 1 << 31  # a user code, a 32-bit score and a label share one 64-bit key
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.rows import Rows, as_scores
-from learn_rank.score_order import score_ordinals
-from learn_rank.user_codes import UserCodes
-from learn_rank.weighted_fold import fold_weights
+from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.score_ordinals import score_ordinals
+from learn_rank.metrics.user_codes import UserCodes
+from learn_rank.metrics.weighted_auc import fold_weights
 
 _BLOCK = 1 << 16  # rows handled at a time, so that the working set stays in the processor's cache
 _USER_STEP = np.uint64(1 << 33)
@@ -89,7 +89,8 @@ def per_user_auc(
         when both classes have a weight above 0.
 
     Raises:
-        ValueError: see `learn_rank.rows.Rows.of`; besides, NaN or infinite scores, or another length.
+        ValueError: see `learn_rank.metrics.labelled_rows.Rows.of`; besides, NaN or infinite scores, or
+            another length.
 
     Example:
         >>> per_user_auc([1, 0, 1, 0], [0.9, 0.1, 0.3, 0.3], ["ann", "ann", "bob", "bob"]).auc.tolist()

@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from learn_rank.beyond_memory.layout import Layout, Room, Track
 from learn_rank.beyond_memory.parquet_rows import ParquetRows
-from learn_rank.beyond_memory.value_counts import ValueCounts
-from learn_rank.columns_in import check_same_column, check_same_length
-from learn_rank.rows import as_labels, as_scores, as_weights
-from learn_rank.user_codes import as_users
+from learn_rank.evaluation.beyond_memory.layout import Layout, Room, Track
+from learn_rank.evaluation.beyond_memory.value_counts import ValueCounts
+from learn_rank.metrics.input_columns import check_same_column, check_same_length
+from learn_rank.metrics.labelled_rows import as_labels, as_scores, as_weights
+from learn_rank.metrics.user_codes import as_users
 
 _SAMPLE = 512  # scores per chunk
 
@@ -62,7 +62,8 @@ def survey(layout: Layout, models: Mapping[str, ScoreColumn], room: Room, track:
         track: told of every chunk.
 
     Raises:
-        ValueError: rows that `learn_rank.rows` refuses, or a model whose files hold other rows.
+        ValueError: rows that `learn_rank.metrics.labelled_rows` refuses, or a model whose files hold other
+            rows.
     """
     check_lengths(models)
     first, *others = models

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from learn_rank.beyond_memory.layout import Layout, Room, Track
-from learn_rank.beyond_memory.survey import ScoreColumn, Survey
-from learn_rank.beyond_memory.value_counts import codes_of
-from learn_rank.rows import as_labels, as_scores, as_weights
+from learn_rank.evaluation.beyond_memory.layout import Layout, Room, Track
+from learn_rank.evaluation.beyond_memory.survey import ScoreColumn, Survey
+from learn_rank.evaluation.beyond_memory.value_counts import codes_of
+from learn_rank.metrics.labelled_rows import as_labels, as_scores, as_weights
 
 CODE, LABEL, WEIGHT, SCORE = "code", "label", "weight", "score"
 BY_USER = "by_user"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.buckets import BUCKETS
-from learn_rank.columns_in import plain
-from learn_rank.judge import AUC_METRICS, DeltaRow, Partition, ResultRow, adjust, judge
-from learn_rank.metrics import Metric
-from learn_rank.rows import Rows, as_labels
-from learn_rank.uncertainty import Uncertainty
-from learn_rank.user_codes import as_users
+from learn_rank.evaluation.judge import AUC_METRICS, DeltaRow, Partition, ResultRow, adjust, judge
+from learn_rank.metrics.auc import Metric
+from learn_rank.metrics.buckets import BUCKETS
+from learn_rank.metrics.input_columns import plain
+from learn_rank.metrics.labelled_rows import Rows, as_labels
+from learn_rank.metrics.user_codes import as_users
+from learn_rank.uncertainty.intervals import Uncertainty
 from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, USER_ID
 
 BUCKET_COLUMNS = {"user": "user_bucket", "item": "item_bucket"}
@@ -93,7 +93,7 @@ def evaluate_arms(
         tasks: as in `evaluate_predictions`.
         metrics: what to compute.
         uncertainty: default `ClosedForm()`: value = mean over seeds, interval over users and seeds.
-        family: what Holm's adjustment holds fixed, see `learn_rank.judge.adjust`.
+        family: what Holm's adjustment holds fixed, see `learn_rank.evaluation.judge.adjust`.
 
     Returns:
         (result rows, difference rows).

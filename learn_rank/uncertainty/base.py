@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from learn_rank.metric_base import Metric, MetricResult
-from learn_rank.rows import Rows
-from learn_rank.scored import Scored, ScoredRows
-from learn_rank.student_t import t_quantile, t_upper_tail
+from learn_rank.metrics.base import Metric, MetricResult
+from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.uncertainty.scored_rows import Scored, ScoredRows
+from learn_rank.uncertainty.student_t import t_quantile, t_upper_tail
 
 _ZERO = 1e-13  # a standard error below this is rounding
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from learn_rank.buckets import bucket_codes
+from learn_rank.metrics.buckets import bucket_codes
 
 Split = Callable[[pd.Series, np.ndarray], tuple[np.ndarray, tuple[str, ...]]]
 Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
