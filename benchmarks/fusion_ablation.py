@@ -34,7 +34,7 @@ from learn_rank.auto import choose, combine
 from learn_rank.batches import EncodedDataset
 from learn_rank.evaluation.judge import DeltaRow
 from learn_rank.evaluation.tasks import evaluate_arms
-from learn_rank.fusion import FusionConfig
+from learn_rank.fusion.config import FusionConfig
 from learn_rank.predictions import labelled_rows, validation_rows, write_predictions
 from learn_rank.run_config import RunConfig, fitted_to, read_config
 from learn_rank.tables_io import read_dataset
@@ -55,7 +55,7 @@ class Variant:
 
     Attributes:
         arm: None trains the ranker without the plugin.
-        kind: of `learn_rank.fusions.FUSIONS`.
+        kind: of `learn_rank.fusion.kinds.FUSIONS`.
         settings: of `FusionConfig`; ranker: of `RankerConfig`; training: of `RankTrainConfig`; what differs
             from the run's.
         preset: of other towers than the run's (`benchmarks.preset_tower`).

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from learn_rank.comparison import compare_rankers
     from learn_rank.dataset import RankingDataset
     from learn_rank.datasets.own import read_own_tables
-    from learn_rank.frozen import FrozenEmbedding
-    from learn_rank.fusion import FusionConfig, FusionOutput, LearnFeatureFusion
+    from learn_rank.frozen.embedding import FrozenEmbedding
+    from learn_rank.fusion.config import FusionConfig
+    from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
     from learn_rank.host_ranker import HostRanker
     from learn_rank.id_tables import embedding_tables
     from learn_rank.ranker import MultiTaskRanker, RankerConfig

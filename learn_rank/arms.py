@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, LearnFeatureFusion
-from learn_rank.fusions import fusion_of_kind
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.kinds import fusion_of_kind
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_recall.store import EmbeddingStore, StoreError, id_keys
 
 WORDS = "words"
@@ -78,7 +79,7 @@ def make_fusion(
         users: store of user-context vectors; items: store of item vectors, exported together.
         config: of the fusion.
         seed: of the shuffle.
-        kind: of `learn_rank.fusions.FUSIONS`.
+        kind: of `learn_rank.fusion.kinds.FUSIONS`.
         host_dim: width of the host's own embeddings (`MultiTaskRanker.host_dim`), for kinds that join them.
 
     Raises:

@@ -19,7 +19,7 @@ from rich.progress import Progress
 from learn_rank.auto_arm import BASE, write_auto
 from learn_rank.batches import EncodedDataset, encode_dataset
 from learn_rank.dataset import RankingDataset
-from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.predictions import RATES, labelled_rows, prediction_path, rate_scores, write_predictions
 from learn_rank.ranker_base import Ranker
 from learn_rank.report import Report

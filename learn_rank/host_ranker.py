@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.ranker_base import Ranker
 from learn_rank.scores import Scores
 from learn_rank.zero_start import widen_first_layers

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
-from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.id_tables import embedding_tables
 from learn_rank.ranker_base import Ranker
 from learn_rank.scores import LOSS_KINDS, Scores, ranking_loss

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.batch import Batch
-from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.scores import LOSS_KINDS, Scores, ranking_loss
 
 

@@ -9,8 +9,8 @@ from learn_rank.arms import ARMS
 from learn_rank.batch import CONVERTED_FEATURE
 from learn_rank.dataset import RankingDataset
 from learn_rank.ease_rows import HOSTS
-from learn_rank.fusion import FusionConfig
-from learn_rank.fusions import FUSIONS
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.kinds import FUSIONS
 from learn_rank.ranker import RankerConfig
 from learn_rank.train import RankTrainConfig
 from learn_recall.columns import HISTORY_CONVERTED
@@ -37,7 +37,7 @@ class RunConfig:
         arms: names of `learn_rank.arms.ARMS`.
         ease: of `learn_rank.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
             together. A lift over a host that does is smaller, and more believable where yours does.
-        fusion_kind: of `learn_rank.fusions.FUSIONS`.
+        fusion_kind: of `learn_rank.fusion.kinds.FUSIONS`.
         fusion, ranker, training: of the ranking side, alike in every arm.
     """
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_rank.fusion import FusionOutput
+from learn_rank.fusion.learn_feature_fusion import FusionOutput
 
 LOSS_KINDS = ("esmm", "shared_bottom", "ctr")
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 
 torch.fx.wrap("plus_product")  # it looks at shapes, which torch.fx cannot trace
 

@@ -23,8 +23,9 @@ from learn_rank.engine import (
     processes,
     save_checkpoint,
 )
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.metrics.auc import UAUC
 from learn_rank.metrics.streaming.torchmetrics_auc import StreamedAUC
 from learn_rank.ranker import MultiTaskRanker, RankerConfig

@@ -10,7 +10,7 @@ from rich.console import Console
 from learn_rank import pipeline
 from learn_rank.datasets.generated import read_marketplace
 from learn_rank.datasets.marketplace import MarketplaceConfig
-from learn_rank.fusion import FusionConfig
+from learn_rank.fusion.config import FusionConfig
 from learn_rank.ranker import RankerConfig
 from learn_rank.run_config import RunConfig
 from learn_rank.train import RankTrainConfig

@@ -14,7 +14,7 @@ from torchrec import KeyedJaggedTensor
 from learn_rank import FusionConfig, LearnFeatureFusion
 from learn_rank.adapters import plain
 from learn_rank.adapters.plain import PlainFusion
-from learn_rank.fusions import GateFusion
+from learn_rank.fusion.kinds import GateFusion
 from learn_rank.testing import assert_frozen
 from learn_recall.store import StoreError
 

@@ -10,7 +10,7 @@ from torchrec.models.dlrm import DLRM
 
 import learn_rank
 from learn_rank import HostRanker, LearnFeatureFusion, RankTrainConfig, compare_rankers, embedding_tables
-from learn_rank.frozen import FrozenEmbedding
+from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.metrics.auc import AUC
 from learn_recall.store import id_keys
 

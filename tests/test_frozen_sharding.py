@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.frozen_exchange import owner_of
-from learn_rank.frozen_load import load_rows
-from learn_rank.frozen_rows import dequantised, quantised
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.frozen.exchange import owner_of
+from learn_rank.frozen.load import load_rows
+from learn_rank.frozen.rows import dequantised, quantised
 from learn_recall.store import EmbeddingStore, id_keys, write_store
 
 SMALLER = {"float32": 1.0, "float16": 0.51, "int8": 0.26}
@@ -104,7 +104,7 @@ def test_the_shares_of_the_processes_are_disjoint_and_together_the_whole(tmp_pat
 def test_loading_a_share_never_holds_the_ids_or_the_vectors_of_all(tmp_path, monkeypatch):
     store = store_at(tmp_path / "items")
     largest = []
-    from learn_rank import frozen_load
+    from learn_rank.frozen import load as frozen_load
 
     original = frozen_load.put
     monkeypatch.setattr(

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.frozen_rows import row_of
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.frozen.rows import row_of
 from learn_rank.testing import assert_frozen
 
 
@@ -124,7 +124,7 @@ def test_a_table_that_cannot_be_right_is_refused(keys, vectors, has_vector, word
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
 @pytest.mark.parametrize("slots_at_once", [1, 7, 4096])
 def test_cosines_by_pieces_are_those_of_the_vectors_looked_up_one_by_one(dtype, slots_at_once, monkeypatch):
-    monkeypatch.setattr("learn_rank.frozen_cosines.SLOTS_AT_ONCE", slots_at_once)
+    monkeypatch.setattr("learn_rank.frozen.cosines.SLOTS_AT_ONCE", slots_at_once)
     generator = torch.Generator().manual_seed(2)
     vectors = torch.randn(40, 6, generator=generator)
     vectors[3, :2] = 0  # a block of zeros is near to nothing

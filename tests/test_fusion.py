@@ -8,8 +8,8 @@ from torch.nn import functional
 from torchrec import KeyedJaggedTensor
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
-from learn_rank.fusion_inputs import recent_items, unit_variance
-from learn_rank.similarity import similarity_names
+from learn_rank.fusion.inputs import recent_items, unit_variance
+from learn_rank.fusion.similarity import similarity_names
 from learn_rank.testing import assert_frozen
 
 

@@ -6,7 +6,7 @@ from test_fusion import tables
 from torch import nn
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
-from learn_rank.fusions import FUSIONS, fusion_of_kind
+from learn_rank.fusion.kinds import FUSIONS, fusion_of_kind
 from learn_rank.testing import FusionContractError, check_fusion, fusion_problems
 
 OPTIONS = [

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig
-from learn_rank.fusions import FUSIONS, ExpertFusion, GateFusion, SimilarityFusion, fusion_of_kind
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.kinds import FUSIONS, ExpertFusion, GateFusion, SimilarityFusion, fusion_of_kind
 from tests.test_fusion import rows
 
 HOST = 6

@@ -15,7 +15,7 @@ from learn_rank import host_ranker, id_tables
 from learn_rank.batch import Batch
 from learn_rank.engine import processes
 from learn_rank.engine.global_loss import gathered
-from learn_rank.fusions import GateFusion
+from learn_rank.fusion.kinds import GateFusion
 from learn_rank.host_ranker import HostRanker
 from learn_rank.id_tables import embedding_tables, table_parameters
 from learn_rank.ranker import MultiTaskRanker, RankerConfig

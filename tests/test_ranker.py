@@ -9,8 +9,9 @@ from ranking_worlds import planted_dataset
 from torch import nn
 
 from learn_rank.batches import encode_dataset
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.metrics.auc import AUC
 from learn_rank.newness import UNKNOWN
 from learn_rank.ranker import MultiTaskRanker, RankerConfig, Scores, ranking_loss

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_rank.similarity import (
+from learn_rank.fusion.similarity import (
     N_NEAREST,
     compared_blocks,
     nearest,

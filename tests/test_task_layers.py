@@ -8,7 +8,8 @@ from torch.testing import assert_close
 from torchrec.distributed.train_pipeline.tracing import Tracer
 
 from learn_rank.engine import EngineConfig, RankerEngine, processes
-from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.ranker import MultiTaskRanker, RankerConfig
 from learn_rank.scores import LOSS_KINDS
 from learn_rank.task_layers import N_EXPERTS, PLE, TASK_LAYERS, MMoE

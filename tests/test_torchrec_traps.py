@@ -16,7 +16,7 @@ from torchrec.distributed.types import ShardingEnv
 
 from learn_rank.engine import EngineConfig, processes
 from learn_rank.engine.sharding import sharded
-from learn_rank.frozen import FrozenEmbedding
+from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.testing import assert_frozen
 
 VECTORS = torch.arange(20.0).reshape(5, 4) / 20

@@ -7,7 +7,7 @@ from torch.nn import functional
 from torchrec import KeyedJaggedTensor
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
-from learn_rank.user_runs import MIN_ROWS_OF_RUN, user_runs
+from learn_rank.fusion.user_runs import MIN_ROWS_OF_RUN, user_runs
 
 BLOCKS = ((0, 4), (4, 10))
 

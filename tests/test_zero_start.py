@@ -7,7 +7,7 @@ from torch import nn
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.batch import Batch
-from learn_rank.fusions import FUSIONS
+from learn_rank.fusion.kinds import FUSIONS
 from learn_rank.ranker import MultiTaskRanker, RankerConfig
 from learn_rank.task_layers import TASK_LAYERS
 from learn_rank.train import RankTrainConfig, parameter_groups

@@ -15,8 +15,8 @@ from learn_rank.ab.new_ids import widened, with_new_ids
 from learn_rank.arms import ARMS, Arm, config_of, frozen_table
 from learn_rank.batches import EncodedDataset, Rows, encode_dataset
 from learn_rank.dataset import RankingDataset
-from learn_rank.fusion import LearnFeatureFusion
-from learn_rank.fusions import fusion_of_kind
+from learn_rank.fusion.kinds import fusion_of_kind
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.predictions import model_folder
 from learn_rank.ranker import MultiTaskRanker
 from learn_rank.run_config import RunConfig, fitted_to

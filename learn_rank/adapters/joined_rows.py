@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from learn_rank import similarity
 from learn_rank.adapters.coverage import Coverage
-from learn_rank.similarity import compared_blocks, similarity_features
+from learn_rank.fusion import similarity
+from learn_rank.fusion.similarity import compared_blocks, similarity_features
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.ids import as_id_array
 
@@ -29,7 +29,7 @@ class JoinedRows:
         user: (B, D) float32, zeros where there is none.
         item: (B, D) float32, zeros where there is none, and in a block that the row's user has not.
         has_user: (B,) bool; has_item: (B,) bool.
-        similarities: (B, S) float32, `learn_rank.similarity.similarity_features`.
+        similarities: (B, S) float32, `learn_rank.fusion.similarity.similarity_features`.
         users, items, histories: what was found.
     """
 

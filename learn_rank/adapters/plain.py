@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.adapters.store_pair import open_pair
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, FusionOutput, LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
 from learn_recall.store import EmbeddingStore
 
 torch.fx.wrap("ids_of_batch")  # it looks at types and at how many items a history has

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from learn_rank.batch import Batch
-from learn_rank.fusion import FusionOutput
+from learn_rank.fusion.learn_feature_fusion import FusionOutput
 from learn_rank.ranker_base import Ranker
 from learn_rank.scores import Scores
 

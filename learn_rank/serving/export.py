@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
 import learn_rank
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.serving.example import example_of
 from learn_rank.serving.manifest import MANIFEST, ExportError, Manifest, TableFile
 from learn_rank.serving.serving_ranker import Features, ServingRanker, Tables, rows_as_inputs, scores_of

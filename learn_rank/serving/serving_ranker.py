@@ -18,9 +18,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torchrec import EmbeddingBagCollection, JaggedTensor, KeyedTensor
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.frozen_rows import FrozenRows
-from learn_rank.fusion import LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.frozen.rows import FrozenRows
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 
 Features = dict[str, dict[str, Tensor]]
 Tables = dict[str, dict[str, Tensor]]

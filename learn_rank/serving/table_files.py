@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.frozen_rows import DTYPES, FrozenRows, dequantised, empty_rows, put
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.frozen.rows import DTYPES, FrozenRows, dequantised, empty_rows, put
 from learn_rank.serving.manifest import TableFile
 from learn_recall.files.whole_files import atomic_path, sha256_of_file
 

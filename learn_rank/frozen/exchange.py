@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from learn_rank.frozen_rows import dequantised, row_of
+from learn_rank.frozen.rows import dequantised, row_of
 
 _MIX = -7046029254386353131  # 2**64 / golden ratio, as int64: neighbouring ids go to different owners
 _groups: WeakValueDictionary[str, dist.ProcessGroup] = WeakValueDictionary()

@@ -8,11 +8,12 @@ similarity  no vectors at all, only how near the target is to the user (SimTier)
 
 from __future__ import annotations
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, LearnFeatureFusion
-from learn_rank.fusions.experts import ExpertFusion
-from learn_rank.fusions.gate import GateFusion
-from learn_rank.fusions.similarity import SimilarityFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.experts import ExpertFusion
+from learn_rank.fusion.gate import GateFusion
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.fusion.similarity_only import SimilarityFusion
 
 __all__ = ["FUSIONS", "ExpertFusion", "GateFusion", "SimilarityFusion", "fusion_of_kind"]
 

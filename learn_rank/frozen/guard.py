@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 from torch.optim import Optimizer
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.frozen_load import digest_of
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.frozen.load import digest_of
 
 
 @contextmanager

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_rank.frozen_cosines import SHORTEST, cosine_of_blocks
-from learn_rank.frozen_rows import may_look_at
-from learn_rank.user_runs import UserRuns, dots_of_runs, spread
+from learn_rank.frozen.cosines import SHORTEST, cosine_of_blocks
+from learn_rank.frozen.rows import may_look_at
+from learn_rank.fusion.user_runs import UserRuns, dots_of_runs, spread
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0)  # of the histogram, in units of cosine x sqrt(D)
 N_BINS = len(EDGES) + 1

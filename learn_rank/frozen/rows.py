@@ -147,3 +147,22 @@ def look_up(
     flat = row.reshape(-1)
     found = dequantised(vectors.index_select(0, flat), None if scales is None else scales[flat])
     return found.reshape(*ids.shape, vectors.shape[1]), has_vector[row]
+
+
+def row_runs(differs: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the runs of equal rows begin, and the run of each row.
+
+    Args:
+        differs: (B - 1,) bool, whether each row but the first differs from the one before it; B at least 1.
+
+    Returns:
+        (R,) first row of each run, and (B,) the number of each row's run.
+    """
+    is_new_B = torch.cat([differs.new_ones(1), differs])
+    return is_new_B.nonzero()[:, 0], is_new_B.cumsum(0) - 1
+
+
+def run_slices(first: Tensor, n_rows: int) -> list[slice]:
+    """The rows of each run: (R,) first rows and B -> R slices."""
+    starts = first.tolist()
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], n_rows], strict=True)]

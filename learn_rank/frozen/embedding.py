@@ -9,10 +9,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from learn_rank.frozen_cosines import cosine_of_blocks, look_up_cosines
-from learn_rank.frozen_exchange import group_of_name, look_up_sharded, name_of_group
-from learn_rank.frozen_load import digest_of, identity_of_store, load_rows, rows_of
-from learn_rank.frozen_rows import FrozenRows, look_up
+from learn_rank.frozen.cosines import cosine_of_blocks, look_up_cosines
+from learn_rank.frozen.exchange import group_of_name, look_up_sharded, name_of_group
+from learn_rank.frozen.load import digest_of, identity_of_store, load_rows, rows_of
+from learn_rank.frozen.rows import FrozenRows, look_up
 from learn_recall.store import EmbeddingStore
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 
 
 class SimilarityFusion(LearnFeatureFusion):

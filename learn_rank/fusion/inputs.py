@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_rank.frozen_rows import may_look_at
+from learn_rank.frozen.rows import may_look_at
 
 
 def parts_of(

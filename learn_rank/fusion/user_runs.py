@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from learn_rank.frozen_rows import may_look_at
-from learn_rank.row_runs import row_runs, run_slices
+from learn_rank.frozen.rows import may_look_at, row_runs, run_slices
 
 MIN_ROWS_OF_RUN = 32  # on average: a run costs a small matrix of its own
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from learn_rank.frozen_exchange import owner_of
-from learn_rank.frozen_rows import FrozenRows, empty_rows, put
+from learn_rank.frozen.exchange import owner_of
+from learn_rank.frozen.rows import FrozenRows, empty_rows, put
 from learn_recall.store import EmbeddingStore, id_keys
 
 ROWS_AT_ONCE = 1 << 16

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learn_rank.frozen_rows import may_look_at, row_of
-from learn_rank.row_runs import row_runs, run_slices
+from learn_rank.frozen.rows import may_look_at, row_of, row_runs, run_slices
 
 SLOTS_AT_ONCE = 4096  # vectors of one piece: 3 MB as float32 with 192 dimensions
 MIN_ROWS_OF_RUN = 4  # on average; below that the rows are taken one by one

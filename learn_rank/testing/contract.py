@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import LearnFeatureFusion
-from learn_rank.fusion_probe import Probe, probe_of
-from learn_rank.fusion_promises import (
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.testing.answer_promises import (
     missing_vectors,
     outputs,
     rows_for_themselves,
     small_batches,
     traced,
 )
-from learn_rank.training_promises import auxiliary, frozen_tables, gradients, restored
+from learn_rank.testing.probe import Probe, probe_of
+from learn_rank.testing.training_promises import auxiliary, frozen_tables, gradients, restored
 
 #: what is being done -> the promise
 PROMISES: dict[str, Callable[[LearnFeatureFusion, Probe], Iterator[str]]] = {

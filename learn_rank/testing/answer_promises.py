@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import torch
 
-from learn_rank.fusion import FusionOutput, LearnFeatureFusion
-from learn_rank.fusion_probe import Probe, differ
+from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
+from learn_rank.testing.probe import Probe, differ
 
 _GARBAGE = 3.0  # no component of a unit vector
 _NUMBERS = ("features", "fusion", "auxiliary_logit")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 
 
 class ExpertFusion(LearnFeatureFusion):

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.frozen import FrozenEmbedding
-from learn_rank.fusion import FusionConfig, FusionOutput, LearnFeatureFusion
+from learn_rank.frozen.embedding import FrozenEmbedding
+from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
 
 
 @dataclass(frozen=True)

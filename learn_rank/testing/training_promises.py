@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from learn_rank.frozen_guard import assert_frozen
-from learn_rank.frozen_rows import dequantised
-from learn_rank.fusion import FusionOutput, LearnFeatureFusion
-from learn_rank.fusion_probe import Probe, differ
+from learn_rank.frozen.guard import assert_frozen
+from learn_rank.frozen.rows import dequantised
+from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
+from learn_rank.testing.probe import Probe, differ
 
 _FALLBACKS = ("user_fallback", "item_fallback")
 

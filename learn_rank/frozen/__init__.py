@@ -1,0 +1,9 @@
+"""Frozen vectors by id, looked up on any device: neither parameters nor buffers, checked to stay as they are."""
+
+from learn_rank.frozen.embedding import (
+    FrozenEmbedding,
+)
+
+__all__ = [
+    "FrozenEmbedding",
+]
