@@ -31,13 +31,13 @@ from benchmarks.ids_tower import ids_tower_vectors
 from benchmarks.preset_tower import preset_tower_vectors
 from learn_rank.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.auto import choose, combine
-from learn_rank.batches import EncodedDataset
+from learn_rank.data.dataset_files import read_dataset
+from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.evaluation.judge import DeltaRow
 from learn_rank.evaluation.tasks import evaluate_arms
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.predictions import labelled_rows, validation_rows, write_predictions
 from learn_rank.run_config import RunConfig, fitted_to, read_config
-from learn_rank.tables_io import read_dataset
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
@@ -60,8 +60,8 @@ class Variant:
             from the run's.
         preset: of other towers than the run's (`benchmarks.preset_tower`).
         reads_text: False takes the tower block of towers on ids alone (`benchmarks.ids_tower`).
-        ease: of `learn_rank.ease_rows.HOSTS`, whether the host knows which items go together; None = as in
-            the run.
+        ease: of `learn_rank.data.ease_rows.HOSTS`, whether the host knows which items go together; None = as
+            in the run.
         words: for people.
     """
 
@@ -162,9 +162,9 @@ def open_study(run: Path) -> Study:
     Raises:
         ValueError: variants lie in the run's folder that were trained on other vectors or settings.
     """
-    from learn_rank.ease_rows import host_rows
-    from learn_rank.ranker import MultiTaskRanker
-    from learn_rank.train import predict, train_ranker
+    from learn_rank.data.ease_rows import host_rows
+    from learn_rank.rankers.multi_task import MultiTaskRanker
+    from learn_rank.rankers.train import predict, train_ranker
 
     config, _ = read_config(run)
     _check_same(run)

@@ -51,7 +51,7 @@ HELP = """The plugin's cost as ratios to the host ranker alone, measured in turn
 Hosts: 13 dense and 26 categorical features as in Criteo, embeddings on torchrec's engine (fused row-wise
 Adagrad), bottom MLP 512-256-E. dcn_v2 is MLPerf's DLRM-DCNv2, dlrm its predecessor, small the
 defaults of torchrec's example. Plugin: the default fusion, tables of users and items, blocks of 64 and 128;
-its features enter behind the dense ones, as in learn_rank.host_ranker.HostRanker, or with --entry top beside
+its features enter behind the dense ones, as in learn_rank.rankers.host.HostRanker, or with --entry top beside
 the interactions.
 
 In "training step" and "inference" every row is another user's; in "inference of requests" the rows of a batch

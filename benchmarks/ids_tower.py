@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from learn_rank.data.dataset_files import read_dataset
 from learn_rank.pipeline import CONTENT, ITEMS, TABLES, TOWERS, USERS
-from learn_rank.tables_io import read_dataset
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import Block, EmbeddingStore, write_store
 from learn_recall.towers.checkpoint import load_checkpoint

@@ -1,7 +1,7 @@
 """Hosts to measure the plugin in: production-shaped rankers of torchrec that share one set of id tables.
 
 The plugin's features enter through a first layer, widened: of the dense arch, behind the host's dense ones,
-as `learn_rank.host_ranker.HostRanker` has it, or of the MLP on top, beside the interactions.
+as `learn_rank.rankers.host.HostRanker` has it, or of the MLP on top, beside the interactions.
 
 B rows, E embedding dimension, F categorical features.
 """
@@ -25,7 +25,7 @@ from torchrec.models.dlrm import (
 from torchrec.modules.crossnet import LowRankCrossNet
 
 from learn_rank import FrozenEmbedding, LearnFeatureFusion
-from learn_rank.zero_start import widen_first_layers
+from learn_rank.rankers.zero_start import widen_first_layers
 
 N_DENSE, N_CATEGORICAL = 13, 26  # dense and categorical features of Criteo
 BOTTOM = (512, 256)  # and then E

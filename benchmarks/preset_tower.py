@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from learn_rank.data.dataset_files import read_dataset
 from learn_rank.pipeline import CONTENT, TABLES
 from learn_rank.run_config import read_config
-from learn_rank.tables_io import read_dataset
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import EmbeddingStore
 from learn_recall.towers.presets import preset

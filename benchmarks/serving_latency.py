@@ -30,11 +30,11 @@ from torchrec import KeyedJaggedTensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
-from learn_rank.ranker import MultiTaskRanker
+from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.serving import export_ranker, load_exported
 from learn_recall.files.whole_files import write_json
 

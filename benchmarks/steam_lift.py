@@ -40,7 +40,7 @@ from learn_recall.files.whole_files import write_json
 
 #: candidates that are compared with the baseline
 OVER_BASELINE = ("learn", "thorough", "raw_text", "auto", "shuffled", "base_ensemble", RATES)
-#: the same over and beside a host that knows which items go together (`learn_rank.ease`)
+#: the same over and beside a host that knows which items go together (`learn_rank.data.ease`)
 WITH_EASE = (
     ("base_ease", BASE),
     ("base_ease_near", BASE),

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from learn_rank import FrozenEmbedding, RankingDataset, RankTrainConfig
-from learn_rank.datasets.generated import read_marketplace
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.report import Report
 from learn_recall.encode import encode_items
 from learn_recall.export import export_embeddings

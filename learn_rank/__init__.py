@@ -10,19 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learn_rank.batches import EncodedDataset, encode_dataset
     from learn_rank.comparison import compare_rankers
-    from learn_rank.dataset import RankingDataset
+    from learn_rank.data.dataset import RankingDataset
+    from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
     from learn_rank.datasets.own import read_own_tables
     from learn_rank.frozen.embedding import FrozenEmbedding
     from learn_rank.fusion.config import FusionConfig
     from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
-    from learn_rank.host_ranker import HostRanker
-    from learn_rank.id_tables import embedding_tables
-    from learn_rank.ranker import MultiTaskRanker, RankerConfig
-    from learn_rank.ranker_base import Ranker
-    from learn_rank.scores import Scores
-    from learn_rank.train import RankTrainConfig
+    from learn_rank.rankers.base import Ranker
+    from learn_rank.rankers.host import HostRanker
+    from learn_rank.rankers.id_tables import embedding_tables
+    from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
+    from learn_rank.rankers.scores import Scores
+    from learn_rank.rankers.train import RankTrainConfig
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,21 +45,21 @@ __all__ = [
 ]
 
 _HOME = {
-    "EncodedDataset": "learn_rank.batches",
+    "EncodedDataset": "learn_rank.data.encoded_rows",
     "FrozenEmbedding": "learn_rank.frozen",
     "FusionConfig": "learn_rank.fusion",
     "FusionOutput": "learn_rank.fusion",
-    "HostRanker": "learn_rank.host_ranker",
+    "HostRanker": "learn_rank.rankers.host",
     "LearnFeatureFusion": "learn_rank.fusion",
-    "MultiTaskRanker": "learn_rank.ranker",
-    "RankTrainConfig": "learn_rank.train",
-    "Ranker": "learn_rank.ranker_base",
-    "RankerConfig": "learn_rank.ranker",
-    "RankingDataset": "learn_rank.dataset",
-    "Scores": "learn_rank.scores",
+    "MultiTaskRanker": "learn_rank.rankers.multi_task",
+    "RankTrainConfig": "learn_rank.rankers.train",
+    "Ranker": "learn_rank.rankers.base",
+    "RankerConfig": "learn_rank.rankers.multi_task",
+    "RankingDataset": "learn_rank.data.dataset",
+    "Scores": "learn_rank.rankers.scores",
     "compare_rankers": "learn_rank.comparison",
-    "embedding_tables": "learn_rank.id_tables",
-    "encode_dataset": "learn_rank.batches",
+    "embedding_tables": "learn_rank.rankers.id_tables",
+    "encode_dataset": "learn_rank.data.encoded_rows",
     "read_own_tables": "learn_rank.datasets.own",
 }
 

@@ -17,7 +17,7 @@ from learn_rank.adapters.cli import fuxictr, join
 from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
-    from learn_rank.dataset import RankingDataset
+    from learn_rank.data.dataset import RankingDataset
 
 app = typer.Typer(
     name="learn-rank",
@@ -127,9 +127,9 @@ def run(
     """
     with plain_errors():
         from learn_rank.pipeline import run_pipeline
-        from learn_rank.ranker import RankerConfig
+        from learn_rank.rankers.multi_task import RankerConfig
+        from learn_rank.rankers.train import RankTrainConfig
         from learn_rank.run_config import RunConfig
-        from learn_rank.train import RankTrainConfig
 
         own = {
             "items": items,
@@ -327,8 +327,8 @@ def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, 
         raise ValueError(f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}.")
     source: dict[str, object] = {"dataset": dataset, "protocol": 2}
     if dataset == "marketplace":
-        from learn_rank.datasets.generated import read_marketplace
-        from learn_rank.datasets.marketplace import MarketplaceConfig
+        from learn_rank.datasets.marketplace.config import MarketplaceConfig
+        from learn_rank.datasets.marketplace.read import read_marketplace
 
         market = MarketplaceConfig(ab_days=AB_DAYS)
         return lambda: read_marketplace(market), {**source, "ab_days": AB_DAYS}

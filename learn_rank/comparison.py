@@ -17,15 +17,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from learn_rank.auto_arm import BASE, write_auto
-from learn_rank.batches import EncodedDataset, encode_dataset
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.predictions import RATES, labelled_rows, prediction_path, rate_scores, write_predictions
-from learn_rank.ranker_base import Ranker
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.report import Report
 from learn_rank.run_report import make_report
 from learn_rank.scored_arm import train_and_score
-from learn_rank.train import RankTrainConfig
 from learn_recall.files.whole_files import remove
 from learn_recall.store import id_keys
 

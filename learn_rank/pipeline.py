@@ -17,8 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from learn_rank.arms import ARMS, Arm
 from learn_rank.auto_arm import write_auto
-from learn_rank.batches import EncodedDataset
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.dataset_files import dataset_fingerprint, read_dataset, write_dataset
+from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.predictions import (
     RATES,
     labelled_rows,
@@ -27,12 +28,11 @@ from learn_rank.predictions import (
     validation_path,
     write_predictions,
 )
-from learn_rank.ranker import RankerConfig
+from learn_rank.rankers.multi_task import RankerConfig
+from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run_config import RUN, RunConfig, fitted_to
 from learn_rank.run_report import make_report, store_presence
 from learn_rank.stages import Stages
-from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
-from learn_rank.train import RankTrainConfig
 from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
@@ -234,8 +234,8 @@ def export(out: Path, config: RunConfig) -> None:
 def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
     """Every arm and seed without predictions: train, select on validation, score the test rows once."""
     from learn_rank.arms import make_fusion
-    from learn_rank.ease_rows import host_rows
-    from learn_rank.ranker import MultiTaskRanker
+    from learn_rank.data.ease_rows import host_rows
+    from learn_rank.rankers.multi_task import MultiTaskRanker
     from learn_rank.scored_arm import train_and_score
 
     wanted = [
@@ -293,8 +293,8 @@ def tune_decay(
     out: Path, config: RunConfig, data: EncodedDataset, ranker_config: RankerConfig
 ) -> RankTrainConfig:
     """The training settings with the id embeddings' weight decay that is best for the baseline on valid."""
-    from learn_rank.ranker import MultiTaskRanker
-    from learn_rank.train import train_ranker
+    from learn_rank.rankers.multi_task import MultiTaskRanker
+    from learn_rank.rankers.train import train_ranker
 
     scores = {}
     for decay in config.embedding_decays:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.host_statistics import HostStatistics
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
-from learn_rank.statistics import HostStatistics
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, USER_ID
 from learn_recall.files.whole_files import atomic_path
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from learn_rank.arms import ARMS
-from learn_rank.batch import CONVERTED_FEATURE
-from learn_rank.dataset import RankingDataset
-from learn_rank.ease_rows import HOSTS
+from learn_rank.data.batch import CONVERTED_FEATURE
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.ease_rows import HOSTS
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.kinds import FUSIONS
-from learn_rank.ranker import RankerConfig
-from learn_rank.train import RankTrainConfig
+from learn_rank.rankers.multi_task import RankerConfig
+from learn_rank.rankers.train import RankTrainConfig
 from learn_recall.columns import HISTORY_CONVERTED
 from learn_recall.files.whole_files import read_json
 
@@ -35,7 +35,7 @@ class RunConfig:
         embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
             best on validation is used in every arm, so it is the baseline that is tuned.
         arms: names of `learn_rank.arms.ARMS`.
-        ease: of `learn_rank.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
+        ease: of `learn_rank.data.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
             together. A lift over a host that does is smaller, and more believable where yours does.
         fusion_kind: of `learn_rank.fusion.kinds.FUSIONS`.
         fusion, ranker, training: of the ranking side, alike in every arm.

@@ -16,7 +16,7 @@ import pandas as pd
 from rich.console import Console
 
 from learn_rank.auto_arm import choices
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
 from learn_rank.evaluation.tasks import TASKS, evaluate_arms
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.predictions import RATES, model_folder, prediction_path

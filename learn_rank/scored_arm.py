@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from learn_rank.batches import EncodedDataset
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.predictions import (
     labelled_rows,
     model_folder,
@@ -16,8 +16,8 @@ from learn_rank.predictions import (
     validation_rows,
     write_predictions,
 )
-from learn_rank.ranker_base import Ranker
-from learn_rank.train import RankTrainConfig, predict, train_ranker
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.train import RankTrainConfig, predict, train_ranker
 from learn_recall.files.whole_files import write_json
 
 

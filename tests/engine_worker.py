@@ -28,7 +28,7 @@ from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.metrics.auc import UAUC
 from learn_rank.metrics.streaming.torchmetrics_auc import StreamedAUC
-from learn_rank.ranker import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
 from learn_rank.testing import assert_frozen
 from learn_recall.store import EmbeddingStore, write_store
 

@@ -7,8 +7,9 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
-from learn_rank.datasets.marketplace_traffic import DAY_SECONDS, FIRST_SECOND
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
+from learn_rank.datasets.marketplace.traffic import DAY_SECONDS, FIRST_SECOND
 
 
 def all_rows(market):

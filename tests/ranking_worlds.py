@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
 from learn_rank.datasets.own import link_tables
 
 

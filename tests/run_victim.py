@@ -8,12 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from learn_rank import pipeline
-from learn_rank.datasets.generated import read_marketplace
-from learn_rank.datasets.marketplace import MarketplaceConfig
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.fusion.config import FusionConfig
-from learn_rank.ranker import RankerConfig
+from learn_rank.rankers.multi_task import RankerConfig
+from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run_config import RunConfig
-from learn_rank.train import RankTrainConfig
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
 

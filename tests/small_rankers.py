@@ -4,10 +4,10 @@ import torch
 from test_fusion import tables
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.kinds import fusion_of_kind
-from learn_rank.ranker import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
 
 N_CODES = {"user_id": 7, "item_id": 9, "tags": 4}
 N_DENSE = 3

@@ -21,7 +21,8 @@ from learn_rank.ab.journey import JOURNEY, fit_journey, shop_prices
 from learn_rank.ab.served_calibration import Platt, fit_platt
 from learn_rank.ab.simulate import simulate
 from learn_rank.ab.visits import draw_visits
-from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
 
 FEATURES = ("quality", "match", "department")
 

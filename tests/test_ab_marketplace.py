@@ -20,13 +20,14 @@ from learn_rank.ab.marketplace_traffic import Traffic, draw_traffic
 from learn_rank.ab.nights import live_through
 from learn_rank.ab.serving import Serving
 from learn_rank.ab.simulate import simulate
-from learn_rank.datasets.generated import read_marketplace
-from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.data.dataset_files import read_dataset, write_dataset
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
+from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.predictions import prediction_path
+from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run_config import read_config
-from learn_rank.tables_io import read_dataset, write_dataset
-from learn_rank.train import RankTrainConfig
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000, ab_days=3)
 TEST = MarketplaceTest(n_days=3, n_requests_per_day=60, n_candidates=6)

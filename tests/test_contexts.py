@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learn_rank.contexts import (
+from learn_rank.data.contexts import (
     clicked_events,
     leave_one_out_contexts,
     point_in_time_contexts,

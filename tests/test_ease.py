@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learn_rank.batches import encode_dataset
-from learn_rank.dataset import RankingDataset
-from learn_rank.ease import Ease, EaseConfig, ease_weights, fit_ease
-from learn_rank.ease_features import EASE_FEATURES, NEAR, OWN, EaseFeatures
-from learn_rank.ease_rows import cross_fitted, with_ease
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.ease import Ease, EaseConfig, ease_weights, fit_ease
+from learn_rank.data.ease_features import EASE_FEATURES, NEAR, OWN, EaseFeatures
+from learn_rank.data.ease_rows import cross_fitted, with_ease
+from learn_rank.data.encoded_rows import encode_dataset
 from learn_recall.store import write_store
 
 SMALL = EaseConfig(ridge=1.0, min_events=2, n_neighbours=1, n_folds=2)
@@ -132,7 +132,7 @@ def test_a_training_row_is_scored_without_its_own_click_and_a_later_row_with_all
 def test_every_click_of_a_fold_is_left_out_and_no_other(tmp_path, monkeypatch):
     dataset, store = dataset_of(tmp_path)
     seen = []
-    from learn_rank import ease_rows
+    from learn_rank.data import ease_rows
 
     def spy(users, items, *rest, **more):
         seen.append(set(zip(users, items, strict=True)))

@@ -6,10 +6,10 @@ from ranking_worlds import planted_dataset
 from torchrec import EmbeddingBagCollection
 from torchrec.models.dlrm import DLRM
 
-from learn_rank.batches import encode_dataset
+from learn_rank.data.encoded_rows import encode_dataset
 from learn_rank.engine import EngineConfig, RankerEngine, RowStream, columns_of_rows, processes, write_rows
-from learn_rank.host_ranker import HostRanker
-from learn_rank.id_tables import embedding_tables
+from learn_rank.rankers.host import HostRanker
+from learn_rank.rankers.id_tables import embedding_tables
 
 
 @pytest.fixture(scope="module")

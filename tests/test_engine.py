@@ -19,7 +19,7 @@ from torch.fx import symbolic_trace
 
 from learn_rank.engine import EngineConfig, RankerEngine, StreamPosition, load_checkpoint, processes
 from learn_rank.metrics.auc import UAUC
-from learn_rank.zero_start import zero_start_parameters
+from learn_rank.rankers.zero_start import zero_start_parameters
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,16 +11,17 @@ from torchrec.distributed.train_pipeline.tracing import Tracer
 from torchrec.models.deepfm import SimpleDeepFMNN
 from torchrec.models.dlrm import DLRM, DLRM_DCN
 
-from learn_rank import host_ranker, id_tables
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 from learn_rank.engine import processes
 from learn_rank.engine.global_loss import gathered
 from learn_rank.fusion.kinds import GateFusion
-from learn_rank.host_ranker import HostRanker
-from learn_rank.id_tables import embedding_tables, table_parameters
-from learn_rank.ranker import MultiTaskRanker, RankerConfig
-from learn_rank.scores import Scores, ranking_loss
-from learn_rank.zero_start import start_from_host, zero_start_parameters
+from learn_rank.rankers import host as host_ranker
+from learn_rank.rankers import id_tables
+from learn_rank.rankers.host import HostRanker
+from learn_rank.rankers.id_tables import embedding_tables, table_parameters
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.scores import Scores, ranking_loss
+from learn_rank.rankers.zero_start import start_from_host, zero_start_parameters
 
 N_CODES = {"item_id": 5, "city": 4}
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from learn_rank.data.dataset_files import dataset_fingerprint, read_dataset, write_dataset
 from learn_rank.datasets.movielens import read_movielens
 from learn_rank.datasets.steam import SteamSplit, read_steam
-from learn_rank.tables_io import dataset_fingerprint, read_dataset, write_dataset
 
 
 @pytest.fixture

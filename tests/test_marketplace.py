@@ -21,6 +21,11 @@ from learn_rank.datasets.marketplace_catalogue import Catalogue
 from learn_rank.datasets.marketplace_people import Users
 from learn_rank.datasets.marketplace_traffic import _smallest
 from learn_rank.datasets.marketplace_world import World, intercept_for_rate
+from learn_rank.datasets.marketplace.catalogue import Catalogue
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
+from learn_rank.datasets.marketplace.people import Users
+from learn_rank.datasets.marketplace.world import World, intercept_for_rate
 
 TINY = MarketplaceConfig(seed=2, n_users=60, n_items=80, n_impressions=2_000)
 

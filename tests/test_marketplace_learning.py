@@ -9,7 +9,8 @@ from marketplace_judge import click_auc, positions, random_token_vectors, separa
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
 
 SMALL = MarketplaceConfig(seed=5, n_users=1500, n_items=240, n_impressions=60_000)
 

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
-from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
-from learn_rank.datasets.marketplace_needs import QUALITY_CLASS, VERDICTS, met_needs, need_lines
-from learn_rank.datasets.marketplace_people import NEED_NAMES, PERSONAS, STYLE_NAMES, THEMES
-from learn_rank.datasets.marketplace_styles import STYLES
-from learn_rank.datasets.marketplace_text import Product, compose_listing, title_case
-from learn_rank.datasets.marketplace_theme import KINDS, noun, phrases, vocabulary
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
+from learn_rank.datasets.marketplace.listing import Product, compose_listing, title_case
+from learn_rank.datasets.marketplace.people import NEED_NAMES, PERSONAS, STYLE_NAMES, THEMES
+from learn_rank.datasets.marketplace.vocabulary.needs import QUALITY_CLASS, VERDICTS, met_needs, need_lines
+from learn_rank.datasets.marketplace.vocabulary.notation import KINDS, noun, phrases, vocabulary
+from learn_rank.datasets.marketplace.vocabulary.styles import STYLES
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import Batch
-from learn_rank.newness import Newness
+from learn_rank.data.batch import Batch
+from learn_rank.data.newness import Newness
 
 
 def batch_of(n=6):

@@ -18,11 +18,11 @@ from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
 from learn_rank.cli import app
-from learn_rank.datasets.generated import read_marketplace
+from learn_rank.data.dataset_files import read_dataset
+from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.predictions import prediction_path
 from learn_rank.report import read_report
 from learn_rank.run_config import RunConfig, read_config
-from learn_rank.tables_io import read_dataset
 from learn_recall.store import EmbeddingStore, StoreError
 
 HERE = Path(__file__).parent
@@ -99,7 +99,7 @@ def test_the_stages_are_commands_of_their_own(finished):
 
 
 def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say(finished, tmp_path):
-    from learn_rank.batches import encode_dataset
+    from learn_rank.data.encoded_rows import encode_dataset
     from learn_rank.serving import VectorSource, load_exported, swap_vectors
 
     runner = CliRunner()
@@ -239,8 +239,8 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
 ):
     out = shutil.copytree(finished, tmp_path / "run")
     before = pd.read_parquet(prediction_path(finished, "baseline", 0))
-    from learn_rank.ease_features import EASE_FEATURES, EaseFeatures
-    from learn_rank.ease_rows import host_rows
+    from learn_rank.data.ease_features import EASE_FEATURES, EaseFeatures
+    from learn_rank.data.ease_rows import host_rows
     from learn_rank.pipeline import EASE, run_pipeline
     from learn_rank.serving import load_exported
     from learn_rank.serving.run_export import export_run

@@ -8,15 +8,15 @@ import torch
 from ranking_worlds import planted_dataset
 from torch import nn
 
-from learn_rank.batches import encode_dataset
+from learn_rank.data.encoded_rows import encode_dataset
+from learn_rank.data.host_statistics import FEATURES
+from learn_rank.data.newness import UNKNOWN
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.metrics.auc import AUC
-from learn_rank.newness import UNKNOWN
-from learn_rank.ranker import MultiTaskRanker, RankerConfig, Scores, ranking_loss
-from learn_rank.statistics import FEATURES
-from learn_rank.train import RankTrainConfig, predict, train_ranker
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig, Scores, ranking_loss
+from learn_rank.rankers.train import RankTrainConfig, predict, train_ranker
 from learn_rank.uncertainty.intervals import paired_delta
 from learn_recall.store import id_keys
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_rank.batch import joined
+from learn_rank.data.batch import joined
 from learn_rank.engine import BatchColumns, RowStream, StreamPosition
 from learn_rank.engine.position import after_rows, group_order, spans
 from learn_recall.store import id_keys

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learn_rank.statistics import FEATURES, HostStatistics
+from learn_rank.data.host_statistics import FEATURES, HostStatistics
 
 
 def frame(rows, columns=("user_id", "item_id", "click", "conversion", "timestamp")):

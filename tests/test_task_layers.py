@@ -10,9 +10,9 @@ from torchrec.distributed.train_pipeline.tracing import Tracer
 from learn_rank.engine import EngineConfig, RankerEngine, processes
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
-from learn_rank.ranker import MultiTaskRanker, RankerConfig
-from learn_rank.scores import LOSS_KINDS
-from learn_rank.task_layers import N_EXPERTS, PLE, TASK_LAYERS, MMoE
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.scores import LOSS_KINDS
+from learn_rank.rankers.task_layers import N_EXPERTS, PLE, TASK_LAYERS, MMoE
 
 
 @pytest.mark.parametrize("name", TASK_LAYERS)

@@ -6,12 +6,12 @@ from small_rankers import N_CODES, N_DENSE, batch, config, fused_ranker, host_al
 from torch import nn
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 from learn_rank.fusion.kinds import FUSIONS
-from learn_rank.ranker import MultiTaskRanker, RankerConfig
-from learn_rank.task_layers import TASK_LAYERS
-from learn_rank.train import RankTrainConfig, parameter_groups
-from learn_rank.zero_start import (
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.task_layers import TASK_LAYERS
+from learn_rank.rankers.train import RankTrainConfig, parameter_groups
+from learn_rank.rankers.zero_start import (
     LogitResidual,
     WidenedLinear,
     start_from_host,

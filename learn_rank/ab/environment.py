@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from learn_rank.ab.candidates import CandidateDay
-    from learn_rank.datasets.marketplace_world import World
+    from learn_rank.datasets.marketplace.world import World
 
 __all__ = ["Environment", "KnownEnvironment", "MarketplaceEnvironment"]
 

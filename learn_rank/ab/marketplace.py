@@ -19,9 +19,12 @@ from learn_rank.ab.serving import Serving
 from learn_rank.dataset import RankingDataset
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
 from learn_rank.datasets.marketplace_arithmetic import draw_lognormal
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.dataset_files import read_dataset
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.run_config import read_config
-from learn_rank.tables_io import read_dataset
 from learn_recall.columns import BRAND, CATEGORY, ITEM_ID, PRICE, REQUEST_ID, TIMESTAMP, USER_ID
 from learn_recall.files.whole_files import atomic_path
 

@@ -13,14 +13,14 @@ import torch
 from learn_rank.ab.marketplace_traffic import DAY, Traffic
 from learn_rank.ab.new_ids import widened, with_new_ids
 from learn_rank.arms import ARMS, Arm, config_of, frozen_table
-from learn_rank.batches import EncodedDataset, Rows, encode_dataset
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.encoded_rows import EncodedDataset, Rows, encode_dataset
 from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.predictions import model_folder
-from learn_rank.ranker import MultiTaskRanker
+from learn_rank.rankers.multi_task import MultiTaskRanker
+from learn_rank.rankers.train import PCTR, PCVR, RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_rank.run_config import RunConfig, fitted_to
-from learn_rank.train import PCTR, PCVR, RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_recall.columns import CONTEXT_ID
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import read_json

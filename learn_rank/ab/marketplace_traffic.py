@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.ab.visits import draw_visits
-from learn_rank.contexts import clicked_events, point_in_time_contexts
-from learn_rank.dataset import RankingDataset
-from learn_rank.datasets.marketplace import SLOT, MarketplaceConfig
-from learn_rank.datasets.marketplace_traffic import (
-    draw_pages,
-    draw_requests_of_day,
-)
-from learn_rank.datasets.marketplace_world import World
+from learn_rank.data.contexts import clicked_events, point_in_time_contexts
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import SLOT
+from learn_rank.datasets.marketplace.traffic import draw_pages, draw_requests_of_day
+from learn_rank.datasets.marketplace.world import World
 from learn_recall.columns import (
     CLICK,
     CONVERSION,

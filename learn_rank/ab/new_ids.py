@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from learn_rank.batches import EncodedDataset, Rows
-from learn_rank.newness import UNKNOWN
-from learn_rank.ranker import MultiTaskRanker
+from learn_rank.data.encoded_rows import EncodedDataset, Rows
+from learn_rank.data.newness import UNKNOWN
+from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_recall.columns import ITEM_ID, USER_ID
 
 __all__ = ["widened", "with_new_ids"]

@@ -11,7 +11,7 @@ from learn_rank.ab.candidate_columns import stable_keys
 from learn_rank.ab.marketplace_traffic import DAY
 from learn_rank.ab.served_calibration import Platt, fit_platt
 from learn_rank.ab.streams import uniforms
-from learn_rank.datasets.marketplace_world import World
+from learn_rank.datasets.marketplace.world import World
 from learn_recall.columns import ITEM_ID, REQUEST_ID, USER_ID
 
 __all__ = ["Calibration", "Serving"]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import gamma
 
 from learn_rank.ab.journey import JOURNEY, Journey
-from learn_rank.datasets.marketplace_traffic import DAY_SECONDS, FIRST_SECOND, Requests
+from learn_rank.datasets.marketplace.traffic import DAY_SECONDS, FIRST_SECOND, Requests
 
 __all__ = ["draw_visits"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.contexts import clicked_events, point_in_time_contexts
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.contexts import clicked_events, point_in_time_contexts
+from learn_rank.data.dataset import RankingDataset
 from learn_rank.datasets.splits import check_chronology
 from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP, TITLE, USER_ID
 

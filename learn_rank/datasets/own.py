@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from learn_rank.contexts import (
+from learn_rank.data.contexts import (
     clicked_events,
     leave_one_out_contexts,
     point_in_time_contexts,
     pseudo_requests,
 )
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
 from learn_rank.datasets.splits import check_chronology, check_no_leak
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
 from learn_recall.tables.read import (

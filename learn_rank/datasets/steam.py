@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.contexts import leave_one_out_contexts
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.contexts import leave_one_out_contexts
+from learn_rank.data.dataset import RankingDataset
 from learn_rank.datasets.splits import check_no_leak, request_ids, sample_negatives
 from learn_recall.columns import (
     ATTRIBUTES,

@@ -9,12 +9,12 @@ checkpoints   sharded, resumed on another number of processes, with the position
 
 from learn_rank.engine.batch_columns import BatchColumns
 from learn_rank.engine.checkpoint import load_checkpoint, save_checkpoint
-from learn_rank.engine.encoded_rows import columns_of_rows, write_rows
 from learn_rank.engine.position import StreamPosition
 from learn_rank.engine.processes import Processes, processes
 from learn_rank.engine.ranker_engine import RankerEngine
 from learn_rank.engine.row_stream import RowStream
 from learn_rank.engine.sharding import EngineConfig
+from learn_rank.engine.write_rows import columns_of_rows, write_rows
 
 __all__ = [
     "BatchColumns",

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import torch
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import CONVERTED_FEATURE, Batch
+from learn_rank.data.batch import CONVERTED_FEATURE, Batch
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, HISTORY, ITEM_ID
 from learn_recall.store import id_keys
 

@@ -13,10 +13,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 from learn_rank.fusion.learn_feature_fusion import FusionOutput
-from learn_rank.ranker_base import Ranker
-from learn_rank.scores import Scores
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.scores import Scores
 
 
 class GlobalLoss(nn.Module):

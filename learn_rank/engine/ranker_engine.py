@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torchrec.distributed import DistributedModelParallel, TrainPipelineSparseDist
 from torchrec.optim.keyed import CombinedOptimizer
 
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 from learn_rank.engine.global_loss import GlobalLoss
 from learn_rank.engine.processes import Processes
 from learn_rank.engine.sharding import EngineConfig, sharded
-from learn_rank.ranker_base import Ranker
-from learn_rank.scores import Scores
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.scores import Scores
 
 _DEFAULT = EngineConfig()
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from learn_rank.batch import Batch, joined
+from learn_rank.data.batch import Batch, joined
 from learn_rank.engine.position import Span, StreamPosition, after_rows, group_order, row_order, spans
 
 _BEGIN = StreamPosition()

@@ -26,7 +26,7 @@ from torchrec.optim.keyed import CombinedOptimizer, KeyedOptimizerWrapper
 from torchrec.optim.optimizers import Adagrad, Adam, in_backward_optimizer_filter
 
 from learn_rank.engine.processes import Processes
-from learn_rank.zero_start import zero_start_parameters
+from learn_rank.rankers.zero_start import zero_start_parameters
 
 TABLE_OPTIMIZERS = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam}
 _CPU_OPTIMIZERS = ("rowwise_adagrad", "adagrad")  # those that fbgemm fuses there
@@ -46,7 +46,7 @@ class EngineConfig:
         table_learning_rate: of the id tables.
         learning_rate: of the dense layers (AdamW).
         weight_decay: of the dense layers.
-        zero_start_learning_rate: of the weights that start at zero (`learn_rank.zero_start`).
+        zero_start_learning_rate: of the weights that start at zero (`learn_rank.rankers.zero_start`).
         sharding: table name -> the sharding types that the planner may choose from, such as
             ``("column_wise",)``; None, and tables that are not named: all of `SHARDINGS` that the device has.
             On one process it is ignored.

@@ -1,4 +1,4 @@
-"""Frozen vectors by id, looked up on any device: neither parameters nor buffers, checked to stay as they are."""
+"""Frozen vectors by id, looked up on any device; neither parameters nor buffers, checked to stay frozen."""
 
 from learn_rank.frozen.embedding import (
     FrozenEmbedding,

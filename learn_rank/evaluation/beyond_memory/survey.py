@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from learn_rank.beyond_memory.parquet_rows import ParquetRows
+from learn_rank.data.parquet_rows import ParquetRows
 from learn_rank.evaluation.beyond_memory.layout import Layout, Room, Track
 from learn_rank.evaluation.beyond_memory.value_counts import ValueCounts
 from learn_rank.metrics.input_columns import check_same_column, check_same_length

@@ -14,7 +14,7 @@ def embedding_tables(n_codes: Mapping[str, int], embedding_dim: int) -> list[Emb
     """A table for each categorical feature, mean pooled, small normal weights.
 
     Args:
-        n_codes: feature -> number of codes, as in `learn_rank.batches.EncodedDataset`.
+        n_codes: feature -> number of codes, as in `learn_rank.data.encoded_rows.EncodedDataset`.
         embedding_dim: width of every table.
 
     Example:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,11 @@ from learn_rank.datasets.marketplace_arithmetic import log, power
 from learn_rank.datasets.marketplace_catalogue import Catalogue, Shelf, draw_catalogue
 from learn_rank.datasets.marketplace_people import Users, draw_users
 from learn_rank.datasets.marketplace_world import World
+from learn_rank.datasets.marketplace.catalogue import Catalogue, Shelf, draw_catalogue
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.people import Users, draw_users
+from learn_rank.datasets.marketplace.world import World
 from learn_recall.columns import ATTRIBUTES, ITEM_ID, KEYWORDS, TITLE
-
-if TYPE_CHECKING:
-    from learn_rank.datasets.marketplace import MarketplaceConfig
 
 _Table = TypeVar("_Table", Catalogue, Users)
 _SHARE_DURING_TRAINING = 0.45

@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import CONVERTED_FEATURE, Batch
-from learn_rank.dataset import RankingDataset
-from learn_rank.newness import Newness
-from learn_rank.statistics import ITEM_FEATURES, HostStatistics
+from learn_rank.data.batch import CONVERTED_FEATURE, Batch
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.host_statistics import ITEM_FEATURES, HostStatistics
+from learn_rank.data.newness import Newness
 from learn_recall.columns import (
     CLICK,
     CONTEXT_ID,

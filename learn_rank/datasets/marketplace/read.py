@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from learn_rank.dataset import RankingDataset
-from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.datasets.own import link_tables
 from learn_recall.columns import BRAND, CATEGORY, PRICE
 

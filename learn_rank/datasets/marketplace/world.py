@@ -9,6 +9,8 @@ import numpy as np
 from learn_rank.datasets.marketplace_arithmetic import exp
 from learn_rank.datasets.marketplace_catalogue import Catalogue
 from learn_rank.datasets.marketplace_people import Users
+from learn_rank.datasets.marketplace.catalogue import Catalogue
+from learn_rank.datasets.marketplace.people import Users
 
 SLOT_COST = 0.12
 """Log odds of a click that each slot further down a page costs."""

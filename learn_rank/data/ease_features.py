@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from learn_rank.ease import Ease
+from learn_rank.data.ease import Ease
 from learn_recall.files.whole_files import atomic_path
 
 OWN = ("ease_sum", "ease_max", "ease_top_2", "ease_min", "ease_log", "ease_is_known")
@@ -93,7 +93,7 @@ class EaseFeatures:
         except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise ValueError(
                 f"{path}: expected a file of EaseFeatures.save, got something else ({error}). Remedy: make "
-                "it anew, with `learn-rank run --ease` or `learn_rank.ease_rows.cross_fitted`."
+                "it anew, with `learn-rank run --ease` or `learn_rank.data.ease_rows.cross_fitted`."
             ) from error
 
 

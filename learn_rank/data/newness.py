@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 
 UNKNOWN = 0  # code of a value that training never had; real codes start at 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from learn_rank.datasets.marketplace_theme import Noun, phrases
+from learn_rank.datasets.marketplace.vocabulary.notation import Noun, phrases
 
 # need -> {kinds of product that can meet it: the lines that say so, none of them with the need's name}
 NEEDS: dict[str, dict[str, tuple[str, ...]]] = {

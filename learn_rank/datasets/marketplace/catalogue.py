@@ -13,6 +13,11 @@ from learn_rank.datasets.marketplace_people import NEED_NAMES, THEMES
 from learn_rank.datasets.marketplace_styles import STYLES
 from learn_rank.datasets.marketplace_text import Listing, Product, compose_listing, pick, sample
 from learn_rank.datasets.marketplace_theme import DEPARTMENTS, Noun, Theme, vocabulary
+from learn_rank.datasets.marketplace.listing import Listing, Product, compose_listing, pick, sample
+from learn_rank.datasets.marketplace.people import NEED_NAMES, THEMES
+from learn_rank.datasets.marketplace.vocabulary.needs import BRANDS, QUALITY_PRICE_FACTOR, met_needs
+from learn_rank.datasets.marketplace.vocabulary.notation import DEPARTMENTS, Noun, Theme, vocabulary
+from learn_rank.datasets.marketplace.vocabulary.styles import STYLES
 from learn_recall.columns import ATTRIBUTES, BRAND, CATEGORY, ITEM_ID, KEYWORDS, PRICE, TITLE
 
 FIRST_DAY = "first_day"

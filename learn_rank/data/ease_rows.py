@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.batches import EncodedDataset, Rows, encode_dataset
-from learn_rank.dataset import RankingDataset
-from learn_rank.ease import N_RAW, EaseConfig, fit_ease, regressed_places
-from learn_rank.ease_features import EASE_FEATURES, OWN, EaseFeatures, rows_of_histories
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.ease import N_RAW, EaseConfig, fit_ease, regressed_places
+from learn_rank.data.ease_features import EASE_FEATURES, OWN, EaseFeatures, rows_of_histories
+from learn_rank.data.encoded_rows import EncodedDataset, Rows, encode_dataset
 from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, USER_ID
 from learn_recall.store import EmbeddingStore
 
@@ -137,7 +137,7 @@ def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> Encode
     """The rows with EASE's features behind their dense ones; a new item (`Rows.newness`) loses `OWN`.
 
     Args:
-        data: of `learn_rank.batches.encode_dataset`.
+        data: of `learn_rank.data.encoded_rows.encode_dataset`.
         features: of `cross_fitted`, of the same dataset; all columns or some of them (`OWN` for a
             host that reads no text).
 

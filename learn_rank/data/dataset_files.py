@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from learn_rank.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset
 from learn_recall.files.whole_files import atomic_path, read_json, sha256_of_file, write_json
 
 _FRAMES = ("items", "interactions", "train", "valid", "test", "contexts")

@@ -15,12 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from learn_rank.batches import EncodedDataset, Rows
-from learn_rank.id_tables import table_parameters
+from learn_rank.data.encoded_rows import EncodedDataset, Rows
 from learn_rank.metrics.auc import AUC
-from learn_rank.ranker_base import Ranker
-from learn_rank.scores import Scores
-from learn_rank.zero_start import zero_start_parameters
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.id_tables import table_parameters
+from learn_rank.rankers.scores import Scores
+from learn_rank.rankers.zero_start import zero_start_parameters
 from learn_recall.files.whole_files import atomic_path
 
 PCTR, PCVR, PCTCVR = "pctr", "pcvr", "pctcvr"

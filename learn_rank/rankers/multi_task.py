@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
-from learn_rank.id_tables import embedding_tables
-from learn_rank.ranker_base import Ranker
-from learn_rank.scores import LOSS_KINDS, Scores, ranking_loss
-from learn_rank.task_layers import TASK_LAYERS
-from learn_rank.zero_start import LogitResidual, widen_first_layers
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.id_tables import embedding_tables
+from learn_rank.rankers.scores import LOSS_KINDS, Scores, ranking_loss
+from learn_rank.rankers.task_layers import TASK_LAYERS
+from learn_rank.rankers.zero_start import LogitResidual, widen_first_layers
 
 FUSION_ENTRIES = ("concat", "widened", "logit")
 
@@ -31,7 +31,7 @@ class RankerConfig:
         kind: "esmm" learns conversion through click x conversion on all rows (ESMM, arXiv 1804.07931);
             "shared_bottom" learns it on the clicked rows; "ctr" learns clicks alone.
         layers: what lies between the features and the heads: "shared_bottom", "mmoe" or "ple"
-            (`learn_rank.task_layers`).
+            (`learn_rank.rankers.task_layers`).
         embedding_dim: E of every categorical feature.
         bottom_dims: widths of the shared layers.
         tower_dim: hidden width of each task's head.
@@ -39,7 +39,7 @@ class RankerConfig:
         fusion_entry: how the plugin's features enter: "concat" beside the host's, freshly drawn (the
             paper's); "widened" the same, but the host's layers are drawn without the plugin and its columns
             start at zero, so that the first scores are the host's to the bit; "logit" as a delta on the
-            host's logits that starts at zero (`learn_rank.zero_start`).
+            host's logits that starts at zero (`learn_rank.rankers.zero_start`).
     """
 
     kind: str = "esmm"

@@ -3,8 +3,8 @@
 The towers hand on what fits into one vector an item. Which pairs of items go together fills a matrix of full
 rank, and a ridge regression of every item on all others finds it in closed form. What it says of a row are
 the weights between the user's items and the target, summed up: for the target itself, and for its nearest
-known items by text, which is all that a new item has. `learn_rank.ease_rows` makes them for a dataset,
-`learn_rank.ease_features` for a request.
+known items by text, which is all that a new item has. `learn_rank.data.ease_rows` makes them for a dataset,
+`learn_rank.data.ease_features` for a request.
 
 Source: EASE (Steck, WWW 2019, arXiv 1905.03375), equation 8; neighbours by text are ours.
 """

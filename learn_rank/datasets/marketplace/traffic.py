@@ -9,6 +9,8 @@ import numpy as np
 from learn_rank.datasets.marketplace_arithmetic import power
 from learn_rank.datasets.marketplace_catalogue import Catalogue
 from learn_rank.datasets.marketplace_people import Users
+from learn_rank.datasets.marketplace.catalogue import Catalogue
+from learn_rank.datasets.marketplace.people import Users
 
 FIRST_SECOND = 1_709_251_200
 """Unix time of the first day: 2024-03-01 00:00 UTC."""

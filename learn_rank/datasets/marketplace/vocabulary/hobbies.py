@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learn_rank.datasets.marketplace_theme import theme
+from learn_rank.datasets.marketplace.vocabulary.notation import theme
 
 GAMING = theme(
     "gaming",

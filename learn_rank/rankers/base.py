@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.batch import Batch
+from learn_rank.data.batch import Batch
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
-from learn_rank.scores import LOSS_KINDS, Scores, ranking_loss
+from learn_rank.rankers.scores import LOSS_KINDS, Scores, ranking_loss
 
 
 class Ranker(nn.Module, ABC):
@@ -18,7 +18,8 @@ class Ranker(nn.Module, ABC):
     torchrec's own models need no subclass, `HostRanker` takes them as they are.
 
     Args:
-        kind: of the ranking loss (`learn_rank.scores.ranking_loss`): "esmm", "shared_bottom" or "ctr".
+        kind: of the ranking loss (`learn_rank.rankers.scores.ranking_loss`): "esmm", "shared_bottom" or
+            "ctr".
         fusion: the plugin, whose auxiliary loss is added to the ranking loss; None is the baseline.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from learn_rank.datasets.marketplace_needs import (
+from learn_rank.datasets.marketplace.vocabulary.needs import (
     QUALITY_CLASS,
     QUALITY_FLAGS,
     VARIANTS,
@@ -18,8 +18,8 @@ from learn_rank.datasets.marketplace_needs import (
     need_lines,
     specification_templates,
 )
-from learn_rank.datasets.marketplace_styles import Style
-from learn_rank.datasets.marketplace_theme import Noun, Theme, vocabulary
+from learn_rank.datasets.marketplace.vocabulary.notation import Noun, Theme, vocabulary
+from learn_rank.datasets.marketplace.vocabulary.styles import Style
 
 _Choice = TypeVar("_Choice")
 

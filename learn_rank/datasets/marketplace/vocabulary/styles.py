@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from learn_rank.datasets.marketplace_theme import phrases
+from learn_rank.datasets.marketplace.vocabulary.notation import phrases
 
 
 @dataclass(frozen=True)

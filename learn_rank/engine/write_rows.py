@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learn_rank.batch import CONVERTED_FEATURE
-from learn_rank.batches import Rows
+from learn_rank.data.batch import CONVERTED_FEATURE
+from learn_rank.data.encoded_rows import Rows
 from learn_rank.engine.batch_columns import BatchColumns
 from learn_recall.columns import CLICK, CONVERSION
 from learn_recall.files.whole_files import atomic_path

@@ -13,6 +13,12 @@ from learn_rank.datasets.marketplace_theme import Theme
 from learn_rank.datasets.marketplace_themes_hobbies import THEMES_HOBBIES
 from learn_rank.datasets.marketplace_themes_home import THEMES_HOME
 from learn_rank.datasets.marketplace_themes_outside import THEMES_OUTSIDE
+from learn_rank.datasets.marketplace.vocabulary.hobbies import THEMES_HOBBIES
+from learn_rank.datasets.marketplace.vocabulary.home import THEMES_HOME
+from learn_rank.datasets.marketplace.vocabulary.needs import NEEDS
+from learn_rank.datasets.marketplace.vocabulary.notation import Theme
+from learn_rank.datasets.marketplace.vocabulary.outside import THEMES_OUTSIDE
+from learn_rank.datasets.marketplace.vocabulary.styles import STYLES
 
 THEMES: tuple[Theme, ...] = (*THEMES_OUTSIDE, *THEMES_HOME, *THEMES_HOBBIES)
 THEME_NAMES = tuple(theme.name for theme in THEMES)

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
-from learn_rank.ranker_base import Ranker
-from learn_rank.scores import Scores
-from learn_rank.zero_start import widen_first_layers
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.scores import Scores
+from learn_rank.rankers.zero_start import widen_first_layers
 
 torch.fx.wrap("task_logits")  # it looks at shapes, which torch.fx cannot trace
 
@@ -23,7 +23,8 @@ class HostRanker(Ranker):
         fusion: the plugin; None is the baseline. Its features go behind the host's dense ones.
         n_dense: of the host. Its ``dense_arch`` is then widened by the plugin's features, which start without
             effect: the first scores are the host's to the bit, and its checkpoint fits
-            (`learn_rank.zero_start`). None: the host was built for ``n_dense + fusion.output_dim`` features.
+            (`learn_rank.rankers.zero_start`). None: the host was built for ``n_dense + fusion.output_dim``
+            features.
         kind: of the ranking loss; "esmm" and "shared_bottom" need two outputs, "ctr" needs one.
 
     Raises:
@@ -33,7 +34,7 @@ class HostRanker(Ranker):
     Example:
         >>> from torchrec import EmbeddingBagCollection
         >>> from torchrec.models.dlrm import DLRM
-        >>> from learn_rank.id_tables import embedding_tables
+        >>> from learn_rank.rankers.id_tables import embedding_tables
         >>> dlrm = DLRM(EmbeddingBagCollection(embedding_tables({"item_id": 3}, 4)), dense_in_features=2,
         ...             dense_arch_layer_sizes=[4], over_arch_layer_sizes=[8, 2])
         >>> rows = KeyedJaggedTensor(["item_id"], torch.tensor([1, 2]), lengths=torch.tensor([1, 1]))
@@ -62,7 +63,8 @@ class HostRanker(Ranker):
                 raise ValueError(
                     "n_dense: expected a host with a dense_arch, as torchrec's have, got "
                     f"{type(host).__name__}. Remedy: build the host for n_dense + fusion.output_dim features "
-                    "and leave n_dense out, or put learn_rank.zero_start.WidenedLinear where they enter."
+                    "and leave n_dense out, or put learn_rank.rankers.zero_start.WidenedLinear where "
+                    "they enter."
                 )
             widen_first_layers(entry, n_dense, fusion.output_dim)
 

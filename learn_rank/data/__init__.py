@@ -1,0 +1,1 @@
+"""What a ranker reads: data sets, contexts, host statistics, encoded rows, batches."""
