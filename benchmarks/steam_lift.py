@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from benchmarks.fusion_ablation import BASE, VARIANTS, Study, Variant, mean_logits, open_study
 from learn_rank.evaluation.tasks import evaluate_arms
 from learn_rank.predictions import RATES, prediction_path
-from learn_rank.run_report import provenance
+from learn_rank.report_kit.provenance import provenance
 from learn_rank.uncertainty.base import add_seed_noise, t_range
 from learn_rank.uncertainty.student_t import t_quantile
 from learn_recall.commands.plain_errors import plain_errors

@@ -17,10 +17,11 @@ from benchmarks.uauc_plots import (
 )
 from benchmarks.uauc_users import FEW_ROWS
 from benchmarks.uauc_verdict import ALL_ROWS, headline, interval_name, percent, short
-from learn_rank import report_words as words
-from learn_rank.report_page import render, value_table
-from learn_rank.report_rules import find, mark
-from learn_rank.report_words import bucket_words, count_words, ordered_buckets
+from learn_rank.report.page import value_table
+from learn_rank.report_kit import words
+from learn_rank.report_kit.render import render
+from learn_rank.report_kit.rules import find, mark
+from learn_rank.report_kit.words import bucket_words, count_words, ordered_buckets
 
 TEMPLATES = Path(__file__).with_name("templates")
 MEANINGS = {

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from learn_rank.bucket_plot import Style, draw_buckets
-from learn_rank.report_words import MINUS, ordered_buckets
-from learn_rank.svg import FAINT, INK, SETTINGS, bare, svg_text
+from learn_rank.report_kit.bucket_plot import Style, draw_buckets
+from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, svg_text
+from learn_rank.report_kit.words import MINUS, ordered_buckets
 
 STYLES: dict[str, Style] = {"baseline": ("#6b7280", "D"), "candidate": ("#0b5cad", "o")}
 GAIN, LOSS = "#0b6647", "#a0252b"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.uauc_tables import better, worse
-from learn_rank.report_rules import find
-from learn_rank.report_words import (
+from learn_rank.report_kit.rules import find
+from learn_rank.report_kit.words import (
     DASH,
     bucket_words,
     count_words,

@@ -23,7 +23,7 @@ from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.predictions import RATES, labelled_rows, prediction_path, rate_scores, write_predictions
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig
-from learn_rank.report import Report
+from learn_rank.report.files import Report
 from learn_rank.run_report import make_report
 from learn_rank.scored_arm import train_and_score
 from learn_recall.files.whole_files import remove

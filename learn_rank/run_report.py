@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +15,13 @@ from learn_rank.data.dataset import RankingDataset
 from learn_rank.evaluation.tasks import TASKS, evaluate_arms
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.predictions import RATES, model_folder, prediction_path
-from learn_rank.report import Report, write_report
-from learn_rank.report_terminal import print_report
-from learn_rank.report_words import AUTO, LEARN
+from learn_rank.report.files import Report, write_report
+from learn_rank.report.terminal import print_report
+from learn_rank.report_kit.provenance import provenance
+from learn_rank.report_kit.words import AUTO, LEARN
 from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
-
-_PACKAGES = ("torch", "torchrec", "transformers", "numpy", "pandas", "pyarrow")
 
 
 def make_report(
@@ -82,17 +76,6 @@ def make_report(
     write_report(report, out)
     print_report(report, console)
     return report
-
-
-def provenance(packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
-    """Machine, versions and commit: what a figure needs to be believed; the GPU where torch is at work."""
-    gpu = (_gpu(),) if "torch" in packages else ()
-    return {
-        "machine": ", ".join((f"{os.cpu_count()} cores", _processor(), *gpu)),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
-        "commit": _commit(),
-        "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    }
 
 
 def tasks_of(predictions: Sequence[pd.DataFrame]) -> tuple[str, ...]:
@@ -194,39 +177,3 @@ def _read(path: Path) -> pd.DataFrame:
             "`learn-rank train`."
         )
     return pd.read_parquet(path)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _gpu() -> str:
-    import torch  # noqa: PLC0415 - the only line that needs it
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
-
-
-def _commit() -> str:
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return found.stdout.strip()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from report_fixture import EVIL, delta_row, example_about, example_report
 from rich.console import Console
 
-from learn_rank import report_words as words
 from learn_rank.report import (
     DELTA_KEYS,
     ROW_KEYS,
@@ -23,9 +22,10 @@ from learn_rank.report import (
     read_report,
     write_report,
 )
-from learn_rank.report_page import notices, page_content, report_html
-from learn_rank.report_plots import forest_plot
-from learn_rank.report_rules import headline_metric, mark, outcome
+from learn_rank.report.page import notices, page_content, report_html
+from learn_rank.report.plots import forest_plot
+from learn_rank.report_kit import words
+from learn_rank.report_kit.rules import headline_metric, mark, outcome
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_a_file_that_is_no_report_is_refused_with_its_name(tmp_path):
 def test_a_page_that_cannot_be_made_leaves_the_old_report_whole(tmp_path, monkeypatch):
     write_report(Report([row()], [], {}), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr("learn_rank.report_page.page_content", lambda report: 1 / 0)
+    monkeypatch.setattr("learn_rank.report.page.page_content", lambda report: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(Report([row(value=0.75)], [], {}), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -292,7 +292,7 @@ def test_models_judged_on_unlike_rows_and_a_single_seed_are_pointed_out():
 
 def test_the_cards_follow_the_order_of_the_funnel_and_name_the_deciding_metric(report, monkeypatch):
     backwards = Report(report.rows[::-1], report.deltas[::-1], {})
-    monkeypatch.setattr("learn_rank.report_page.task_plots", lambda deltas, task: task)  # they take long
+    monkeypatch.setattr("learn_rank.report.page.task_plots", lambda deltas, task: task)  # they take long
     content = page_content(backwards)
     assert [card["task"] for card in content["cards"]] == content["plots"] == ["CTR", "CVR", "CTCVR"]
     assert {card["metric"] for card in content["cards"]} == {"UAUC"}

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_fixture import delta_row, example_report
 
-from learn_rank.report_verdict import judge
-from learn_rank.report_words import joined
+from learn_rank.report.verdict import judge
+from learn_rank.report_kit.words import joined
 
 QUIET = delta_row(-0.002, -0.006, 0.002, model="shuffled")
 

@@ -24,10 +24,10 @@ from benchmarks.uauc_provenance import provenance
 from benchmarks.uauc_reliability import reliability
 from benchmarks.uauc_users import differences, distribution
 from benchmarks.uauc_verdict import headline
-from learn_rank import report_words as words
 from learn_rank.metrics.auc import ECE, UAUC, WUAUC
 from learn_rank.metrics.grouped_auc import per_user_auc
 from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.report_kit import words
 from learn_rank.uncertainty.scored_rows import ScoredRows
 
 EVIL = '<script>alert(1)</script> $x$ & "q"'

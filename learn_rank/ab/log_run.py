@@ -12,7 +12,7 @@ from learn_rank.ab.off_policy import OffPolicyConfig, estimate, overlap_guards
 from learn_rank.ab.result import ABResult
 from learn_rank.ab.run import PACKAGES
 from learn_rank.ab.verdict import DESCRIPTIVE, Verdict, judge_log
-from learn_rank.run_report import provenance
+from learn_rank.report_kit.provenance import provenance
 
 __all__ = ["run_log"]
 

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from learn_rank.ab import words
 from learn_rank.ab.report_plots import daily_plot, forest_plot
 from learn_rank.ab.result import ABResult
-from learn_rank.report_page import render
-from learn_rank.report_rules import find
-from learn_rank.report_words import DASH, count_words, duration_words, ordered, ordered_buckets
+from learn_rank.report_kit.render import render
+from learn_rank.report_kit.rules import find
+from learn_rank.report_kit.words import DASH, count_words, duration_words, ordered, ordered_buckets
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATUS_CLASS = {

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from learn_rank.ab import words
-from learn_rank.report_words import count_words, ordered_buckets
-from learn_rank.svg import FAINT, INK, SETTINGS, bare, cut, svg_text
+from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, cut, svg_text
+from learn_rank.report_kit.words import count_words, ordered_buckets
 
 ESTIMATE, LAUNCH, FLAGGED = "#0b5cad", "#b3530b", "#8a94a0"
 _BETTER_OR_WORSE = ("better", "worse")

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from learn_rank.ab import words
 from learn_rank.ab.result import ABResult
-from learn_rank.report_rules import find
-from learn_rank.report_words import count_words, ordered, ordered_buckets
+from learn_rank.report_kit.rules import find
+from learn_rank.report_kit.words import count_words, ordered, ordered_buckets
 
 if TYPE_CHECKING:
     from learn_rank.ab.environment_gate import GateRow

@@ -27,7 +27,7 @@ from learn_rank.ab.simulate import simulate
 from learn_rank.ab.spend import spend_rows
 from learn_rank.ab.totals import UserTotals
 from learn_rank.ab.verdict import headline, judge
-from learn_rank.run_report import provenance
+from learn_rank.report_kit.provenance import provenance
 
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow")
 OnDay = Callable[[str], None]

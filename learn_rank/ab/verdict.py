@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from learn_rank.ab import words
 from learn_rank.ab.interference import gap_words
-from learn_rank.report_rules import find
-from learn_rank.report_words import joined, ordered_buckets
+from learn_rank.report_kit.rules import find
+from learn_rank.report_kit.words import joined, ordered_buckets
 
 if TYPE_CHECKING:
     from learn_rank.ab.guards import Guard

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from learn_rank.report_rules import outcome
-from learn_rank.report_words import DASH, MINUS, bucket_words
+from learn_rank.report_kit.rules import outcome
+from learn_rank.report_kit.words import DASH, MINUS, bucket_words
 
 NOT_ONLINE = "A simulated lift is not evidence of online lift."
 MODE_NAMES = {

@@ -3,16 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from learn_rank.report_rules import (
-    Delta,
-    TaskVerdict,
-    find,
-    judge_task,
-    mark,
-    outcome,
-    versus_baseline,
-)
-from learn_rank.report_words import (
+from learn_rank.report_kit.rules import Delta, TaskVerdict, find, judge_task, mark, outcome, versus_baseline
+from learn_rank.report_kit.words import (
     LEARN,
     RAW_TEXT,
     SHUFFLED,

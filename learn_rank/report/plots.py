@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from learn_rank.bucket_plot import draw_buckets
-from learn_rank.report_rules import mark
-from learn_rank.report_words import (
+from learn_rank.report_kit.bucket_plot import draw_buckets
+from learn_rank.report_kit.rules import mark
+from learn_rank.report_kit.svg import SETTINGS, bare, cut, svg_text
+from learn_rank.report_kit.words import (
     BASELINE,
     LEARN,
     MODEL_WORDS,
@@ -21,7 +22,6 @@ from learn_rank.report_words import (
     ordered_buckets,
     short_model_words,
 )
-from learn_rank.svg import SETTINGS, bare, cut, svg_text
 
 STYLES = {LEARN: ("#0b5cad", "o"), RAW_TEXT: ("#b3530b", "s"), SHUFFLED: ("#6b7280", "D")}
 _SPARE = (("#7a3e9d", "^"), ("#0f766e", "v"), ("#9d174d", "P"), ("#4d5c0f", "X"))

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 
-from learn_rank.report_words import bucket_words, count_words
-from learn_rank.svg import FAINT, INK, bare, cut
+from learn_rank.report_kit.svg import FAINT, INK, bare, cut
+from learn_rank.report_kit.words import bucket_words, count_words
 
 Style = tuple[str, str]  # colour, shape of the marker
 _SOFT = "#6b7280"

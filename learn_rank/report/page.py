@@ -1,19 +1,17 @@
 """The page of the report: plain rows in, one self-contained HTML text out."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from learn_rank import report_words as words
-from learn_rank.report_data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, Report
-from learn_rank.report_plots import forest_plot, training_plot
-from learn_rank.report_rules import find, headline_metric, mark
-from learn_rank.report_verdict import TASK_ORDER, Verdict, judge
+from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, Report
+from learn_rank.report.plots import forest_plot, training_plot
+from learn_rank.report.verdict import TASK_ORDER, Verdict, judge
+from learn_rank.report_kit import words
+from learn_rank.report_kit.render import interval_name, render
+from learn_rank.report_kit.rules import find, headline_metric, mark
 
 TEMPLATES = Path(__file__).with_name("templates")
 _NAMES = ("task", "metric", "bucket_kind", "bucket")
@@ -25,33 +23,7 @@ def report_html(report: Report) -> str:
     A content security policy in its head forbids every request and every script but the page's own, so that
     a title which slipped through the escaping could still do nothing.
     """
-    return render("report.html.j2", page_content(report))
-
-
-def render(template: str, content: Mapping[str, Any], folder: Path = TEMPLATES) -> str:
-    """Fills a template that takes `style`, `script` and `script_digest` besides its content.
-
-    Args:
-        template: its name.
-        content: what it shows; text is escaped, `Markup` is not.
-        folder: where it lies; what it imports may lie here as well.
-    """
-    environment = Environment(
-        loader=FileSystemLoader([folder, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["words"] = words
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(
-        **content,
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_digest=digest,
-    )
+    return render("report.html.j2", page_content(report), TEMPLATES)
 
 
 def page_content(report: Report) -> dict[str, Any]:
@@ -81,12 +53,6 @@ def page_content(report: Report) -> dict[str, Any]:
         "training_svg": Markup(training_plot(about.get("training") or [], "training")),
         "provenance": provenance(about),
     }
-
-
-def interval_name(about: Mapping[str, Any]) -> str:
-    """`95 % interval` where the confidence is stated, else `interval`."""
-    confidence = about.get("confidence")
-    return f"{100 * confidence:g} % interval" if confidence is not None else "interval"
 
 
 def notices(report: Report) -> list[str]:

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from learn_rank.report_data import DELTA_KEYS, ROW_KEYS, Report, ReportError
-from learn_rank.report_page import report_html
-from learn_rank.report_terminal import print_report
-from learn_rank.report_verdict import Verdict, judge
+from learn_rank.report.data import DELTA_KEYS, ROW_KEYS, Report, ReportError
+from learn_rank.report.page import report_html
+from learn_rank.report.terminal import print_report
+from learn_rank.report.verdict import Verdict, judge
 from learn_recall.files.whole_files import atomic_path, read_json, write_json
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"

@@ -9,10 +9,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from learn_rank import report_words as words
-from learn_rank.report_data import Report
-from learn_rank.report_rules import find, headline_metric, mark
-from learn_rank.report_verdict import TASK_ORDER, judge
+from learn_rank.report.data import Report
+from learn_rank.report.verdict import TASK_ORDER, judge
+from learn_rank.report_kit import words
+from learn_rank.report_kit.rules import find, headline_metric, mark
 
 _COLOURS = {"better": "bold green", "hint-better": "green", "worse": "bold red", "hint-worse": "red"}
 _FRAMES = {"yes": "green", "partly": "green", "worse": "red", "untrusted": "bold red", "mixed": "yellow"}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learn_rank.report_words import BASELINE, HEADLINE_METRICS, LEARN, SHUFFLED, SIGNIFICANT
+from learn_rank.report_kit.words import BASELINE, HEADLINE_METRICS, LEARN, SHUFFLED, SIGNIFICANT
 
 Delta = Mapping[str, Any]
 
