@@ -17,7 +17,13 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["learn_rank", "learn_rank.*", "learn_recall", "learn_recall.*"]),
     package_data={
-        "learn_rank": ["py.typed", "report_kit/templates/*", "report/templates/*", "ab/templates/*"],
+        "learn_rank": [
+            "py.typed",
+            "report_kit/templates/*",
+            "report/templates/*",
+            "ab/report/templates/*",
+            "uauc/templates/*",
+        ],
         "learn_recall": ["py.typed"],
     },
     install_requires=[

@@ -19,15 +19,15 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.ab_evidence_traffic import budget_table, cold_table
-from benchmarks.ab_evidence_worlds import EnumeratedBandit, HeavyUsers
-from learn_rank.ab.bandit_log import cross_check
-from learn_rank.ab.delta_method import contrast
-from learn_rank.ab.off_policy import estimate
-from learn_rank.ab.per_user import arms_of, metric_sums
-from learn_rank.ab.policy_log import LoggedBandit, Policy
-from learn_rank.ab.resplits import rejection_band, resplit
-from learn_rank.ab.skewness import flag, skewness_of_difference
+from benchmarks.ab.evidence_traffic import budget_table, cold_table
+from benchmarks.ab.evidence_worlds import EnumeratedBandit, HeavyUsers
+from learn_rank.ab.logged.decisions import LoggedBandit, Policy
+from learn_rank.ab.logged.estimators import estimate
+from learn_rank.ab.logged.open_bandit import cross_check
+from learn_rank.ab.statistics.delta_method import contrast
+from learn_rank.ab.statistics.per_user import arms_of, metric_sums
+from learn_rank.ab.statistics.resplits import rejection_band, resplit
+from learn_rank.ab.statistics.skewness import flag, skewness_of_difference
 
 METRICS = ("revenue", "CTR", "CVR")
 SHARE = 0.2

@@ -15,7 +15,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from learn_rank.ab.cli import ab
+from learn_rank.commands.ab import ab
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 app.command()(ab)

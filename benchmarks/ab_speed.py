@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
-from learn_rank.ab.candidate_files import CandidateFiles
-from learn_rank.ab.candidates import CandidateDay
-from learn_rank.ab.config import ABConfig
-from learn_rank.ab.environment import KnownEnvironment
-from learn_rank.ab.simulate import simulate
+from learn_rank.ab.candidates.day import CandidateDay
+from learn_rank.ab.candidates.files import CandidateFiles
+from learn_rank.ab.simulation.config import ABConfig
+from learn_rank.ab.simulation.environment import KnownEnvironment
+from learn_rank.ab.simulation.simulate import simulate
 
 N_ITEMS, N_ADVERTISERS, N_DAYS = 20_000, 300, 9
 BUCKETS = np.array(["cold-start", "long-tail", "other"])

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.overhead_host import (
+from benchmarks.overhead.host import (
     ENTRIES,
     SHAPES,
     Host,
@@ -34,8 +34,8 @@ from benchmarks.overhead_host import (
     draw_vectors,
     frozen_table,
 )
-from benchmarks.overhead_tables import look_up_rates, memory_of_tables
-from benchmarks.overhead_timing import in_turns, ratio
+from benchmarks.overhead.tables import look_up_rates, memory_of_tables
+from benchmarks.overhead.timing import in_turns, ratio
 from learn_rank import FusionConfig, LearnFeatureFusion
 from learn_rank.engine import EngineConfig, processes
 from learn_rank.engine.sharding import sharded

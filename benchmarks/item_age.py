@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.recall_variants import RECIPE
+from benchmarks.recall.variants import RECIPE
 from learn_rank.uncertainty.student_t import t_quantile
 from learn_recall.datasets import read_amazon
 from learn_recall.export.add_items import add_items

@@ -19,7 +19,7 @@ from rich.progress import track
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from benchmarks.fusion_overhead import step_of
-from benchmarks.overhead_host import SHAPES, Host, Tables, draw_rows, draw_vectors, frozen_table
+from benchmarks.overhead.host import SHAPES, Host, Tables, draw_rows, draw_vectors, frozen_table
 from learn_rank import FusionConfig, LearnFeatureFusion
 from learn_rank.engine import EngineConfig, processes
 from learn_rank.engine.sharding import sharded

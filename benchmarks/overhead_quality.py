@@ -28,12 +28,12 @@ from torch.nn import functional
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from learn_rank import FrozenEmbedding, MultiTaskRanker
-from learn_rank.arms import LEARN, make_fusion
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
 from learn_rank.rankers.train import predict, train_ranker
-from learn_rank.run_config import fitted_to, read_config
+from learn_rank.run.arms import LEARN, make_fusion
+from learn_rank.run.config import fitted_to, read_config
 from learn_recall.columns import CLICK, CONVERSION
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import write_json

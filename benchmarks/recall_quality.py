@@ -20,14 +20,14 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.recall_judgement import Places, dial, interval, judge, place_targets, user_values
-from benchmarks.recall_orderings import judge_orderings, ordering_table
-from benchmarks.recall_pages import comparison_table, draw_dial, main_table
-from benchmarks.recall_published import published, published_table
-from benchmarks.recall_scores import Bench
-from benchmarks.recall_variants import TRAINED, VARIANTS, Variant, chosen
-from benchmarks.recall_world import LEAVE_ONE_OUT, WINDOW, read_world
-from benchmarks.uauc_provenance import provenance
+from benchmarks.recall.judgement import Places, dial, interval, judge, place_targets, user_values
+from benchmarks.recall.orderings import judge_orderings, ordering_table
+from benchmarks.recall.pages import comparison_table, draw_dial, main_table
+from benchmarks.recall.published import published, published_table
+from benchmarks.recall.scores import Bench
+from benchmarks.recall.variants import TRAINED, VARIANTS, Variant, chosen
+from benchmarks.recall.world import LEAVE_ONE_OUT, WINDOW, read_world
+from learn_rank.uauc.provenance import provenance
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.datasets.amazon import ITEMS, SEQUENCES
 from learn_recall.files.whole_files import read_json, write_json

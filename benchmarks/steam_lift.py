@@ -29,10 +29,11 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.fusion_ablation import BASE, VARIANTS, Study, Variant, mean_logits, open_study
+from benchmarks.fusion.study import BASE, VARIANTS, Study, Variant, mean_logits, open_study
 from learn_rank.evaluation.tasks import evaluate_arms
-from learn_rank.predictions import RATES, prediction_path
 from learn_rank.report_kit.provenance import provenance
+from learn_rank.run.folder import prediction_path
+from learn_rank.run.predictions import RATES
 from learn_rank.uncertainty.base import add_seed_noise, t_range
 from learn_rank.uncertainty.student_t import t_quantile
 from learn_recall.commands.plain_errors import plain_errors
@@ -113,8 +114,8 @@ def predictions_of(
 ) -> dict[str, list[pd.DataFrame]]:
     """Arm -> test predictions of one split: `SEEDED` a table for each seed, the others for the first."""
     from learn_rank.datasets.steam import SteamSplit, read_steam
-    from learn_rank.pipeline import run_pipeline
-    from learn_rank.run_config import RunConfig
+    from learn_rank.pipeline.run_pipeline import run_pipeline
+    from learn_rank.run.config import RunConfig
 
     run_pipeline(
         lambda: read_steam(data, SteamSplit(seed=split)),

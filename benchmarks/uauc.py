@@ -1,238 +1,36 @@
-"""Exact AUC, UAUC and WUAUC of a prediction file, by bucket, with intervals; and against a second file.
+"""Exact AUC, UAUC and WUAUC of a prediction file, by bucket, and against a second; the same as `learn-rank
+uauc`.
 
 python benchmarks/uauc.py predictions.parquet --user user_id --label click --score pctr --bucket user_bucket
 python benchmarks/uauc.py new.parquet --baseline old.parquet --user user_id --label click --score pctr
-python benchmarks/uauc.py --speed
+python benchmarks/uauc.py --speed        (time and memory; --speed --help has its options)
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.uauc_beyond_memory import compare_on_disk, is_beyond_memory
-from benchmarks.uauc_buckets import CountBucket
-from benchmarks.uauc_judgement import Question, compare
-from benchmarks.uauc_provenance import provenance
-from benchmarks.uauc_tables import delta_table, result_table, speed_table, verdict, worse
-from learn_rank.evaluation.beyond_memory import Room
-from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm, Uncertainty
-from learn_recall.files.whole_files import atomic_path, write_json
+from learn_rank.commands.uauc import uauc
 
-IS_WORSE, BAD_INPUT = 1, 2
-OF_SPEED = ("speed", "rows", "users", "peers", "peer_users", "torcheasyrec")
-HELP = """Exact AUC, UAUC and WUAUC of a prediction file, with intervals over users, not rows.
-
-UAUC: AUC of each user that has both labels, then the plain mean. WUAUC: the mean weighted by --wuauc. Ties
-count half. Users with one label only are skipped and counted. If all scores lie in 0..1, PCOC, normalised
-entropy, log loss and ECE stand beside them.
-
-With --baseline both files must hold the same rows in the same order. Differences are paired by user; p values
-are adjusted by Holm over all comparisons of the run. Exit code 0; 1 with --fail-if-worse if anything is
-significantly worse; 2 for input that cannot be judged.
-
-Example: python benchmarks/uauc.py new.parquet --baseline old.parquet --user user_id --label click
---score pctr --bucket user_bucket --bucket item_bucket --fail-if-worse
-"""
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
-FileIn = Annotated[
-    Path | None,
-    typer.Argument(help="Parquet, csv or csv.gz, one row per impression; or a folder or glob of parquet."),
-]
-User = Annotated[str, typer.Option(help="Column with user ids, strings or integers.")]
-Label = Annotated[str, typer.Option(help="Column with 0/1.")]
-Score = Annotated[str, typer.Option(help="Column with scores on any scale; only their order matters.")]
-Baseline = Annotated[Path | None, typer.Option(help="A second file with the same rows, to compare with.")]
-BaselineScore = Annotated[str | None, typer.Option(help="Its score column, if named otherwise.")]
-Weight = Annotated[str | None, typer.Option(help="Column with row weights; 2 counts like two rows.")]
-Wuauc = Annotated[str, typer.Option(help="A user's weight in WUAUC: impressions, positives, or a column.")]
-MinRows = Annotated[int, typer.Option(help="Skip users with fewer rows in UAUC and WUAUC.", min=1)]
-Bucket = Annotated[
-    list[str] | None, typer.Option(help="Column of buckets, repeatable; pairs are taken within the bucket.")
-]
-CountBuckets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--count-bucket",
-        help="Column of training counts, repeatable: COLUMN:COLD_MAX:TAIL_MAX (default 0:20), or "
-        "COLUMN:share=.2 for the rarest that are at most that share of the rows.",
-    ),
-]
-BucketMeaning = Annotated[
-    str,
-    typer.Option(help="within, or attributed, which refuses buckets that cut through a user."),
-]
-Task = Annotated[str | None, typer.Option(help="Name of the task in the output; default: --label.")]
-Resamples = Annotated[int, typer.Option(help="Resamples of the users; 0: the closed form.", min=0)]
-Seed = Annotated[int, typer.Option(help="Seed of the resamples, or of --speed's rows.")]
-Level = Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")]
-JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the rows there as JSON.")]
-HtmlOut = Annotated[
-    Path | None, typer.Option("--html", help="Write a page with plots there; it needs nothing else.")
-]
-FailIfWorse = Annotated[
-    bool, typer.Option("--fail-if-worse", help="Exit 1 if significantly worse anywhere; needs --baseline.")
-]
-MemoryRows = Annotated[
-    int,
-    typer.Option(help="Parquet files with more rows in all are judged from disk, to the same digits.", min=0),
-]
-Spill = Annotated[
-    Path | None,
-    typer.Option(help="Folder for the temporary files of that; default: the system's temporary folder."),
-]
-Speed = Annotated[bool, typer.Option("--speed", help="Measure time and memory on generated rows.")]
-NRows = Annotated[int, typer.Option(help="Rows for --speed.", min=1)]
-NUsers = Annotated[int, typer.Option(help="Users for --speed.", min=1)]
-Peers = Annotated[
-    bool,
-    typer.Option("--peers", help="With --speed: also time and check the grouped AUC of other libraries."),
-]
-PeerUsers = Annotated[int, typer.Option(help="Users for --peers, 20 rows each.", min=2)]
-TorchEasyRec = Annotated[
-    Path | None, typer.Option("--torcheasyrec", help="A checkout of TorchEasyRec, for --peers.")
-]
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app.command(epilog="--speed: time and memory on generated rows; --speed --help has its options.")(uauc)
+speed_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command(help=HELP)
-def main(  # noqa: PLR0917 - typer passes every option by name
-    context: typer.Context,
-    predictions: FileIn = None,
-    user: User = "user_id",
-    label: Label = "click",
-    score: Score = "pctr",
-    baseline: Baseline = None,
-    baseline_score: BaselineScore = None,
-    weight: Weight = None,
-    wuauc: Wuauc = "impressions",
-    min_rows: MinRows = 2,
-    bucket: Bucket = None,
-    count_bucket: CountBuckets = None,
-    bucket_meaning: BucketMeaning = "within",
-    task: Task = None,
-    bootstrap: Resamples = 0,
-    seed: Seed = 0,
-    level: Level = 0.95,
-    json_out: JsonOut = None,
-    html_out: HtmlOut = None,
-    fail_if_worse: FailIfWorse = False,
-    memory_rows: MemoryRows = 50_000_000,
-    spill: Spill = None,
-    speed: Speed = False,
-    rows: NRows = 10_000_000,
-    users: NUsers = 1_000_000,
-    peers: Peers = False,
-    peer_users: PeerUsers = 100_000,
-    torcheasyrec: TorchEasyRec = None,
-) -> None:
-    """See HELP."""
-    paths = [path for path in (predictions, baseline) if path is not None]
-    try:
-        check_writable("--json", json_out)
-        check_writable("--html", html_out)
-        if speed:
-            measured = report_speed(rows, users, seed)
-            if peers:
-                measured["peers"] = report_peers(peer_users, seed, torcheasyrec)
-            if json_out is not None:
-                write_json(json_out, measured)
-            return
-        if predictions is None:
-            raise ValueError("PREDICTIONS: expected a file, got none. Remedy: name one, or pass --speed")
-        if fail_if_worse and baseline is None:
-            raise ValueError("--fail-if-worse: expected --baseline as well, got none")
-        question = Question(
-            user=user,
-            label=label,
-            score=score,
-            baseline_score=baseline_score,
-            weight=weight,
-            buckets=tuple(bucket or ()),
-            count_buckets=tuple(CountBucket.parse(text) for text in count_bucket or ()),
-            meaning=bucket_meaning,
-            wuauc=wuauc,
-            min_rows=min_rows,
-            task=task,
-        )
-        how: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
-        is_written = json_out is not None or html_out is not None
-        if is_beyond_memory(paths, memory_rows):
-            room = Room(spill=spill)
-            found = compare_on_disk(predictions, baseline, question, how, has_details=is_written, room=room)
-        else:
-            found = compare(predictions, baseline, question, how, has_details=is_written)
-    except ValueError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(BAD_INPUT) from None
-    if is_written:
-        options = {name: value for name, value in context.params.items() if name not in OF_SPEED}
-        found["about"] |= provenance(paths, options)
-        write_files(found, json_out, html_out)
-    console = Console()
-    for name in dict.fromkeys(row["model"] for row in found["rows"]):
-        console.print(result_table([row for row in found["rows"] if row["model"] == name], name))
-    if baseline is not None:
-        console.print(delta_table(found["deltas"], level))
-        console.print(verdict(found["deltas"], level), markup=False, highlight=False, soft_wrap=True)
-        if fail_if_worse and worse(found["deltas"], level):
-            raise typer.Exit(IS_WORSE)
+def main() -> None:
+    """The command, or with --speed the measurement of its speed."""
+    if "--speed" not in sys.argv:
+        app()
+    from benchmarks.metrics.speed_command import speed
 
-
-def write_files(found: dict[str, Any], json_out: Path | None, html_out: Path | None) -> None:
-    """Writes what was asked for, each file whole or not at all."""
-    if json_out is not None:
-        write_json(json_out, found)
-    if html_out is not None:
-        from benchmarks.uauc_page import page_html
-
-        with atomic_path(html_out) as temporary:
-            temporary.write_text(page_html(found), encoding="utf-8")
-
-
-def report_speed(n_rows: int, n_users: int, seed: int) -> dict[str, Any]:
-    """Measures and prints."""
-    from benchmarks.uauc_speed import measure
-
-    found = measure(n_rows, n_users, seed)
-    Console().print(speed_table(found))
-    return found
-
-
-def report_peers(n_users: int, seed: int, torcheasyrec: Path | None) -> dict[str, Any]:
-    """Measures and prints the grouped AUC of other libraries."""
-    from benchmarks.peer_table import case_table, measure_peers, peer_table
-    from benchmarks.peers import find_peers
-
-    console = Console()
-    with console.status("") as status:
-        found = measure_peers(find_peers(torcheasyrec), n_users, seed, status.update)
-    console.print(peer_table(found))
-    console.print(case_table(found))
-    return found
-
-
-def check_writable(option: str, path: Path | None) -> None:
-    """Raises ValueError where a file could not be written, before anything is judged; makes its folder."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_open = os.access(path.parent, os.W_OK) and not path.is_dir()
-    except OSError:
-        is_open = False
-    if not is_open:
-        raise ValueError(
-            f"{option}: expected a file that can be written, got {path}. Remedy: name a file in a folder of "
-            "your own"
-        )
+    speed_app.command()(speed)
+    speed_app()
 
 
 if __name__ == "__main__":
-    app()
+    main()

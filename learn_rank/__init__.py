@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learn_rank.comparison import compare_rankers
     from learn_rank.data.dataset import RankingDataset
     from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
     from learn_rank.datasets.own import read_own_tables
     from learn_rank.frozen.embedding import FrozenEmbedding
     from learn_rank.fusion.config import FusionConfig
     from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
+    from learn_rank.pipeline.compare_rankers import compare_rankers
     from learn_rank.rankers.base import Ranker
     from learn_rank.rankers.host import HostRanker
     from learn_rank.rankers.id_tables import embedding_tables
@@ -57,7 +57,7 @@ _HOME = {
     "RankerConfig": "learn_rank.rankers.multi_task",
     "RankingDataset": "learn_rank.data.dataset",
     "Scores": "learn_rank.rankers.scores",
-    "compare_rankers": "learn_rank.comparison",
+    "compare_rankers": "learn_rank.pipeline.compare_rankers",
     "embedding_tables": "learn_rank.rankers.id_tables",
     "encode_dataset": "learn_rank.data.encoded_rows",
     "read_own_tables": "learn_rank.datasets.own",

@@ -1,8 +1,8 @@
 """A made-up A/B result with every kind of row: clear, hinted, level, flagged, undefined; and hostile text."""
 
-from learn_rank.ab.guards import Guard
-from learn_rank.ab.result import ABResult
-from learn_rank.ab.verdict import judge
+from learn_rank.ab.report.result import ABResult
+from learn_rank.ab.report.verdict import judge
+from learn_rank.ab.statistics.guards import Guard
 
 EVIL = "<script>alert(1)</script> $x$ & \"quotes\" 'too'"
 PLACES = (

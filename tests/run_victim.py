@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from learn_rank import pipeline
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.fusion.config import FusionConfig
+from learn_rank.pipeline import run_pipeline as pipeline
 from learn_rank.rankers.multi_task import RankerConfig
 from learn_rank.rankers.train import RankTrainConfig
-from learn_rank.run_config import RunConfig
+from learn_rank.run.config import RunConfig
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
 

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from benchmarks.ab.evidence_worlds import HeavyUsers
 from benchmarks.ab_evidence import coverage_table
-from benchmarks.ab_evidence_worlds import HeavyUsers
-from learn_rank.ab.analysis import AnalysisConfig, analyse, variance_reductions
-from learn_rank.ab.cuped import adjusted_contrast
-from learn_rank.ab.daily import daily_rows
-from learn_rank.ab.delta_method import Contrast, PerUser, contrast
-from learn_rank.ab.power import minimal_effect, power_at
-from learn_rank.ab.result import ROW_KEYS
-from learn_rank.ab.score_inflation import calibration_rows
-from learn_rank.ab.sensitivity import pooled
-from learn_rank.ab.skewness import flag
-from learn_rank.ab.totals import SUMS, UserTotals
+from learn_rank.ab.report.result import ROW_KEYS
+from learn_rank.ab.simulation.totals import SUMS, UserTotals
+from learn_rank.ab.statistics.analysis import AnalysisConfig, analyse, variance_reductions
+from learn_rank.ab.statistics.cuped import adjusted_contrast
+from learn_rank.ab.statistics.daily import daily_rows
+from learn_rank.ab.statistics.delta_method import Contrast, PerUser, contrast
+from learn_rank.ab.statistics.power import minimal_effect, power_at
+from learn_rank.ab.statistics.score_inflation import calibration_rows
+from learn_rank.ab.statistics.sensitivity import pooled
+from learn_rank.ab.statistics.skewness import flag
 
 EXACT = {"rtol": 1e-12, "atol": 1e-14}
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_rank.ab.auction import place, prices
-from learn_rank.ab.budgets import Ledger, accounts
+from learn_rank.ab.simulation.auction import place, prices
+from learn_rank.ab.simulation.budgets import Ledger, accounts
 
 
 def hold(requests, **settings):

@@ -8,7 +8,7 @@ import pytest
 from ab_report_fixture import EVIL, example_about, example_result, example_rows
 from test_report_browser import CHROMIUM, browse
 
-from learn_rank.ab.report_page import ab_html
+from learn_rank.ab.report.page import ab_html
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium at /usr/bin/chromium")
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.ab_candidate_worlds import BUCKETS, small_world
-from learn_rank.ab.candidate_files import CandidateFiles
+from benchmarks.ab.candidate_worlds import BUCKETS, small_world
+from learn_rank.ab.candidates.files import CandidateFiles
 
 
 def arrays(day):
@@ -187,5 +187,5 @@ def test_a_file_that_is_not_there_is_said_so(tmp_path):
 
 
 def test_the_simulation_needs_no_torch():
-    code = "import sys, learn_rank.ab.simulate, learn_rank.ab; sys.exit('torch' in sys.modules)"
+    code = "import sys, learn_rank.ab.simulation.simulate, learn_rank.ab; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.ab_candidate_worlds import small_world
-from learn_rank.ab.result import read_result
+from benchmarks.ab.candidate_worlds import small_world
+from learn_rank.ab.report.result import read_result
 from learn_rank.cli import app
 
 N_DAYS = 3

@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.ab_candidate_worlds import small_world
-from learn_rank.ab.candidate_files import CandidateFiles
-from learn_rank.ab.config import ABConfig
-from learn_rank.ab.environment import KnownEnvironment, MarketplaceEnvironment
-from learn_rank.ab.environment_features import FeatureCodes
-from learn_rank.ab.environment_gate import GateRow, gate_guard, gate_rows, has_passed_gate
-from learn_rank.ab.environment_log import check_no_overlap, read_log, row_hashes, split_log
-from learn_rank.ab.fitted_environment import fit_environment, open_fitted_environment
-from learn_rank.ab.journey import JOURNEY, fit_journey, shop_prices
-from learn_rank.ab.served_calibration import Platt, fit_platt
-from learn_rank.ab.simulate import simulate
-from learn_rank.ab.visits import draw_visits
+from benchmarks.ab.candidate_worlds import small_world
+from learn_rank.ab.candidates.files import CandidateFiles
+from learn_rank.ab.fitted_environment.features import FeatureCodes
+from learn_rank.ab.fitted_environment.fit import fit_environment, open_fitted_environment
+from learn_rank.ab.fitted_environment.gate import GateRow, gate_guard, gate_rows, has_passed_gate
+from learn_rank.ab.fitted_environment.log import check_no_overlap, read_log, row_hashes, split_log
+from learn_rank.ab.marketplace.baskets import JOURNEY, fit_journey, shop_prices
+from learn_rank.ab.marketplace.visits import draw_visits
+from learn_rank.ab.simulation.config import ABConfig
+from learn_rank.ab.simulation.environment import KnownEnvironment, MarketplaceEnvironment
+from learn_rank.ab.simulation.simulate import simulate
+from learn_rank.ab.statistics.platt import Platt, fit_platt
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.ab.evidence_worlds import HeavyUsers
 from benchmarks.ab_evidence import aa_table, wrong_tests
-from benchmarks.ab_evidence_worlds import HeavyUsers
-from learn_rank.ab.assignment import assign
-from learn_rank.ab.delta_method import PerUser, contrast
-from learn_rank.ab.guards import (
+from learn_rank.ab.simulation.assignment import assign
+from learn_rank.ab.simulation.totals import SUMS, UserTotals
+from learn_rank.ab.statistics.delta_method import PerUser, contrast
+from learn_rank.ab.statistics.guards import (
     aa_guards,
     calibration_guards,
     immature_guard,
@@ -18,8 +19,7 @@ from learn_rank.ab.guards import (
     simulation_guards,
     skewness_guard,
 )
-from learn_rank.ab.resplits import rejection_band, resplit
-from learn_rank.ab.totals import SUMS, UserTotals
+from learn_rank.ab.statistics.resplits import rejection_band, resplit
 
 SHARE = 0.2
 
@@ -111,7 +111,7 @@ def test_p_values_that_are_wrong_fail_the_guard_over_resplits(monkeypatch):
     def too_bold(*arguments):
         return {name: p * 0.25 for name, p in right(*arguments).items()}
 
-    monkeypatch.setattr("learn_rank.ab.guards.resplit", too_bold)
+    monkeypatch.setattr("learn_rank.ab.statistics.guards.resplit", too_bold)
     found = {guard.name: guard for guard in aa_guards(drawn, SHARE, n_splits=500, metrics=("CTR",))}
     assert found["A/A rejections, CTR"].has_passed is False
     assert found["A/A evenness, CTR"].has_passed is False

@@ -10,24 +10,28 @@ from rich.console import Console
 from run_victim import config
 from tiny_models import save_tiny_model
 
-from learn_rank import pipeline
-from learn_rank.ab import stage
-from learn_rank.ab.candidate_files import CandidateFiles
-from learn_rank.ab.config import ABConfig
-from learn_rank.ab.marketplace import MarketplaceTest, marketplace_candidates, marketplace_environment
-from learn_rank.ab.marketplace_scores import open_rankers
-from learn_rank.ab.marketplace_traffic import Traffic, draw_traffic
-from learn_rank.ab.nights import live_through
-from learn_rank.ab.serving import Serving
-from learn_rank.ab.simulate import simulate
+from learn_rank.ab.candidates.files import CandidateFiles
+from learn_rank.ab.marketplace import stage
+from learn_rank.ab.marketplace.candidates import (
+    MarketplaceTest,
+    marketplace_candidates,
+    marketplace_environment,
+)
+from learn_rank.ab.marketplace.exposure import Serving
+from learn_rank.ab.marketplace.nightly_training import live_through
+from learn_rank.ab.marketplace.open_rankers import open_rankers
+from learn_rank.ab.marketplace.traffic import Traffic, draw_traffic
+from learn_rank.ab.simulation.config import ABConfig
+from learn_rank.ab.simulation.simulate import simulate
 from learn_rank.data.dataset_files import read_dataset, write_dataset
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
-from learn_rank.predictions import prediction_path
+from learn_rank.pipeline import run_pipeline as pipeline
 from learn_rank.rankers.train import RankTrainConfig
-from learn_rank.run_config import read_config
+from learn_rank.run.config import read_config
+from learn_rank.run.folder import prediction_path
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000, ab_days=3)
 TEST = MarketplaceTest(n_days=3, n_requests_per_day=60, n_candidates=6)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmarks.ab_evidence import bandit_table
-from learn_rank.ab.bandit_log import cross_check, read_open_bandit
-from learn_rank.ab.off_policy import OffPolicyConfig, describe, estimate, overlap_guards
-from learn_rank.ab.policy_log import LoggedBandit, Policy, evidence_mode
+from learn_rank.ab.logged.decisions import LoggedBandit, Policy, evidence_mode
+from learn_rank.ab.logged.estimators import OffPolicyConfig, describe, estimate, overlap_guards
+from learn_rank.ab.logged.open_bandit import cross_check, read_open_bandit
 
 EXACT = {"rtol": 1e-12, "atol": 1e-14}
 LOGGING = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.5, 0.3, 0.1], [0.25, 0.15, 0.1, 0.5]])

@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from learn_rank.ab import words
-from learn_rank.ab.interference import gap_in_errors, interference_guard
-from learn_rank.ab.report_page import ab_html, page_content
-from learn_rank.ab.report_plots import daily_plot, forest_plot
-from learn_rank.ab.report_terminal import print_ab
-from learn_rank.ab.result import ABResult, read_result, write_result
-from learn_rank.ab.verdict import STATUSES, Verdict, judge, judge_log, significant
+from learn_rank.ab.report.page import ab_html, page_content
+from learn_rank.ab.report.plots import daily_plot, forest_plot
+from learn_rank.ab.report.result import ABResult, read_result, write_result
+from learn_rank.ab.report.terminal import print_ab
+from learn_rank.ab.report.verdict import STATUSES, Verdict, judge, judge_log, significant
+from learn_rank.ab.statistics.interference import gap_in_errors, interference_guard
 
 DESCRIPTIVE = Verdict("descriptive only", ("This log cannot say which ranker is better.",))
 

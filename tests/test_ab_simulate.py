@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.ab_candidate_worlds import small_world
-from benchmarks.ab_evidence_traffic import budget_table, cold_table
-from learn_rank.ab.candidate_files import CandidateFiles
-from learn_rank.ab.config import ABConfig
-from learn_rank.ab.environment import KnownEnvironment
-from learn_rank.ab.simulate import simulate
-from learn_rank.ab.streams import uniforms
-from learn_rank.ab.totals import SUMS
+from benchmarks.ab.candidate_worlds import small_world
+from benchmarks.ab.evidence_traffic import budget_table, cold_table
+from learn_rank.ab.candidates.files import CandidateFiles
+from learn_rank.ab.simulation.config import ABConfig
+from learn_rank.ab.simulation.environment import KnownEnvironment
+from learn_rank.ab.simulation.random_streams import uniforms
+from learn_rank.ab.simulation.simulate import simulate
+from learn_rank.ab.simulation.totals import SUMS
 
 DAYS = {"n_days": 3}
 TRUTH = KnownEnvironment()

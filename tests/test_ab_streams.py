@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from learn_rank.ab.assignment import assign
-from learn_rank.ab.streams import tie_keys, uniforms
+from learn_rank.ab.simulation.assignment import assign
+from learn_rank.ab.simulation.random_streams import tie_keys, uniforms
 
 WORDS = st.integers(0, 2**64 - 1)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from learn_rank.arms import BASELINE, LEARN, RAW_TEXT, SHUFFLED, config_of, frozen_table, make_fusion
 from learn_rank.fusion.config import FusionConfig
+from learn_rank.run.arms import BASELINE, LEARN, RAW_TEXT, SHUFFLED, config_of, frozen_table, make_fusion
 from learn_recall.store import Block, StoreError, id_keys, write_store
 
 CARD = {

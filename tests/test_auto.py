@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from learn_rank.auto import choose, combine
+from learn_rank.run.auto_choice import choose, combine
 
 
 def world(n_users=400, n_rows=20, seed=0):

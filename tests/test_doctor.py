@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from learn_rank import doctor
-from learn_rank.doctor import FBGEMM_CPU, FBGEMM_GPU, Finding, diagnose, print_diagnosis
-from learn_rank.probe import NO_CUDA, Probed, run_probes
+from learn_rank.doctor import checks as doctor
+from learn_rank.doctor.checks import FBGEMM_CPU, FBGEMM_GPU, Finding, diagnose, print_diagnosis
+from learn_rank.doctor.import_probe import NO_CUDA, Probed, run_probes
 
 GOOD = {
     "torch": "2.13.0+cpu",

@@ -16,15 +16,11 @@ from hypothesis import strategies as st
 from marketplace_judge import all_rows, day_of, positions
 from sklearn.metrics import roc_auc_score
 
-from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
-from learn_rank.datasets.marketplace_catalogue import Catalogue
-from learn_rank.datasets.marketplace_people import Users
-from learn_rank.datasets.marketplace_traffic import _smallest
-from learn_rank.datasets.marketplace_world import World, intercept_for_rate
 from learn_rank.datasets.marketplace.catalogue import Catalogue
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.datasets.marketplace.people import Users
+from learn_rank.datasets.marketplace.traffic import _smallest
 from learn_rank.datasets.marketplace.world import World, intercept_for_rate
 
 TINY = MarketplaceConfig(seed=2, n_users=60, n_items=80, n_impressions=2_000)

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from learn_rank.cli import app
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.datasets.marketplace.read import read_marketplace
-from learn_rank.predictions import prediction_path
 from learn_rank.report import read_report
-from learn_rank.run_config import RunConfig, read_config
+from learn_rank.run.config import RunConfig, read_config
+from learn_rank.run.folder import prediction_path
 from learn_recall.store import EmbeddingStore, StoreError
 
 HERE = Path(__file__).parent
@@ -187,7 +187,7 @@ def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder, 
 
 
 def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_text(finished, tmp_path):
-    from benchmarks.ids_tower import ids_tower_vectors
+    from benchmarks.fusion.ids_tower import ids_tower_vectors
 
     dataset = read_dataset(finished / "tables")
     users, items = ids_tower_vectors(finished, tmp_path)
@@ -204,6 +204,7 @@ def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_tex
 
 def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_path, monkeypatch):
     import benchmarks.preset_tower as other
+
     from learn_recall.towers.checkpoint import load_checkpoint
 
     own = load_checkpoint(finished / "towers", "cpu").config
@@ -219,7 +220,7 @@ def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_p
 
 
 def test_variants_that_were_trained_on_other_vectors_of_a_run_are_not_taken_for_its_own(finished, tmp_path):
-    from benchmarks.fusion_ablation import open_study
+    from benchmarks.fusion.study import open_study
 
     run = tmp_path / "run"
     shutil.copytree(finished, run)
@@ -241,7 +242,8 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
     before = pd.read_parquet(prediction_path(finished, "baseline", 0))
     from learn_rank.data.ease_features import EASE_FEATURES, EaseFeatures
     from learn_rank.data.ease_rows import host_rows
-    from learn_rank.pipeline import EASE, run_pipeline
+    from learn_rank.pipeline.run_pipeline import run_pipeline
+    from learn_rank.run.folder import EASE
     from learn_rank.serving import load_exported
     from learn_rank.serving.run_export import export_run
 
@@ -264,7 +266,7 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
 
 
 def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path, encoder):
-    from learn_rank.pipeline import run_pipeline
+    from learn_rank.pipeline.run_pipeline import run_pipeline
 
     with pytest.raises(ValueError, match="run without one of the two"):
         run_pipeline(pytest.fail, {"ab_days": 3}, tmp_path, replace(config(str(encoder)), ease="own"))
@@ -273,7 +275,7 @@ def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path,
 
 
 def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_alone(encoder, tmp_path):
-    from learn_rank.pipeline import run_pipeline
+    from learn_rank.pipeline.run_pipeline import run_pipeline
     from learn_rank.serving.manifest import read_manifest
     from learn_rank.serving.run_export import export_run
     from learn_recall.text.word_vectors import WordVectors, texts_of

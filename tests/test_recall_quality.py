@@ -10,12 +10,12 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks import recall_quality
-from benchmarks.recall_judgement import Places, dial, interval, judge, official, place_targets, user_values
-from benchmarks.recall_orderings import ORDERINGS, judge_orderings, ordering_table
-from benchmarks.recall_published import published
-from benchmarks.recall_scores import Bench, _newest
-from benchmarks.recall_variants import VARIANTS, chosen
-from benchmarks.recall_world import VALIDATION, WINDOW, World, read_world
+from benchmarks.recall.judgement import Places, dial, interval, judge, official, place_targets, user_values
+from benchmarks.recall.orderings import ORDERINGS, judge_orderings, ordering_table
+from benchmarks.recall.published import published
+from benchmarks.recall.scores import Bench, _newest
+from benchmarks.recall.variants import VARIANTS, chosen
+from benchmarks.recall.world import VALIDATION, WINDOW, World, read_world
 from learn_recall.store import write_store
 
 COLOURS = ("red", "blue", "green", "black")
@@ -281,7 +281,7 @@ def test_one_command_gives_table_json_and_figure_and_goes_on_after_a_stop(folder
     def trained_again(*_, **__):
         raise AssertionError("a finished model was trained again")
 
-    monkeypatch.setattr("benchmarks.recall_scores.train_towers", trained_again)
+    monkeypatch.setattr("benchmarks.recall.scores.train_towers", trained_again)
     second = CliRunner().invoke(recall_quality.app, arguments)
     assert second.exit_code == 0, second.output
     assert json.loads(out.read_text())["models"] == report["models"]

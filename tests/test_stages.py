@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from learn_rank.stages import Stages
+from learn_rank.pipeline.stages import Stages
 
 
 class Killed(BaseException):

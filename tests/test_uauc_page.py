@@ -16,18 +16,17 @@ from typer.testing import CliRunner
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.uauc import app
-from benchmarks.uauc_buckets import CountBucket
-from benchmarks.uauc_counts import count_users
-from benchmarks.uauc_page import page_html
-from benchmarks.uauc_plots import MAX_BUCKETS, largest
-from benchmarks.uauc_provenance import provenance
-from benchmarks.uauc_reliability import reliability
-from benchmarks.uauc_users import differences, distribution
-from benchmarks.uauc_verdict import headline
 from learn_rank.metrics.auc import ECE, UAUC, WUAUC
 from learn_rank.metrics.grouped_auc import per_user_auc
 from learn_rank.metrics.labelled_rows import Rows
 from learn_rank.report_kit import words
+from learn_rank.uauc.count_buckets import CountBucket
+from learn_rank.uauc.page import page_html
+from learn_rank.uauc.plots import MAX_BUCKETS, largest
+from learn_rank.uauc.provenance import provenance
+from learn_rank.uauc.reliability import reliability
+from learn_rank.uauc.users import count_users, differences, distribution
+from learn_rank.uauc.verdict import headline
 from learn_rank.uncertainty.scored_rows import ScoredRows
 
 EVIL = '<script>alert(1)</script> $x$ & "q"'
@@ -351,7 +350,7 @@ def test_a_count_bucket_that_means_nothing_is_refused(text):
 
 def test_a_large_file_and_a_folder_are_not_hashed_and_the_page_says_so(tmp_path, monkeypatch):
     (tmp_path / "f.csv").write_text("12345")
-    monkeypatch.setattr("benchmarks.uauc_provenance.MAX_HASHED_BYTES", 4)
+    monkeypatch.setattr("learn_rank.uauc.provenance.MAX_HASHED_BYTES", 4)
     large, folder = provenance([tmp_path / "f.csv", tmp_path], {"seed": 0, "weight": None})["files"]
     assert (large["sha256"], large["n_bytes"], large["note"]) == (None, 5, "above 1 GB: not hashed")
     assert folder["note"] == "not a single file: not hashed"

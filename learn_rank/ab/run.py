@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from learn_rank.ab.analysis import AnalysisConfig, analyse, variance_reductions
-from learn_rank.ab.candidates import CandidateSource
-from learn_rank.ab.config import ABConfig
-from learn_rank.ab.daily import daily_rows
-from learn_rank.ab.environment import Environment
-from learn_rank.ab.guards import (
+from learn_rank.ab.candidates.day import CandidateSource
+from learn_rank.ab.report.result import ABResult
+from learn_rank.ab.report.verdict import headline, judge
+from learn_rank.ab.simulation.config import ABConfig
+from learn_rank.ab.simulation.environment import Environment
+from learn_rank.ab.simulation.simulate import simulate
+from learn_rank.ab.simulation.totals import UserTotals
+from learn_rank.ab.statistics.analysis import AnalysisConfig, analyse, variance_reductions
+from learn_rank.ab.statistics.daily import daily_rows
+from learn_rank.ab.statistics.guards import (
     Guard,
     aa_guards,
     calibration_guards,
@@ -20,13 +24,9 @@ from learn_rank.ab.guards import (
     sample_ratio_guard,
     skewness_guard,
 )
-from learn_rank.ab.interference import interference_guard
-from learn_rank.ab.result import ABResult
-from learn_rank.ab.score_inflation import calibration_rows
-from learn_rank.ab.simulate import simulate
-from learn_rank.ab.spend import spend_rows
-from learn_rank.ab.totals import UserTotals
-from learn_rank.ab.verdict import headline, judge
+from learn_rank.ab.statistics.interference import interference_guard
+from learn_rank.ab.statistics.score_inflation import calibration_rows
+from learn_rank.ab.statistics.spend import spend_rows
 from learn_rank.report_kit.provenance import provenance
 
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow")

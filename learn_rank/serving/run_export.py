@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from learn_rank.arms import ARMS, make_fusion
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.ease_rows import host_rows
-from learn_rank.pipeline import ITEMS, TABLES, USERS
-from learn_rank.predictions import model_folder
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import load_ranker
-from learn_rank.run_config import fitted_to, read_config
+from learn_rank.run.arms import ARMS, make_fusion
+from learn_rank.run.config import fitted_to, read_config
+from learn_rank.run.folder import ITEMS, TABLES, USERS, model_folder
 from learn_rank.serving.export import export_ranker
 from learn_rank.serving.swap import VectorSource
 from learn_recall.store import EmbeddingStore

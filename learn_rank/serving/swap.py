@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.arms import Arm, frozen_table
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.frozen.load import identity_of_store
+from learn_rank.run.arms import Arm, frozen_table
 from learn_rank.serving.manifest import MANIFEST, ExportError, read_manifest, space_of
 from learn_rank.serving.table_files import write_table
 from learn_recall.files.whole_files import write_json

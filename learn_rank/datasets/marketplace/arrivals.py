@@ -8,10 +8,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from learn_rank.datasets.marketplace_arithmetic import log, power
-from learn_rank.datasets.marketplace_catalogue import Catalogue, Shelf, draw_catalogue
-from learn_rank.datasets.marketplace_people import Users, draw_users
-from learn_rank.datasets.marketplace_world import World
+from learn_rank.datasets.arithmetic import log, power
 from learn_rank.datasets.marketplace.catalogue import Catalogue, Shelf, draw_catalogue
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.people import Users, draw_users

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.datasets.marketplace_arithmetic import draw_lognormal, log, power
-from learn_rank.datasets.marketplace_needs import BRANDS, QUALITY_PRICE_FACTOR, met_needs
-from learn_rank.datasets.marketplace_people import NEED_NAMES, THEMES
-from learn_rank.datasets.marketplace_styles import STYLES
-from learn_rank.datasets.marketplace_text import Listing, Product, compose_listing, pick, sample
-from learn_rank.datasets.marketplace_theme import DEPARTMENTS, Noun, Theme, vocabulary
+from learn_rank.datasets.arithmetic import draw_lognormal, log, power
 from learn_rank.datasets.marketplace.listing import Listing, Product, compose_listing, pick, sample
 from learn_rank.datasets.marketplace.people import NEED_NAMES, THEMES
 from learn_rank.datasets.marketplace.vocabulary.needs import BRANDS, QUALITY_PRICE_FACTOR, met_needs

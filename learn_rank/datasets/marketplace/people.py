@@ -6,13 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_rank.datasets.marketplace_arithmetic import draw_lognormal, exp
-from learn_rank.datasets.marketplace_needs import NEEDS
-from learn_rank.datasets.marketplace_styles import STYLES
-from learn_rank.datasets.marketplace_theme import Theme
-from learn_rank.datasets.marketplace_themes_hobbies import THEMES_HOBBIES
-from learn_rank.datasets.marketplace_themes_home import THEMES_HOME
-from learn_rank.datasets.marketplace_themes_outside import THEMES_OUTSIDE
+from learn_rank.datasets.arithmetic import draw_lognormal, exp
 from learn_rank.datasets.marketplace.vocabulary.hobbies import THEMES_HOBBIES
 from learn_rank.datasets.marketplace.vocabulary.home import THEMES_HOME
 from learn_rank.datasets.marketplace.vocabulary.needs import NEEDS

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learn_rank.datasets.marketplace_arithmetic import power
-from learn_rank.datasets.marketplace_catalogue import Catalogue
-from learn_rank.datasets.marketplace_people import Users
+from learn_rank.datasets.arithmetic import power
 from learn_rank.datasets.marketplace.catalogue import Catalogue
 from learn_rank.datasets.marketplace.people import Users
 

@@ -1,0 +1,1 @@
+"""Worlds and traffic of the A/B evidence."""

@@ -1,0 +1,39 @@
+"""The vectors of a run anew, with towers of another preset: everything else stays as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from learn_rank.data.dataset_files import read_dataset
+from learn_rank.run.config import read_config
+from learn_rank.run.folder import CONTENT, TABLES
+from learn_recall.export.vectors import export_embeddings
+from learn_recall.store import EmbeddingStore
+from learn_recall.towers.presets import preset
+from learn_recall.train.loop import train_towers
+
+
+def preset_tower_vectors(run: Path, work: Path, name: str) -> tuple[EmbeddingStore, EmbeddingStore]:
+    """User and item stores of a run as an export of other towers gives them.
+
+    Args:
+        run: folder of a finished run.
+        work: folder for the towers and the stores; kept, so that the next call only opens them.
+        name: of `learn_recall.towers.presets.preset`.
+    """
+    users, items = work / "users", work / "items"
+    if not (users / "card.json").is_file():
+        dataset, content = read_dataset(run / TABLES), EmbeddingStore.open(run / CONTENT)
+        towers = train_towers(dataset.interactions, content, work / "towers", preset(name), progress=False)
+        export_embeddings(
+            towers,
+            content,
+            items_out=items,
+            users_out=users,
+            contexts=dataset.contexts,
+            content_dimension=read_config(run)[0].content_dimension,
+        )
+    return EmbeddingStore.open(users), EmbeddingStore.open(items)
+
+
+__all__ = ["preset_tower_vectors"]

@@ -1,0 +1,1 @@
+"""Speed of the grouped AUC, and other libraries beside it."""

@@ -1,0 +1,1 @@
+"""The hosts, tables and clocks of the overhead benchmarks."""

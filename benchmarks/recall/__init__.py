@@ -1,0 +1,1 @@
+"""The recall study: worlds, variants, scores, pages."""

@@ -1,0 +1,1 @@
+"""Candidates: what each request could show, with both arms' scores."""

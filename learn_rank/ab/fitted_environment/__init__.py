@@ -1,0 +1,1 @@
+"""An environment fitted on a team's own log: who clicks, who converts."""

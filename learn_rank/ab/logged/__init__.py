@@ -1,0 +1,1 @@
+"""Logged decisions with propensities: off-policy estimates (mode R)."""

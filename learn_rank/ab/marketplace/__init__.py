@@ -1,0 +1,1 @@
+"""The generated marketplace as the place of a simulated test: traffic, rankers, nightly training."""

@@ -1,0 +1,149 @@
+"""The last stage of a marketplace run: its arms in traffic, LEARN and those that must show nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from learn_rank.ab.candidates.files import CandidateFiles
+from learn_rank.ab.marketplace.candidates import (
+    N_WARM_UP_DAYS,
+    MarketplaceTest,
+    marketplace_candidates,
+    marketplace_environment,
+)
+from learn_rank.ab.report.page import ab_html
+from learn_rank.ab.report.result import ABResult, write_result
+from learn_rank.ab.report.terminal import print_ab
+from learn_rank.ab.report.verdict import BETTER, INVALID, LEVEL, headline
+from learn_rank.ab.run import run_ab
+from learn_rank.ab.simulation.config import ABConfig
+from learn_rank.ab.simulation.environment import MarketplaceEnvironment
+from learn_rank.ab.statistics.guards import Guard
+from learn_rank.ab.words import lift_words
+from learn_recall.files.whole_files import atomic_path
+
+__all__ = ["AB_HTML", "AB_JSON", "STAGE_TEST", "run_stage"]
+
+AB_JSON, AB_HTML = "ab.json", "ab.html"
+CONTROL, TREATMENT, SHUFFLED = "baseline", "learn", "shuffled"
+INFLATION = 1.3
+NOT_BETTER = "not better"
+STAGE_TEST = MarketplaceTest(n_requests_per_day=2000, n_candidates=12)
+
+
+def run_stage(
+    out: Path,
+    arms: tuple[str, ...],
+    *,
+    test: MarketplaceTest = STAGE_TEST,
+    command: str = "",
+    console: Console | None = None,
+) -> ABResult:
+    """Write ab.json and ab.html, and beside them arms with known answers; a wrong one is a failed guard.
+
+    ``ab_aa.json``: the control against itself. ``ab_inflated.json``: the control against itself with every
+    pCVR 1.3 times as high. ``ab_shuffled.json``, where that arm was trained: vectors dealt to other ids.
+
+    Args:
+        out: folder of a marketplace run.
+        arms: that it trained, "baseline" and "learn" among them.
+        test: size of the test.
+        command: for the report.
+        console: for the tables.
+
+    Returns:
+        LEARN against the baseline.
+    """
+    console = Console() if console is None else console
+    treatments = [name for name in (TREATMENT, SHUFFLED) if name in arms]
+    paths = marketplace_candidates(out, out / "ab", control=CONTROL, treatments=treatments, test=test)
+    environment = marketplace_environment(out)
+    rows = pd.read_parquet(paths[TREATMENT])
+    same = rows.assign(pctr_b=rows["pctr_a"], pcvr_b=rows["pcvr_a"])
+    played = [
+        ("itself", LEVEL, "aa", lambda: CandidateFiles(same)),
+        (
+            f"itself with pCVR x {INFLATION}",
+            INVALID,
+            "inflated",
+            lambda: CandidateFiles(same.assign(pcvr_b=(INFLATION * same["pcvr_a"]).clip(upper=1.0))),
+        ),
+    ]
+    if SHUFFLED in paths:
+        dealt = "LEARN, vectors dealt to other ids"
+        played.append((dealt, NOT_BETTER, SHUFFLED, lambda: CandidateFiles(paths[SHUFFLED])))
+    beside = []
+    for name, expected, short, source in played:
+        found = _test(
+            source(), environment, test, about={"title": f"{CONTROL} against {name}", "command": command}
+        )
+        write_result(out / f"ab_{short}.json", found)
+        beside.append(_beside(name, expected, found))
+    result = _test(
+        CandidateFiles(paths[TREATMENT]),
+        environment,
+        test,
+        about={
+            "title": f"{TREATMENT} against {CONTROL} on the generated marketplace",
+            "command": command,
+            "beside": beside,
+        },
+        guards=[_beside_guard(beside)],
+        n_resplits=500,
+    )
+    write_result(out / AB_JSON, result)
+    with atomic_path(out / AB_HTML) as temporary:
+        temporary.write_text(ab_html(result), encoding="utf-8")
+    print_ab(result, console)
+    console.print(f"\nA/B simulation: {out / AB_HTML}")
+    return result
+
+
+def _beside(name: str, expected: str, found: ABResult) -> dict[str, Any]:
+    """One arm whose answer is known, as a row of the report."""
+    status, row = found.verdict.status, headline(found.rows)
+    return {
+        "control": CONTROL,
+        "name": name,
+        "expected": expected,
+        "status": status,
+        "is_as_expected": status != BETTER if expected == NOT_BETTER else status == expected,
+        "lift": "" if row is None else lift_words(row),
+        "words": found.verdict.words[0],
+    }
+
+
+def _beside_guard(beside: Sequence[Mapping[str, Any]]) -> Guard:
+    """Arms whose answer is known have to get it, else nothing else of this run can be believed."""
+    wrong = [row["name"] for row in beside if not row["is_as_expected"]]
+    words = (
+        f"{CONTROL} against {' and against '.join(wrong)} gave another answer." if wrong else "All as known."
+    )
+    return Guard(
+        "arms with known answers", float(len(beside) - len(wrong)), f"all {len(beside)}", not wrong, words
+    )
+
+
+def _test(
+    source: CandidateFiles,
+    environment: MarketplaceEnvironment,
+    test: MarketplaceTest,
+    *,
+    about: Mapping[str, Any],
+    guards: Sequence[Guard] = (),
+    n_resplits: int = 0,
+) -> ABResult:
+    return run_ab(
+        source,
+        environment,
+        ABConfig(n_days=test.n_days, seed=test.seed),
+        n_pre_days=N_WARM_UP_DAYS,
+        n_resplits=n_resplits,
+        guards=guards,
+        about=about,
+    )

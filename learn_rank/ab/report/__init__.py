@@ -1,0 +1,1 @@
+"""The report of an A/B test: result, verdict, page, terminal."""

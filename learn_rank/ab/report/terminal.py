@@ -1,0 +1,235 @@
+"""The A/B report in the terminal: lift per bucket, guards, launch, score inflation, then the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from learn_rank.ab import words
+from learn_rank.ab.report.result import ABResult
+from learn_rank.report_kit.rules import find
+from learn_rank.report_kit.words import count_words, ordered, ordered_buckets
+
+if TYPE_CHECKING:
+    from learn_rank.ab.fitted_environment.gate import GateRow
+
+WIDE = 98  # columns that the whole table needs
+_COLOURS = {
+    "better": "bold green",
+    "hint-better": "green",
+    "worse": "bold red",
+    "hint-worse": "red",
+    "flagged": "yellow",
+    "missing": "dim",
+}
+_FRAMES = {"better": "green", "worse": "red", "invalid": "bold red", "descriptive only": "yellow"}
+_GUARDS = {True: "green", False: "bold red", None: "dim"}
+
+
+def print_ab(result: ABResult, console: Console) -> None:
+    """Prints the tables, the guards, and the verdict with its mode of evidence last.
+
+    Args:
+        result: what was found.
+        console: where to print, 80 columns or more; below 98 power, MDE and launch are left to the page.
+            Given texts are never read as markup.
+    """
+    level = result.about.get("level", 0.95)
+    for metric in ordered((row["metric"] for row in result.rows), words.METRIC_ORDER):
+        console.print(metric_table(result, metric, level, is_narrow=console.width < WIDE))
+    if result.rows:
+        console.print(count_table(result))
+    if result.estimates:
+        console.print(estimate_table(result))
+    if result.calibration:
+        console.print(calibration_table(result))
+    if result.guards:
+        console.print(guard_table(result))
+    if result.about.get("beside"):
+        console.print(beside_table(result))
+    for row in result.rows:
+        if row["flag"] is not None:
+            flagged = f"{words.MARKS['flagged']} {words.row_words(row)}: {row['flag']}"
+            console.print(Text(flagged, style="yellow"))
+    counted = (result.about.get("excluded") or {}).items()
+    listed = "; ".join(f"{name.replace('_', ' ')} {count_words(count)}" for name, count in counted)
+    if listed:
+        console.print(Text(f"Input: {listed}", style="dim"))
+    for notice in result.about.get("notices") or []:
+        console.print(Text(f"Note: {notice}", style="yellow"))
+    console.print(verdict_panel(result))
+
+
+def verdict_panel(result: ABResult) -> Panel:
+    """The answer, its grounds, and what kind of evidence they rest on."""
+    verdict = result.verdict
+    rule = f" {words.NOT_ONLINE}" if result.mode == "E" else ""
+    lines = [
+        Text(verdict.words[0], style="bold"),
+        *map(Text, verdict.words[1:]),
+        Text(f"{words.MODE_NAMES[result.mode]}. {words.MODE_WORDS[result.mode]}{rule}", style="dim"),
+    ]
+    return Panel(
+        Text("\n").join(lines),
+        title=f"Verdict: {verdict.status}",
+        subtitle=words.guard_summary(result.guards) if result.guards else None,
+        border_style=_FRAMES.get(verdict.status, "dim"),
+        box=box.ROUNDED,
+    )
+
+
+def metric_table(result: ABResult, metric: str, level: float = 0.95, *, is_narrow: bool = False) -> Table:
+    """One line per bucket: both values, the lift with its interval, and what it could have found."""
+    rows = {(row["bucket_kind"], row["bucket"]): row for row in result.rows if row["metric"] == metric}
+    table = _table(words.metric_words(metric))
+    table.add_column("bucket", no_wrap=True, overflow="ellipsis", max_width=20)
+    more = () if is_narrow else ("power", "MDE", "launch")
+    for name in ("control", "treatment", "lift, percent", "interval", "adj. p", *more):
+        table.add_column(name, justify="right", no_wrap=True)
+    for place in ordered_buckets(rows.values()):
+        row = rows[place]
+        key = words.mark(row, level)
+        last = (words.share_words(row["power"]), words.share_words(row["mde"]), _bare(row["launch"]))
+        table.add_row(
+            Text(words.place_words(*place)),
+            words.value_words(metric, row["control"]),
+            words.value_words(metric, row["treatment"]),
+            Text(f"{_bare(row['relative'])} {words.MARKS[key]}", style=_COLOURS.get(key, "")),
+            words.percent_interval(row["relative_low"], row["relative_high"]).replace(" %", ""),
+            words.p_words(row["p_adjusted"]),
+            *(() if is_narrow else last),
+        )
+        if place == ("all", "all"):
+            table.add_section()
+    return table
+
+
+def count_table(result: ABResult) -> Table:
+    """One line per bucket: users, clicks and conversions of both arms."""
+    table = _table("what the lifts rest on: control / treatment")
+    table.add_column("bucket", no_wrap=True, overflow="ellipsis", max_width=20)
+    for name in ("users", "clicks", "conversions"):
+        table.add_column(name, justify="right")
+    for kind, bucket in ordered_buckets(result.rows):
+        row = find(result.rows, bucket_kind=kind, bucket=bucket)
+        if row is not None:
+            counts = [_pair(row, name) for name in ("n_users", "clicks", "conversions")]
+            table.add_row(Text(words.place_words(kind, bucket)), *counts)
+    return table
+
+
+def guard_table(result: ABResult) -> Table:
+    """One line per guard: passed or not, value, limit."""
+    table = _table("guards")
+    for name, justify in (("guard", "left"), ("", "left"), ("value", "right"), ("limit", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for guard in result.guards:
+        style = _GUARDS[guard.has_passed]
+        state = f"{words.GUARD_MARKS[guard.has_passed]} {words.GUARD_WORDS[guard.has_passed]}"
+        table.add_row(
+            Text(guard.name), Text(state, style=style), words.amount_words(guard.value), Text(guard.limit)
+        )
+        if guard.has_passed is not True:
+            table.add_row("", "", "", Text(guard.words, style="dim"))
+    return table
+
+
+def beside_table(result: ABResult) -> Table:
+    """One line per arm whose answer is known: what it has to be, what it was."""
+    table = _table("played beside it, with known answers")
+    table.add_column("treatment")
+    for name in ("has to be", "was", "revenue per user"):
+        table.add_column(name, no_wrap=True)
+    for row in result.about["beside"]:
+        was = f"{words.GUARD_MARKS[row['is_as_expected']]} {row['status']}"
+        style = _GUARDS[row["is_as_expected"]]
+        table.add_row(Text(row["name"]), row["expected"], Text(was, style=style), row["lift"])
+    return table
+
+
+def calibration_table(result: ABResult) -> Table:
+    """Observed over expected, and cost over target, per arm over all users; buckets stand on the page."""
+    table = _table("observed over expected, all users (buckets: on the page)")
+    table.add_column("arm")
+    for name in ("clicks", "conversions", "cost per conversion", "target", "cost over target"):
+        table.add_column(name, justify="right")
+    for row in result.calibration:
+        if row["bucket_kind"] != "all":
+            continue
+        table.add_row(
+            Text(words.ARM_WORDS.get(row["arm"], str(row["arm"]))),
+            words.ratio_words(row["clicks_ratio"]),
+            words.ratio_words(row["conversions_ratio"]),
+            words.amount_words(row["cost_per_conversion"]),
+            words.amount_words(row["target_cpa"]),
+            words.ratio_words(row["cost_ratio"]),
+        )
+    return table
+
+
+def gate_table(rows: Iterable[GateRow]) -> Table:
+    """One line per event and bucket of a fitted environment's held-out days."""
+    table = _table("observed over expected on held-out days")
+    for name in ("event", "bucket"):
+        table.add_column(name)
+    for name in ("observed", "expected", "ratio", "interval", ""):
+        table.add_column(name, justify="right")
+    for row in rows:
+        style = _GUARDS[row.has_passed]
+        table.add_row(
+            row.event,
+            Text(row.bucket_kind if row.bucket == row.bucket_kind else f"{row.bucket_kind} {row.bucket}"),
+            words.amount_words(row.observed),
+            words.amount_words(row.expected),
+            words.ratio_words(row.ratio),
+            "" if row.low is None or row.high is None else f"[{row.low:.2f}, {row.high:.2f}]",
+            Text(words.GUARD_WORDS[row.has_passed], style=style),
+        )
+    return table
+
+
+def estimate_table(result: ABResult) -> Table:
+    """One line per estimator and policy, of a logged bandit."""
+    table = _table("what the log says")
+    for name in ("estimator", "policy"):
+        table.add_column(name)
+    for name in ("value", "interval", "p", "effective rows", "supported"):
+        table.add_column(name, justify="right")
+    for row in result.estimates:
+        table.add_row(
+            Text(str(row["estimator"])),
+            Text(str(row["policy"])),
+            words.amount_words(row["value"]),
+            words.amount_interval(row["low"], row["high"]),
+            words.p_words(row["p"]),
+            words.amount_words(row["ess"]),
+            "yes" if row["supported"] else "no",
+        )
+    return table
+
+
+def _pair(row: Mapping[str, Any], name: str) -> str:
+    return words.pair_words(row[f"{name}_control"], row[f"{name}_treatment"])
+
+
+def _bare(share: float | None) -> str:
+    return words.percent_words(share).removesuffix(" %")
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(f"\n{title[:1].upper()}{title[1:]}", style="bold"),
+        title_justify="left",
+        header_style="dim",
+        box=box.HORIZONTALS,
+        border_style="dim",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )

@@ -1,0 +1,1 @@
+"""The simulation: users are assigned, auctions held, outcomes drawn, totals kept."""

@@ -1,0 +1,1 @@
+"""What the totals say: estimates, intervals, guards."""

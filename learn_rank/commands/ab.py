@@ -1,0 +1,199 @@
+"""`learn-rank ab`: an offline A/B test of two rankers."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from learn_rank.commands.common import INVALID, IS_WORSE, names_of, wide_console
+from learn_recall.commands.plain_errors import plain_errors
+
+if TYPE_CHECKING:
+    from learn_rank.ab.report.result import ABResult
+
+
+def ab(
+    candidates: Annotated[
+        Path | None,
+        typer.Argument(help="Parquet: every candidate of every request, with both arms' pCTR and pCVR."),
+    ] = None,
+    *,
+    environment: Annotated[
+        str | None,
+        typer.Option(help="Who clicks: known (columns p_click, p_conversion) or a fitted folder."),
+    ] = None,
+    marketplace: Annotated[
+        Path | None, typer.Option(help="Instead of CANDIDATES: folder of a marketplace run; truth known.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Instead of CANDIDATES: logged decisions with propensities (mode R).")
+    ] = None,
+    control: Annotated[
+        str, typer.Option(help="With --marketplace: the arm that is there today.")
+    ] = "baseline",
+    treatment: Annotated[str, typer.Option(help="With --marketplace: the arm that wants traffic.")] = "learn",
+    retrain_daily: Annotated[
+        bool,
+        typer.Option(
+            "--retrain-daily", help="With --marketplace: both arms learn on in the night behind each day."
+        ),
+    ] = False,
+    requests: Annotated[int, typer.Option(min=1, help="With --marketplace: visits a day.")] = 3000,
+    reward: Annotated[str, typer.Option(help="With --log: the column that is averaged.")] = "click",
+    days: Annotated[int, typer.Option(min=1, help="Days of the test.")] = 9,
+    pre_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Days before it, all on control, that take noise out (CUPED). 0; a marketplace: 2."
+        ),
+    ] = None,
+    treatment_share: Annotated[float, typer.Option(help="Share of users in the treatment.")] = 0.2,
+    slots: Annotated[int, typer.Option(min=1, max=3, help="Ads per request.")] = 1,
+    auction: Annotated[str, typer.Option(help="gsp, or second_price with one slot.")] = "gsp",
+    billing: Annotated[str, typer.Option(help="cpc: a click is billed; cpa: a conversion is.")] = "cpc",
+    reserve: Annotated[float, typer.Option(help="Least eCPM per impression, currency units.")] = 0.0,
+    budget: Annotated[str, typer.Option(help="none; shared by both arms; split between them.")] = "none",
+    delay_days: Annotated[
+        float | None,
+        typer.Option(help="Mean delay from click to conversion; that of the fitted log, else 0.5."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of clicks and conversions.")] = 0,
+    salt: Annotated[str, typer.Option(help="Of the split of users; another salt is another split.")] = "ab",
+    level: Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")] = 0.95,
+    metrics: Annotated[str, typer.Option(help="The declared family.")] = "revenue,CTR,CVR,conversions",
+    declared_lift: Annotated[float, typer.Option(help="Relative lift whose power is printed.")] = 0.02,
+    replicas: Annotated[
+        int, typer.Option(min=0, help="Refits of a fitted environment whose disagreement counts.")
+    ] = 4,
+    aa: Annotated[bool, typer.Option("--aa/--no-aa", help="Re-split the control users as a check.")] = True,
+    fail_if_worse: Annotated[
+        bool, typer.Option("--fail-if-worse", help="Exit 1 if anything is significantly worse.")
+    ] = False,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write every number there.")] = None,
+    html_out: Annotated[Path | None, typer.Option("--html", help="Write the page there.")] = None,
+) -> None:
+    """Answer: should the treatment's ranker get the traffic?
+
+    Plays both rankers against an environment: auction, exposure, click, delayed conversion, bill; users are
+    split by a salted hash. Prints revenue, CTR and CVR by bucket with intervals over users, the guards, and
+    beside the A/B estimate what giving the treatment to everybody would do.
+
+    The evidence is of one of three kinds, always printed. [bold]E[/bold]: simulated in an environment; a
+    simulated lift is not evidence of online lift. [bold]R[/bold]: a log with propensities.
+    [bold]D[/bold]: a log without, which is counted and never tested.
+
+    [bold]Exit codes[/bold]: 0; 1 significantly worse with --fail-if-worse; 2 bad input; 3 invalid, a guard
+    failed. Mode D with --fail-if-worse is 3: what cannot be tested cannot pass.
+
+    [bold]Examples[/bold]
+
+      learn-rank ab candidates.parquet --environment known --html ab.html
+
+      learn-rank ab --marketplace demo --treatment learn
+
+      learn-rank ab --marketplace demo --treatment learn --retrain-daily
+
+      learn-rank ab candidates.parquet --environment known --budget split --json ab.json --fail-if-worse
+
+      learn-rank ab --log decisions.parquet --reward click
+    """
+    with plain_errors():
+        _check_one_of(candidates, marketplace, log)
+        if retrain_daily and marketplace is None:
+            raise ValueError(
+                "--retrain-daily: expected --marketplace with it, whose rankers can be trained, got "
+                "scores that are fixed. Remedy: write candidates with each day's scores, or leave it out."
+            )
+        from learn_rank.ab import sources
+        from learn_rank.ab.simulation.config import ABConfig
+        from learn_rank.ab.statistics.analysis import AnalysisConfig
+
+        analysis = AnalysisConfig(level, names_of(metrics), declared_lift)
+        if log is not None:
+            result = sources.from_log(log, reward, level, command=_command())
+        else:
+            config = ABConfig(
+                n_days=days,
+                treatment_share=treatment_share,
+                n_slots=slots,
+                auction=auction,
+                billing=billing,
+                reserve=reserve,
+                budget=budget,
+                seed=seed,
+                salt=salt,
+            )
+            before = pre_days if pre_days is not None else 0 if marketplace is None else 2
+            how = sources.Design(config, analysis, before, replicas, 500 if aa else 0, delay_days)
+            if marketplace is not None:
+                arms = (control, treatment)
+                result = sources.from_marketplace(
+                    marketplace,
+                    arms,
+                    how,
+                    n_requests_per_day=requests,
+                    retrains=retrain_daily,
+                    command=_command(),
+                )
+            else:
+                result = sources.from_candidates(cast(Path, candidates), environment, how, command=_command())
+        _write(result, json_out, html_out)
+    raise typer.Exit(exit_code(result, fail_if_worse=fail_if_worse))
+
+
+def exit_code(result: ABResult, *, fail_if_worse: bool = False) -> int:
+    """0, 1 or 3 as `learn-rank ab` exits.
+
+    Definition: 3 where a guard failed, and in mode D with ``fail_if_worse``; 1 with ``fail_if_worse``
+    where the verdict is worse, or any row of the declared family is significantly worse; else 0.
+
+    Example:
+        >>> from learn_rank.ab.report.result import ABResult
+        >>> from learn_rank.ab.report.verdict import Verdict
+        >>> result = ABResult("D", Verdict("descriptive only", ("No propensities.",)))
+        >>> exit_code(result), exit_code(result, fail_if_worse=True)
+        (0, 3)
+    """
+    from learn_rank.ab.report import verdict
+
+    if result.verdict.status == verdict.INVALID or (result.mode == "D" and fail_if_worse):
+        return INVALID
+    losses = verdict.significant(result.rows, verdict.WORSE, result.about.get("level", 0.95))
+    is_worse = result.verdict.status == verdict.WORSE or bool(losses)
+    return IS_WORSE if fail_if_worse and is_worse else 0
+
+
+def _check_one_of(candidates: Path | None, marketplace: Path | None, log: Path | None) -> None:
+    given = {"CANDIDATES": candidates, "--marketplace": marketplace, "--log": log}
+    named = [name for name, path in given.items() if path is not None]
+    if len(named) != 1:
+        raise ValueError(
+            f"expected one of {', '.join(given)}, got {', '.join(named) if named else 'none'}. "
+            "Remedy: learn-rank ab --help shows one example of each."
+        )
+    path = given[named[0]]
+    if path is not None and not path.exists():
+        raise FileNotFoundError(f"{named[0]}: expected a file or folder, found nothing at {path}.")
+
+
+def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> None:
+    from learn_rank.ab.report.page import ab_html
+    from learn_rank.ab.report.result import write_result
+    from learn_rank.ab.report.terminal import print_ab
+    from learn_recall.files.whole_files import atomic_path
+
+    if json_out is not None:
+        write_result(json_out, result)
+    if html_out is not None:
+        page = ab_html(result)
+        with atomic_path(html_out) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    print_ab(result, wide_console())
+
+
+def _command() -> str:
+    return shlex.join(["learn-rank", *sys.argv[1:]])

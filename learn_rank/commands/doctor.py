@@ -1,0 +1,15 @@
+"""`learn-rank doctor`: versions, processor and GPU, with the remedy of a mismatch."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+
+
+def doctor() -> None:
+    """Print versions, CPU features and GPU; name a mismatch and its remedy.
+    Exit code 1 when something is wrong.
+    """
+    from learn_rank.doctor.checks import diagnose, print_diagnosis
+
+    raise typer.Exit(print_diagnosis(diagnose(), Console()))

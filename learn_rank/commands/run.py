@@ -1,0 +1,224 @@
+"""`learn-rank run`: would LLM knowledge help my ranker, and for whom?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from learn_rank.commands.common import names_of
+from learn_recall.commands.common import set_threads
+from learn_recall.commands.plain_errors import plain_errors
+
+if TYPE_CHECKING:
+    from learn_rank.data.dataset import RankingDataset
+
+
+DATASETS = ("marketplace", "steam", "ml1m_ctr")
+AB_DAYS = 9  # of the generated marketplace, on which the trained arms are played against each other
+
+
+def run(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on after a stop.")],
+    dataset: Annotated[
+        str | None, typer.Option(help=f"A known set: {', '.join(DATASETS)}. Or give your own tables.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the known set's files.")] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="item_id, title, and any of category, brand, price, ..")
+    ] = None,
+    interactions: Annotated[
+        Path | None, typer.Option(help="user_id, item_id, timestamp: what the towers learn from.")
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Impressions the ranker learns from, with click and conversion.")
+    ] = None,
+    valid: Annotated[Path | None, typer.Option(help="Impressions that select the epoch.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Impressions that are judged, once.")] = None,
+    contexts: Annotated[
+        Path | None,
+        typer.Option(help="context_id, user_id, history. Made from the timestamps when not given."),
+    ] = None,
+    dense: Annotated[str, typer.Option(help="Numeric host features, comma-separated columns.")] = "",
+    categorical: Annotated[str, typer.Option(help="Categorical host features, comma-separated.")] = "",
+    is_sampled: Annotated[
+        bool, typer.Option("--sampled", help="The rows not clicked are sampled negatives, not shown items.")
+    ] = False,
+    drops_unknown_items: Annotated[
+        bool,
+        typer.Option(
+            "--drop-unknown-items", help="Leave out rows whose item is not in --items, and count them."
+        ),
+    ] = False,
+    encoder: Annotated[
+        str | None, typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
+    ] = None,
+    encoder_dtype: Annotated[
+        str,
+        typer.Option(
+            help="Its arithmetic: auto (measured), float32, bfloat16, float16 or int8. Name one to get the "
+            "same vectors in every run."
+        ),
+    ] = "auto",
+    template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",
+    words: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Components of the texts' words (TF-IDF) beside the language model; 0 = none. They keep the "
+            "brands, series and genres that a small model blurs.",
+        ),
+    ] = 384,
+    content_dimension: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Width of the frozen text's block beside the tower's, and of its words'; 0 = none."
+        ),
+    ] = 128,
+    preset: Annotated[
+        str, typer.Option(help="Towers: default, thorough, paper, official_amazon.")
+    ] = "default",
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every arm.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of every arm over the training rows.")] = 3,
+    fusion: Annotated[
+        str, typer.Option(help="How the vectors are fused: learn, gate, experts or similarity.")
+    ] = "learn",
+    ranker: Annotated[
+        str, typer.Option(help="Conversion loss of the reference ranker: esmm or shared_bottom.")
+    ] = "esmm",
+    layers: Annotated[str, typer.Option(help="Its layers: shared_bottom, mmoe or ple.")] = "shared_bottom",
+    ease: Annotated[
+        str,
+        typer.Option(
+            help="Every arm's host also knows which items go together (item-item regression): none, own, or "
+            "near, which is by an item's neighbours in the text as well."
+        ),
+    ] = "none",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+) -> None:
+    """Answer: would LLM knowledge help my ranker, and for whom?
+
+    Encodes the item texts with a frozen LLM, aligns them with behaviour by a double tower, fuses both frozen
+    embeddings into the reference ranker, trains four arms alike (baseline, learn, raw_text, shuffled), lets
+    `auto` fall back to the baseline where validation shows no gain, and writes report.html and report.json.
+
+    [bold]Examples[/bold]
+
+      learn-rank run --dataset marketplace --out demo
+
+      learn-rank run --dataset steam --data data/steam --out runs/steam --seeds 5
+
+      learn-rank run --items items.parquet --interactions log.parquet --train train.parquet
+        --valid valid.parquet --test test.parquet --dense price,age_days --categorical category --out runs/own
+    """
+    with plain_errors():
+        from learn_rank.pipeline.run_pipeline import run_pipeline
+        from learn_rank.rankers.multi_task import RankerConfig
+        from learn_rank.rankers.train import RankTrainConfig
+        from learn_rank.run.config import RunConfig
+
+        own = {
+            "items": items,
+            "interactions": interactions,
+            "train": train,
+            "valid": valid,
+            "test": test,
+            "contexts": contexts,
+        }
+        make, source = _source(
+            dataset,
+            data,
+            own,
+            {
+                "dense": names_of(dense),
+                "categorical": names_of(categorical),
+                "is_sampled": is_sampled,
+                "drops_unknown_items": drops_unknown_items,
+            },
+        )
+        set_threads(threads)
+        run_pipeline(
+            make,
+            source,
+            out,
+            RunConfig(
+                encoder=encoder,
+                encoder_dtype=encoder_dtype,
+                template=template,
+                word_dimension=words,
+                content_dimension=content_dimension,
+                preset=preset,
+                seeds=tuple(range(seeds)),
+                ease=ease,
+                fusion_kind=fusion,
+                ranker=RankerConfig(kind=ranker, layers=layers),
+                training=RankTrainConfig(n_epochs=epochs),
+            ),
+            command=shlex.join(["learn-rank", *sys.argv[1:]]),
+            console=Console(),
+        )
+
+
+def _source(
+    dataset: str | None, data: Path | None, own: dict[str, Path | None], options: dict[str, Any]
+) -> tuple[Callable, dict[str, object]]:
+    """How to make the tables, and what names them."""
+    if dataset is not None:
+        return _known_source(dataset, data)
+    missing = [f"--{name}" for name, path in own.items() if path is None and name != "contexts"]
+    if missing:
+        raise ValueError(
+            f"{', '.join(missing)}: expected either --dataset ({', '.join(DATASETS)}) or all of --items, "
+            "--interactions, --train, --valid and --test; docs/tables.md shows what they hold."
+        )
+    from learn_rank.datasets.own import read_own_tables
+    from learn_recall.files.whole_files import sha256_of_file
+
+    given = {name: path for name, path in own.items() if path is not None}
+    absent = [str(path) for path in given.values() if not path.exists()]
+    if absent:
+        raise FileNotFoundError(f"{', '.join(absent)}: expected a table, found no such file.")
+    files = {
+        name: [sha256_of_file(part) for part in ([path] if path.is_file() else sorted(path.iterdir()))]
+        for name, path in given.items()
+    }
+
+    def make() -> RankingDataset:
+        return read_own_tables(
+            items=given["items"],
+            interactions=given["interactions"],
+            train=given["train"],
+            valid=given["valid"],
+            test=given["test"],
+            contexts=given.get("contexts"),
+            **options,
+        )
+
+    return make, {"files": files, **options}
+
+
+def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object]]:
+    if dataset not in DATASETS:
+        raise ValueError(f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}.")
+    source: dict[str, object] = {"dataset": dataset, "protocol": 2}
+    if dataset == "marketplace":
+        from learn_rank.datasets.marketplace.config import MarketplaceConfig
+        from learn_rank.datasets.marketplace.read import read_marketplace
+
+        market = MarketplaceConfig(ab_days=AB_DAYS)
+        return lambda: read_marketplace(market), {**source, "ab_days": AB_DAYS}
+    if data is None or not data.is_dir():
+        raise ValueError(f"--data: expected the folder with the files of {dataset!r}, got {data}.")
+    if dataset == "steam":
+        from learn_rank.datasets.steam import read_steam
+
+        return lambda: read_steam(data), source
+    from learn_rank.datasets.movielens import read_movielens
+
+    return lambda: read_movielens(data), source

@@ -1,0 +1,32 @@
+"""`learn-rank train`: the arms of a run that have no predictions yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from learn_rank.commands.common import names_of
+from learn_recall.commands.common import set_threads
+from learn_recall.commands.plain_errors import plain_errors
+
+
+def train(
+    run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with tables and vectors.")],
+    arms: Annotated[str, typer.Option(help="Comma-separated: baseline, learn, raw_text, shuffled.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Training seeds; 0 = as many as the run has.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+) -> None:
+    """Train the arms of a run that have no predictions yet (one stage of `run`).
+
+    Example: learn-rank train runs/steam --arms baseline,learn --seeds 10
+    """
+    with plain_errors():
+        from learn_rank.pipeline.ranker_stage import train_rankers
+        from learn_rank.run.config import read_config
+
+        set_threads(threads)
+        config, _ = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
+        train_rankers(run_folder, config, Console())

@@ -1,0 +1,10 @@
+"""`learn-rank run`: from item texts to a bucketed report, stage by stage; calls every other folder in
+turn."""
+
+from learn_rank.pipeline.run_pipeline import (
+    run_pipeline,
+)
+
+__all__ = [
+    "run_pipeline",
+]

@@ -1,0 +1,116 @@
+"""`compare_rankers`: a team's own ranker with and without the plugin, from tables to report in one call."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.pipeline.judge_run import make_report
+from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.train import RankTrainConfig
+from learn_rank.report.files import Report
+from learn_rank.run.auto_arm import BASE, write_auto
+from learn_rank.run.folder import prediction_path
+from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
+from learn_rank.run.train_arm import train_and_score
+from learn_recall.files.whole_files import remove
+from learn_recall.store import id_keys
+
+
+def compare_rankers(
+    dataset: RankingDataset,
+    rankers: Mapping[str, Callable[[EncodedDataset], Ranker]],
+    out: str | os.PathLike[str],
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    training: RankTrainConfig = RankTrainConfig(),  # noqa: B008 - frozen
+    history_length: int = 80,
+    console: Console | None = None,
+) -> Report:
+    """Train every ranker alike, select its epoch on validation, score the test rows once, and report.
+
+    Args:
+        dataset: of `read_own_tables`, or any `RankingDataset`.
+        rankers: name -> builds the ranker from the encoded rows (`n_codes`, `n_dense`), with the random state
+            of the seed. "baseline" is what the others are compared with; "learn" is the one that the report's
+            verdict is about, and "auto" falls back to the baseline where validation shows no gain.
+        out: folder for ``predictions/<name>/seed-<n>.parquet``, ``report.json`` and ``report.html``. Rankers
+            of these names that lie there are trained anew, since their code may have changed.
+        seeds: of the training, at least one.
+        training: epochs, rates and sizes, alike for all; its seed is not used.
+        console: where progress and the report's tables are told; None says nothing.
+
+    Returns:
+        The report: `rows` and `deltas` by task, metric and bucket.
+
+    Raises:
+        ValueError: no "baseline", a name that is the report's own, or no seed.
+    """
+    _check(rankers, seeds)
+    began, folder = time.perf_counter(), Path(out)
+    quiet = Console(quiet=True) if console is None else console
+    data = encode_dataset(dataset)
+    write_predictions(prediction_path(folder, RATES, 0), labelled_rows(dataset), rate_scores(dataset))
+    per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
+    fusion: LearnFeatureFusion | None = None
+    with Progress(console=quiet, transient=True) as progress:
+        bar = progress.add_task("", total=per_ranker * len(rankers) * len(seeds))
+        for name, make in rankers.items():
+            remove(prediction_path(folder, name, 0).parent)
+            for seed in seeds:
+                progress.update(bar, description=f"{name}, seed {seed}")
+                ranker = train_and_score(
+                    lambda make=make: make(data),  # type: ignore[misc]
+                    dataset,
+                    data,
+                    replace(training, seed=seed),
+                    folder,
+                    arm=name,
+                    on_step=lambda *_: progress.advance(bar),
+                )
+                fusion = ranker.fusion if fusion is None else fusion
+    write_auto(folder, list(rankers), seeds)
+    return make_report(
+        folder,
+        list(rankers),
+        seeds,
+        dataset=dataset,
+        has_vector=None if fusion is None else _presence(fusion),
+        command=shlex.join(["python", *sys.argv]),
+        seconds=time.perf_counter() - began,
+        console=quiet,
+    )
+
+
+def _presence(fusion: LearnFeatureFusion) -> Callable[[str, pd.Series], np.ndarray]:
+    tables = {"user": fusion.user_vectors, "item": fusion.item_vectors}
+
+    def has_vector(side: str, ids: pd.Series) -> np.ndarray:
+        return tables[side](torch.from_numpy(np.array(id_keys(ids.to_numpy()))))[1].numpy()
+
+    return has_vector
+
+
+def _check(rankers: Mapping[str, object], seeds: Sequence[int]) -> None:
+    taken = sorted({RATES, "auto"} & set(rankers))
+    if BASE not in rankers or taken:
+        raise ValueError(
+            f"rankers: expected {BASE!r} among the names, and none of the report's own ('auto', {RATES!r}), "
+            f"got {sorted(rankers)}. Remedy: name the ranker without the plugin {BASE!r}."
+        )
+    if not seeds:
+        raise ValueError("seeds: expected at least one, got none.")

@@ -1,0 +1,180 @@
+"""From the prediction files of a run to its report: evaluation, coverage, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.evaluation.tasks import TASKS, evaluate_arms
+from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
+from learn_rank.report.files import Report, write_report
+from learn_rank.report.terminal import print_report
+from learn_rank.report_kit.provenance import provenance
+from learn_rank.report_kit.words import AUTO, LEARN
+from learn_rank.run.auto_arm import choices
+from learn_rank.run.folder import model_folder, prediction_path
+from learn_rank.run.predictions import RATES
+from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
+from learn_recall.files.whole_files import read_json
+from learn_recall.store import EmbeddingStore
+
+
+def make_report(
+    out: Path,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    dataset: RankingDataset,
+    has_vector: Callable[[str, pd.Series], np.ndarray] | None,
+    command: str,
+    seconds: float | None,
+    console: Console,
+) -> Report:
+    """Judge the predictions of a run and write ``report.json`` and ``report.html``; print the tables.
+
+    Args:
+        out: folder of the run.
+        arms: the arms that were trained, "baseline" among them.
+        seeds: their seeds.
+        dataset: whose test rows were scored.
+        has_vector: ("user", context ids) or ("item", item ids) -> (n,) bool; None where no arm has vectors.
+        command: what made the run, for the report.
+        seconds: what the stages took, None if not known.
+        console: for the terminal tables.
+
+    Raises:
+        FileNotFoundError: a prediction file is missing; says which command makes it.
+    """
+    predictions = {arm: [_read(prediction_path(out, arm, seed)) for seed in seeds] for arm in arms}
+    predictions[RATES] = [_read(prediction_path(out, RATES, 0))]
+    tasks = tasks_of([table for tables in predictions.values() for table in tables])
+    rows, deltas = evaluate_arms(predictions, "baseline", tasks)
+    if {"learn", "raw_text"} <= set(arms):
+        pair = {arm: predictions[arm] for arm in ("raw_text", "learn")}
+        deltas += evaluate_arms(pair, "raw_text", tasks)[1]
+    if LEARN in arms:  # apart, since a choice between two arms is no further question to correct for
+        auto = [_read(prediction_path(out, AUTO, seed)) for seed in seeds]
+        found, differences = evaluate_arms(
+            {"baseline": predictions["baseline"], AUTO: auto}, "baseline", tasks
+        )
+        rows += [row for row in found if row["model"] == AUTO]
+        deltas += differences
+    about = {
+        **provenance(),
+        "command": command,
+        **({} if seconds is None else {"seconds": round(seconds, 1)}),
+        **_about(out, dataset, predictions, arms, seeds),
+        "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
+        "warnings": _warnings(rows),
+    }
+    report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
+    write_report(report, out)
+    print_report(report, console)
+    return report
+
+
+def tasks_of(predictions: Sequence[pd.DataFrame]) -> tuple[str, ...]:
+    """The tasks that all of the tables can be judged by: CTR alone without conversions or their scores."""
+    needed = {
+        task.name: {task.score, *((CONVERSION,) if task.is_conversion else ())} for task in TASKS.values()
+    }
+    return tuple(name for name, columns in needed.items() if all(columns <= set(t) for t in predictions))
+
+
+def store_presence(users: EmbeddingStore, items: EmbeddingStore) -> Callable[[str, pd.Series], np.ndarray]:
+    """`has_vector` of `make_report`, from two stores."""
+    stores = {"user": users, "item": items}
+    return lambda side, ids: stores[side].lookup(ids.to_numpy())[1]
+
+
+def _about(
+    out: Path,
+    dataset: RankingDataset,
+    predictions: dict[str, list[pd.DataFrame]],
+    arms: Sequence[str],
+    seeds: Sequence[int],
+) -> dict[str, Any]:
+    test = predictions["baseline"][0]
+    in_test = dataset.items[ITEM_ID].isin(test.loc[test["item_bucket"] == BUCKETS[0], ITEM_ID])
+    return {
+        "title": f"LEARN on {dataset.name}",
+        "dataset": dataset.name,
+        "seeds": list(seeds),
+        "confidence": 0.95,
+        "protocol": {
+            **dataset.protocol,
+            "rows in train / valid / test": " / ".join(f"{len(part):,}" for part in dataset.parts.values()),
+            "cold-start users": f"up to {USER_RULE.cold_max} training clicks",
+            "long-tail users": f"up to {USER_RULE.tail_max} training clicks",
+            "cold-start items": f"up to {ITEM_RULE.cold_max} training clicks",
+            "long-tail items": f"up to {ITEM_RULE.tail_max} training clicks",
+            "selection": "best epoch on valid; test scored once",
+            "weight decay of id embeddings": _tuning(out),
+            **({AUTO: choices(out, seeds)} if LEARN in arms else {}),
+        },
+        "recall": read_json(out / "recall.json") if (out / "recall.json").is_file() else [],
+        "examples": dataset.items.loc[in_test, ["title"]].head(5).to_dict("records"),
+        "training": [
+            {"model": arm, "seed": seed, "epoch": result["epoch"], "valid_auc": result["ctr_auc"]}
+            for arm in arms
+            for seed in seeds
+            for result in read_json(model_folder(out, arm, seed) / "history.json")
+        ],
+    }
+
+
+def _tuning(out: Path) -> str:
+    path = out / "predictions" / "tuning.json"
+    if not path.is_file():
+        return "not tuned"
+    found = read_json(path)
+    tried = ", ".join(f"{decay}: {score:.4f}" for decay, score in found["validation"].items())
+    return (
+        f"{found['embedding_weight_decay']:g}, tuned for the baseline on valid ({tried}), used in every arm"
+    )
+
+
+def _coverage(has_vector: Callable[[str, pd.Series], np.ndarray], test: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = []
+    for side, key in (("user", CONTEXT_ID), ("item", ITEM_ID)):
+        is_covered = has_vector(side, test[key])
+        for bucket in BUCKETS:
+            inside = (test[f"{side}_bucket"] == bucket).to_numpy()
+            share = float(is_covered[inside].mean()) if inside.any() else None
+            place = {"store": side, "bucket_kind": side, "bucket": bucket}
+            rows.append({**place, "share_with_vector": share, "n": int(inside.sum())})
+    return rows
+
+
+def _warnings(rows: Sequence[Any]) -> list[str]:
+    """A baseline that plain rates beat is no baseline: say so above everything else."""
+    value = {
+        (row["model"], row["task"], row["metric"]): row["value"]
+        for row in rows
+        if row["bucket_kind"] == "all"
+    }
+    found = []
+    for (model, task, metric), rate in value.items():
+        base = value.get(("baseline", task, metric))
+        is_defined = rate is not None and base is not None and np.isfinite(rate) and np.isfinite(base)
+        if model == RATES and metric == "AUC" and is_defined and rate > base:
+            found.append(
+                f"The baseline's {task} AUC ({base:.4f}) is below plain item and user rates ({rate:.4f}): "
+                "the lifts in this task are over a weak baseline."
+            )
+    return found
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: expected the predictions of this arm and seed, found none; make them with "
+            "`learn-rank train`."
+        )
+    return pd.read_parquet(path)

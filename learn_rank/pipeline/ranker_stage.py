@@ -1,0 +1,127 @@
+"""The stage of a run that trains its rankers: every arm and seed without predictions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from learn_rank.data.dataset_files import read_dataset
+from learn_rank.data.encoded_rows import EncodedDataset
+from learn_rank.rankers.multi_task import RankerConfig
+from learn_rank.rankers.train import RankTrainConfig
+from learn_rank.run.arms import ARMS, Arm
+from learn_rank.run.auto_arm import write_auto
+from learn_rank.run.config import RunConfig, fitted_to
+from learn_rank.run.folder import (
+    EASE,
+    ITEMS,
+    PREDICTIONS,
+    TABLES,
+    USERS,
+    prediction_path,
+    validation_path,
+)
+from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
+from learn_recall.files.whole_files import write_json
+from learn_recall.store import EmbeddingStore
+
+
+def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
+    """Every arm and seed without predictions: train, select on validation, score the test rows once."""
+    from learn_rank.data.ease_rows import host_rows
+    from learn_rank.rankers.multi_task import MultiTaskRanker
+    from learn_rank.run.arms import make_fusion
+    from learn_rank.run.train_arm import train_and_score
+
+    wanted = [
+        (arm, seed, prediction_path(out, arm.name, seed))
+        for seed in config.seeds
+        for arm in ARMS
+        if arm.name in config.arms
+    ]
+    left = [
+        (arm, seed, path)
+        for arm, seed, path in wanted
+        if not (path.is_file() and validation_path(out, arm.name, seed).is_file())
+    ]
+    rates = prediction_path(out, RATES, 0)
+    if not left and rates.is_file():
+        write_auto(out, config.arms, config.seeds)
+        return
+    dataset = read_dataset(out / TABLES)
+    users, items = EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)
+    length = config.fusion.history_length
+    data = host_rows(dataset, items, config.ease, history_length=length, save=out / EASE)
+    write_predictions(rates, labelled_rows(dataset), rate_scores(dataset))
+    fitted = fitted_to(config, dataset)
+    fusion_config, ranker_config = fitted.fusion, fitted.ranker
+
+    training = tune_decay(out, config, data, ranker_config)
+    with _progress(console) as progress:
+        per_epoch = -(-len(data.train) // config.training.batch_size)
+        bar = progress.add_task("", total=len(left) * per_epoch * config.training.n_epochs)
+        for number, (arm, seed, _) in enumerate(left):
+            progress.update(bar, description=f"    {arm.name}, seed {seed}")
+
+            def advance(step: int, n_steps: int, done: int = number) -> None:
+                progress.update(bar, completed=done * n_steps + step)
+
+            def build(arm: Arm = arm, seed: int = seed) -> MultiTaskRanker:
+                fusion = make_fusion(
+                    arm,
+                    users,
+                    items,
+                    fusion_config,
+                    seed=seed,
+                    kind=config.fusion_kind,
+                    host_dim=MultiTaskRanker.host_dim(data.n_codes, ranker_config),
+                )
+                return MultiTaskRanker(data.n_codes, data.n_dense, ranker_config, fusion)
+
+            train_and_score(
+                build, dataset, data, replace(training, seed=seed), out, arm=arm.name, on_step=advance
+            )
+    write_auto(out, config.arms, config.seeds)
+
+
+def tune_decay(
+    out: Path, config: RunConfig, data: EncodedDataset, ranker_config: RankerConfig
+) -> RankTrainConfig:
+    """The training settings with the id embeddings' weight decay that is best for the baseline on valid."""
+    from learn_rank.rankers.multi_task import MultiTaskRanker
+    from learn_rank.rankers.train import train_ranker
+
+    scores = {}
+    for decay in config.embedding_decays:
+        settings = replace(config.training, seed=config.seeds[0], embedding_weight_decay=decay)
+        _, history = train_ranker(
+            lambda: MultiTaskRanker(data.n_codes, data.n_dense, ranker_config),
+            data,
+            settings,
+            out / PREDICTIONS / "tuning" / f"decay-{decay:g}",
+        )
+        scores[decay] = max(result.score for result in history)
+    best = max(scores, key=lambda decay: scores[decay])
+    write_json(
+        out / PREDICTIONS / "tuning.json",
+        {
+            "embedding_weight_decay": best,
+            "validation": {f"{decay:g}": score for decay, score in scores.items()},
+        },
+    )
+    return replace(config.training, embedding_weight_decay=best)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )

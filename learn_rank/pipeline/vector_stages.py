@@ -1,0 +1,110 @@
+"""The stages of a run that make its vectors: encode, words, towers, recall, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from learn_rank.data.dataset_files import read_dataset
+from learn_rank.run.config import RunConfig
+from learn_rank.run.folder import (
+    CONTENT,
+    ITEMS,
+    LANGUAGE_MODEL,
+    RECALL,
+    TABLES,
+    TOWERS,
+    USERS,
+    WORDS,
+)
+from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP
+from learn_recall.files.whole_files import write_json
+from learn_recall.store import EmbeddingStore
+from learn_recall.store.as_of import check_as_of
+
+
+def encode(out: Path, config: RunConfig, console: Console) -> None:
+    """Item texts -> content store of the language model."""
+    from learn_recall.encode.job import encode_items
+
+    items = read_dataset(out / TABLES).items
+    encode_items(
+        items,
+        out / (LANGUAGE_MODEL if config.word_dimension else CONTENT),
+        encoder=config.encoder,
+        dtype=config.encoder_dtype,
+        template=config.template,
+        console=console,
+    )
+
+
+def read_words(out: Path, config: RunConfig) -> None:
+    """Item texts and the language model's store -> content store of both, and what was learned of the words.
+
+    Learned from the items of the interactions alone; those that the rows to be judged bring get the identical
+    transform, as any new item does.
+    """
+    from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
+
+    dataset = read_dataset(out / TABLES)
+    store = EmbeddingStore.open(out / LANGUAGE_MODEL)
+    texts = texts_of(store, dataset.items)
+    is_known = np.isin(store.ids, dataset.interactions[ITEM_ID].to_numpy())
+    words = WordVectors.fit([texts[row] for row in np.flatnonzero(is_known)], config.word_dimension)
+    words.save(out / WORDS)
+    add_words(store, texts, out / CONTENT, words, overwrite=True)
+
+
+def train_double_tower(out: Path, config: RunConfig) -> None:
+    """Interactions and content -> towers."""
+    from learn_recall.towers.presets import preset
+    from learn_recall.train.loop import train_towers
+
+    dataset = read_dataset(out / TABLES)
+    train_towers(
+        dataset.interactions, EmbeddingStore.open(out / CONTENT), out / TOWERS, preset(config.preset)
+    )
+
+
+def evaluate_recall(out: Path) -> None:
+    """How well the towers recall the test rows' clicks, before any ranker: full ranking of the catalogue."""
+    from learn_recall.evaluate.towers import evaluate_towers
+
+    dataset = read_dataset(out / TABLES)
+    found = evaluate_towers(
+        out / TOWERS,
+        EmbeddingStore.open(out / CONTENT),
+        dataset.interactions,
+        dataset.test.loc[dataset.test[CLICK] == 1],
+    )
+    rows = [
+        {
+            "model": f"towers, history {row['history']}, item's training events: {row['bucket']}",
+            "metric": row["metric"],
+            "value": row["value"],
+        }
+        for row in found.rows
+        if row["metric"] in ("recall@10", "ndcg@10", "coverage@10")
+    ]
+    write_json(out / RECALL, rows)
+
+
+def export(out: Path, config: RunConfig) -> None:
+    """Towers -> item store and user-context store."""
+    from learn_recall.export.vectors import export_embeddings
+
+    dataset = read_dataset(out / TABLES)
+    users, items = out / USERS, out / ITEMS
+    users.parent.mkdir(parents=True, exist_ok=True)
+    item_store, _ = export_embeddings(
+        out / TOWERS,
+        EmbeddingStore.open(out / CONTENT),
+        items_out=items,
+        users_out=users,
+        contexts=dataset.contexts,
+        content_dimension=config.content_dimension,
+    )
+    if all(TIMESTAMP in part for part in dataset.parts.values()):
+        check_as_of(item_store, float(dataset.valid[TIMESTAMP].min()))

@@ -1,0 +1,64 @@
+"""Prediction files of a run: one parquet per arm and seed, rows aligned with the test impressions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.host_statistics import HostStatistics
+from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
+from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, USER_ID
+from learn_recall.files.whole_files import atomic_path
+
+RATES = "rates"
+
+
+def labelled_rows(dataset: RankingDataset) -> pd.DataFrame:
+    """Test rows with labels and the buckets of their user and item, by counts of training alone."""
+    counts = training_counts(dataset.train, dataset.interactions)
+    kept = [name for name in (USER_ID, ITEM_ID, CONTEXT_ID, CLICK, CONVERSION) if name in dataset.test]
+    rows = dataset.test[kept].reset_index(drop=True)
+    return rows.assign(
+        user_bucket=assign_buckets(rows[USER_ID], counts.users, USER_RULE),
+        item_bucket=assign_buckets(rows[ITEM_ID], counts.items, ITEM_RULE),
+    )
+
+
+def validation_rows(dataset: RankingDataset) -> pd.DataFrame:
+    """Validation rows with labels."""
+    kept = [name for name in (USER_ID, ITEM_ID, CLICK, CONVERSION) if name in dataset.valid]
+    return dataset.valid[kept].reset_index(drop=True)
+
+
+def rate_scores(dataset: RankingDataset) -> pd.DataFrame:
+    """The floor: no model, only "item rate + user rate" in logits; a baseline below it is no baseline.
+
+    Where impressions are sampled, rates of click say nothing and the item's click count ranks instead.
+    """
+    statistics = HostStatistics(dataset.parts, is_sampled=dataset.is_sampled)
+    known = statistics.features()["test"].astype(np.float64)
+    click_logit = known["item_clicks_log"] - known["item_clicks_log"].mean()
+    if not dataset.is_sampled:
+        click_logit = _logit(known["item_ctr"]) + _logit(known["user_ctr"]) - _logit(statistics.click_rate)
+    conversion_logit = np.zeros(len(known))
+    if dataset.has_conversions:
+        conversion_logit = (
+            _logit(known["item_cvr"]) + _logit(known["user_cvr"]) - _logit(statistics.conversion_rate)
+        )
+    pctr, pcvr = 1 / (1 + np.exp(-click_logit)), 1 / (1 + np.exp(-conversion_logit))
+    return pd.DataFrame({"pctr": pctr, "pcvr": pcvr, "pctcvr": pctr * pcvr}).astype(np.float32)
+
+
+def write_predictions(path: Path, labels: pd.DataFrame, scores: pd.DataFrame) -> None:
+    """Write labels and scores side by side, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        pd.concat([labels, scores], axis=1).to_parquet(temporary, index=False)
+
+
+def _logit(rate: pd.Series | float) -> np.ndarray:
+    clipped = np.clip(np.asarray(rate, np.float64), 1e-6, 1 - 1e-6)
+    return np.log(clipped / (1 - clipped))
