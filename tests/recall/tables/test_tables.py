@@ -684,7 +684,7 @@ def test_every_example_of_the_page_about_tables_runs(tmp_path):
         (tmp_path / name).write_text(text.lstrip("\n"))
         return tmp_path / name
 
-    page = Path(__file__).resolve().parents[1] / "docs" / "tables.md"
+    page = Path(__file__).resolve().parents[3] / "docs" / "tables.md"
     result = doctest.testfile(str(page), module_relative=False, extraglobs={"example": example})
     assert result.attempted > 10
     assert result.failed == 0

@@ -1,15 +1,11 @@
 """benchmarks/uauc.py on files that are judged from disk: the same tables, JSON and errors."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.uauc import app
 from benchmarks.uauc_stream import write_rows

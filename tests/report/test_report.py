@@ -438,7 +438,7 @@ def test_intervals_do_not_break_across_lines_on_the_page():
 
 
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
-    text = Path(__file__).parents[1].joinpath("docs/report.md").read_text(encoding="utf-8")
+    text = Path(__file__).parents[2].joinpath("docs/report.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     exec(text.split("```python\n")[1].split("```")[0], {})
     assert "But the control with shuffled vectors is missing." in capsys.readouterr().out
@@ -446,5 +446,5 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_documentation_shows_the_marks_that_the_report_uses():
-    text = Path(__file__).parents[1].joinpath("docs/report.md").read_text(encoding="utf-8")
+    text = Path(__file__).parents[2].joinpath("docs/report.md").read_text(encoding="utf-8")
     assert all(sign in text for key, sign in words.MARKS.items() if key != "missing")

@@ -4,7 +4,6 @@ import doctest
 import importlib
 import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.uauc import app
 from learn_rank.metrics.auc import ECE, UAUC, WUAUC

@@ -171,7 +171,7 @@ def test_an_old_processor_is_warned_of_and_not_refused(machine, monkeypatch):
 
 
 def test_what_the_doctor_expects_is_what_the_installation_declares():
-    tree = ast.parse(Path(__file__).parents[1].joinpath("setup.py").read_text(encoding="utf-8"))
+    tree = ast.parse(Path(__file__).parents[2].joinpath("setup.py").read_text(encoding="utf-8"))
     call = next(node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.keywords)
     given = {
         word.arg: ast.literal_eval(word.value)

@@ -21,7 +21,7 @@ from learn_rank.engine import EngineConfig, RankerEngine, StreamPosition, load_c
 from learn_rank.metrics.auc import UAUC
 from learn_rank.rankers.zero_start import zero_start_parameters
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def two(folder, one):
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     started = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(ROOT / "tests" / "engine_worker.py"), str(folder)],
+            [sys.executable, "-W", "ignore", str(ROOT / "tests" / "support" / "engine_worker.py"), str(folder)],
             env={**os.environ, **shared, "RANK": str(rank), "PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,
             text=True,

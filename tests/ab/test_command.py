@@ -326,14 +326,14 @@ def test_the_help_names_every_option_the_modes_and_the_exit_codes():
 
 
 def test_the_ten_rows_of_the_page_print_what_stands_below_them(capsys):
-    page = (Path(__file__).parents[1] / "docs/ab.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/ab.md").read_text(encoding="utf-8")
     code, printed = re.search(r"```python\n(.*?)```\n```text\n(.*?)```", page, re.DOTALL).groups()
     exec(compile(code, "docs/ab.md", "exec"), {})
     assert capsys.readouterr().out == printed
 
 
 def test_every_option_that_the_page_names_is_known():
-    page = (Path(__file__).parents[1] / "docs/ab.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/ab.md").read_text(encoding="utf-8")
     shown = "".join(
         CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "160", "TERM": "dumb"}).output
         for name in ("ab", "fit-environment", "run")
@@ -342,7 +342,7 @@ def test_every_option_that_the_page_names_is_known():
 
 
 def test_the_benchmark_is_the_same_command(folder):
-    script = Path(__file__).parents[1] / "benchmarks/ab_simulation.py"
+    script = Path(__file__).parents[2] / "benchmarks/ab_simulation.py"
     asked = [folder / "same.parquet", "--environment", "known", "--days", 1, "--no-aa", "--delay-days", 0]
     done = subprocess.run(
         [sys.executable, script, *map(str, asked)], capture_output=True, text=True, timeout=120, check=False

@@ -470,7 +470,7 @@ def test_examples_in_docstrings_are_true(module):
 
 
 def test_examples_in_the_documentation_are_true():
-    page = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+    page = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
     result = doctest.testfile(str(page), module_relative=False)
     assert result.attempted > 5
     assert result.failed == 0

@@ -25,12 +25,12 @@ from learn_rank.run.config import RunConfig, read_config
 from learn_rank.run.folder import prediction_path
 from learn_recall.store import EmbeddingStore, StoreError
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 def victim(out: Path, encoder: Path, *stage: str) -> int:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", str(HERE / "run_victim.py"), str(out), str(encoder), *stage]
+    command = [sys.executable, "-W", "ignore", str(SUPPORT / "run_victim.py"), str(out), str(encoder), *stage]
     return subprocess.run(command, check=False, env=environment, capture_output=True).returncode
 
 

@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks.uauc import app
 from learn_rank.metrics.auc import AUC, UAUC, WUAUC
 from learn_rank.uncertainty.intervals import Bootstrap, interval, paired_delta
@@ -292,7 +290,7 @@ def test_speed_reports_time_and_memory_against_one_sort(tmp_path):
 
 
 def test_it_runs_as_a_file_from_any_folder_and_its_help_teaches(tmp_path):
-    program = Path(__file__).resolve().parents[1] / "benchmarks" / "uauc.py"
+    program = Path(__file__).resolve().parents[2] / "benchmarks" / "uauc.py"
     done = subprocess.run(
         [sys.executable, program, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

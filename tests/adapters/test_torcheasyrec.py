@@ -144,7 +144,7 @@ def test_its_own_code_reads_the_same_bits_and_trains_on_them(tmp_path):
     )
     pipeline = PIPELINE.format(lists=paths["torcheasyrec"], model=tmp_path / "model")
     config.write_text(pipeline + learn)
-    worker = Path(__file__).with_name("torcheasyrec_worker.py")
+    worker = Path(__file__).parents[1] / "support" / "torcheasyrec_worker.py"
     command = [
         sys.executable,
         worker,

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from tests.test_fusion import rows
 from torch.testing import assert_close
 
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.kinds import FUSIONS, ExpertFusion, GateFusion, SimilarityFusion, fusion_of_kind
-from tests.test_fusion import rows
 
 HOST = 6
 

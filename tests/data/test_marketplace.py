@@ -73,7 +73,7 @@ def test_without_the_vector_instructions_of_this_processor_the_marketplace_is_th
             [os.environ.get("NPY_DISABLE_CPU_FEATURES", ""), *vector_features()]
         ),
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX512F",  # other C libraries ignore it
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
     }
     code = "import test_marketplace as t; print(t.vector_features(), t.digest_of_a_tiny_market())"
     found = subprocess.run(
