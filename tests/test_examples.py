@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pages import ROOT, blocks_of
 from typer.testing import CliRunner
 
 from learn_rank import (
@@ -25,7 +26,6 @@ from learn_rank import (
 from learn_recall.cli import app
 from learn_recall.store import EmbeddingStore, id_keys
 
-ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.timeout(900)  # a page from top to bottom, on a machine that may be busy
 
 
@@ -123,10 +123,6 @@ def test_every_example_says_what_it_shows_and_how_to_run_it():
         assert f"examples/{path.name}" in text.split("Run: ")[1]
 
 
-def blocks_of(page: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-
-
 def test_the_pages_first_example_is_short_and_every_block_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = blocks_of("docs/extend.md")
@@ -181,7 +177,7 @@ def test_the_pages_table_names_every_hook_of_the_fusion():
 
 
 def test_a_subclass_from_the_page_fuses():
-    from test_fusion import THREE, tables
+    from small_fusions import THREE, tables
 
     scope: dict = {}
     exec(blocks_of("docs/extend.md")[0], scope)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ab_report_fixture import EVIL, example_about, example_result, example_rows
-from test_report_browser import CHROMIUM, browse
+from browser import CHROMIUM, browse
 
 from learn_rank.ab.report.page import ab_html
 

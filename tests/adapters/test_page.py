@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import yaml
 from adapter_world import AS_OF, CARD, row_table, unit_blocks, write_rows
-from test_examples import ROOT, blocks_of
+from pages import ROOT, blocks_of
 from typer.testing import CliRunner
 
 from learn_rank.cli import app

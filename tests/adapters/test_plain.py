@@ -6,7 +6,7 @@ import doctest
 import pytest
 import torch
 from adapter_world import stores
-from test_fusion import THREE, fusion, tables
+from small_fusions import THREE, fusion, tables
 from torch import nn
 from torch.nn import functional
 from torchrec import KeyedJaggedTensor

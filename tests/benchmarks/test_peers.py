@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.reference_metrics import mean_user_auc
+from reference_metrics import mean_user_auc
 
 from benchmarks.metrics.peer_table import cases, draw, exact, measure_peers
 from benchmarks.metrics.peers import Peer, find_peers

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_fusion import tables
+from small_fusions import tables
 from torch import nn
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.test_fusion import rows
+from small_fusions import rows
 from torch.testing import assert_close
 
 from learn_rank.frozen.embedding import FrozenEmbedding

@@ -47,7 +47,7 @@ def two(folder, one):
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     started = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(ROOT / "tests" / "support" / "engine_worker.py"), str(folder)],
+            [sys.executable, "-W", "ignore", str(ROOT / "tests/support/engine_worker.py"), str(folder)],
             env={**os.environ, **shared, "RANK": str(rank), "PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,
             text=True,
@@ -249,7 +249,7 @@ def test_a_checkpoint_of_a_ranker_of_another_shape_is_refused(folder, one):
 
 
 def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
-    from test_examples import blocks_of
+    from pages import blocks_of
 
     monkeypatch.chdir(tmp_path)
     for block in blocks_of("docs/engine.md"):

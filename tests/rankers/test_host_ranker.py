@@ -4,7 +4,7 @@ import doctest
 
 import pytest
 import torch
-from test_fusion import THREE, fusion
+from small_fusions import THREE, fusion
 from torch import nn
 from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 from torchrec.distributed.train_pipeline.tracing import Tracer

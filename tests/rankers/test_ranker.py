@@ -217,7 +217,7 @@ def test_a_loss_that_is_not_finite_stops_training_in_words(world, tmp_path):
 
 
 def test_the_plugin_fits_a_plain_module_ranker():
-    from test_fusion import THREE, fusion
+    from small_fusions import THREE, fusion
 
     plugin = fusion()
     head = nn.Linear(plugin.output_dim + 2, 1)

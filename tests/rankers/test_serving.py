@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from small_fusions import tables
 from small_rankers import batch, fused_ranker, host_alone
-from test_fusion import tables
 from torch import nn
 from torch.nn import functional
 from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType

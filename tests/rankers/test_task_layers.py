@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from small_fusions import tables
 from small_rankers import N_CODES, N_DENSE, batch
-from test_fusion import tables
 from torch.testing import assert_close
 from torchrec.distributed.train_pipeline.tracing import Tracer
 

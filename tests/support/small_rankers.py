@@ -1,7 +1,7 @@
 """Small rankers on a small random batch: ids of 0..8, vectors for users 100..105 and items 200..205."""
 
 import torch
-from test_fusion import tables
+from small_fusions import tables
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.data.batch import Batch

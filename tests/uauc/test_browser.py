@@ -4,7 +4,7 @@ import re
 
 import pytest
 from browser import browse, inspect, needs_chromium
-from test_uauc_page import judged
+from judged_files import judged
 
 pytestmark = needs_chromium
 WIDTHS = (400, 1280)

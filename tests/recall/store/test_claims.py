@@ -58,6 +58,7 @@ def test_a_claim_is_renewed_while_its_owner_lives_and_expires_when_it_is_silent(
 @pytest.mark.parametrize(
     ("owner", "is_taken_over"),
     [(f"{HOST} {2**22 + 1} 00", True), ("another-machine 4 00", False), (f"{HOST} {os.getpid()} 00", False)],
+    ids=["dead", "of another machine", "alive"],
 )
 def test_a_dead_process_of_this_machine_is_taken_over_at_once(tmp_path, owner, is_taken_over):
     (tmp_path / "piece.3.claim").write_text(owner)
