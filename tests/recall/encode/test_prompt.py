@@ -163,7 +163,7 @@ def test_clean_text_is_one_line_without_blanks_at_its_ends_and_can_be_encoded(te
         (True, "True"),
         (["a", ["b", None], " c "], "a, b, c"),
         (np.array(["x", None], dtype=object), "x"),
-        ({"b", "a"}, "a, b"),
+        pytest.param({"b", "a"}, "a, b", id="a set"),
         ({"colour": "red", "size": None, "n": 2.0}, "colour: red, n: 2"),
         (pd.Timestamp("2015-11-09"), "2015-11-09"),
         (b"caf\xc3\xa9", "café"),
