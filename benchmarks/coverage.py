@@ -20,7 +20,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from learn_rank.metrics.auc import AUC, UAUC, WUAUC
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm
 
 METRICS = (AUC(), UAUC(), WUAUC())
@@ -45,11 +45,11 @@ def covered(n_users: int, n_worlds: int, truth: np.ndarray, gain: np.ndarray, ev
     hits: list[list[list[float]]] = [[], [], [], []]
     for number in range(n_worlds):
         labels, users, first, second = world(np.random.default_rng([n_users, number]), n_users)
-        rows = Rows.of(labels, users)
+        rows = LabelledRows.of(labels, users)
         old, new = how.evidence(METRICS, rows, first), how.evidence(METRICS, rows, second)
         hits[0].append([_holds(how.interval([e]), t) for e, t in zip(old, truth, strict=True)])
         hits[1].append([_holds(how.delta([b], [a]), t) for a, b, t in zip(old, new, gain, strict=True)])
-        by_rows = how.evidence([AUC()], Rows.of(labels, np.arange(labels.size)), first)
+        by_rows = how.evidence([AUC()], LabelledRows.of(labels, np.arange(labels.size)), first)
         hits[3].append([_holds(how.interval(by_rows), truth[0])])
         if number % every == 0:
             drawn = Bootstrap(n_resamples=400, seed=number)
@@ -71,7 +71,7 @@ def main(
 ) -> None:
     """Coverage of 95 % intervals by number of users."""
     labels, users, first, second = world(np.random.default_rng(0), truth_users)
-    rows = Rows.of(labels, users)
+    rows = LabelledRows.of(labels, users)
     truth = np.array([metric.compute(rows, first).value for metric in METRICS])
     gain = np.array([metric.compute(rows, second).value for metric in METRICS]) - truth
     table = Table(title=f"Coverage of nominal 95 % intervals, {worlds} worlds a line: AUC / UAUC / WUAUC")

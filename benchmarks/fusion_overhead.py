@@ -28,7 +28,7 @@ from benchmarks.overhead.host import (
     ENTRIES,
     SHAPES,
     Host,
-    Rows,
+    HostRows,
     Tables,
     draw_rows,
     draw_vectors,
@@ -122,7 +122,7 @@ def measure(
     arms: Mapping[str, Host],
     tables: torch.nn.Module,
     optimizer: Any,
-    works: Mapping[str, tuple[Callable[..., Callable[[int], object]], list[Rows]]],
+    works: Mapping[str, tuple[Callable[..., Callable[[int], object]], list[HostRows]]],
     n_rounds: int,
 ) -> list[dict[str, Any]]:
     """Rows of the table of one host, for every dtype over `BASE`: each kind of work on its own batches."""
@@ -148,7 +148,7 @@ def measure(
 
 
 def step_of(
-    tables: torch.nn.Module, of_tables: Any, host: Host, batches: list[Rows]
+    tables: torch.nn.Module, of_tables: Any, host: Host, batches: list[HostRows]
 ) -> Callable[[int], object]:
     """One step of training, whole: both optimizers, the tables' fused into backward."""
     optimizer = torch.optim.AdamW(host.parameters(), lr=1e-3)
@@ -165,7 +165,7 @@ def step_of(
 
 
 def _score(
-    tables: torch.nn.Module, of_tables: Any, host: Host, batches: list[Rows]
+    tables: torch.nn.Module, of_tables: Any, host: Host, batches: list[HostRows]
 ) -> Callable[[int], object]:
     def run(number: int) -> None:
         tables.eval(), host.eval()

@@ -58,7 +58,7 @@ SHAPES = {
 }
 
 
-class Rows(NamedTuple):
+class HostRows(NamedTuple):
     """One batch: the host's ids and dense features, the plugin's ids, clicks and conversions."""
 
     sparse: KeyedJaggedTensor
@@ -108,7 +108,7 @@ class Host(nn.Module):
             layers, n_own = (self.dense, N_DENSE) if entry == "dense" else (self.over, width)
             widen_first_layers(layers, n_own, fusion.output_dim)
 
-    def forward(self, embedded: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
+    def forward(self, embedded: Tensor, rows: HostRows) -> tuple[Tensor, Tensor | float]:
         """(B,) logits of the click and the auxiliary loss (0 in evaluation)."""
         if self.fusion is None:
             return self.over(self.interaction(self.dense(rows.dense), embedded))[:, 0], 0.0
@@ -136,7 +136,7 @@ def draw_rows(  # noqa: PLR0917 - sizes
     n_history: int,
     generator: torch.Generator,
     n_candidates: int = 1,
-) -> Rows:
+) -> HostRows:
     """A batch of ids uniform over their tables: the hardest case for every cache, the host's and ours.
 
     Of `n_candidates` rows that follow one another the user, the history and half of the host's features are
@@ -160,7 +160,7 @@ def draw_rows(  # noqa: PLR0917 - sizes
     )
     dense = torch.randn(n_rows, N_DENSE, generator=generator)
     click, conversion = (torch.rand(2, n_rows, generator=generator) < 0.1).float()
-    return Rows(sparse, dense, context, click, conversion)
+    return HostRows(sparse, dense, context, click, conversion)
 
 
 def draw_vectors(n: int, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ import pandas as pd
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.ease import N_RAW, EaseConfig, fit_ease, regressed_places
 from learn_rank.data.ease_features import EASE_FEATURES, OWN, EaseFeatures, rows_of_histories
-from learn_rank.data.encoded_rows import EncodedDataset, Rows, encode_dataset
+from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows, encode_dataset
 from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, USER_ID
 from learn_recall.store import EmbeddingStore
 
@@ -134,7 +134,7 @@ def _clicked_in(dataset: RankingDataset, fold: np.ndarray, number: int) -> np.nd
 
 
 def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> EncodedDataset:
-    """The rows with EASE's features behind their dense ones; a new item (`Rows.newness`) loses `OWN`.
+    """The rows with EASE's features behind their dense ones; a new item (`EncodedRows.newness`) loses `OWN`.
 
     Args:
         data: of `learn_rank.data.encoded_rows.encode_dataset`.
@@ -149,7 +149,7 @@ def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> Encode
     if unknown:
         raise ValueError(f"features: expected columns among {EASE_FEATURES}, got {unknown[0]!r}.")
 
-    def widened(rows: Rows, frame: pd.DataFrame) -> Rows:
+    def widened(rows: EncodedRows, frame: pd.DataFrame) -> EncodedRows:
         if len(frame) != len(rows):
             raise ValueError(f"features: expected {len(rows)} rows as in the data, got {len(frame)}.")
         own = data.n_dense + np.flatnonzero([name in OWN for name in names])

@@ -29,7 +29,7 @@ _PER_ROW = ("dense", "click", "conversion", "user_key", "item_key", "history_row
 
 
 @dataclass(frozen=True)
-class Rows:
+class EncodedRows:
     """The encoded rows of one part; `batches` cuts them."""
 
     codes: dict[str, np.ndarray]
@@ -81,7 +81,7 @@ class Rows:
         unknown = dict(zip(self.item_columns.tolist(), self.unknown_item_dense.tolist(), strict=True))
         return Newness((ITEM_ID,), dense=unknown)
 
-    def of(self, rows: np.ndarray) -> Rows:
+    def of(self, rows: np.ndarray) -> EncodedRows:
         """Some of the rows, by bool or positions."""
         return replace(
             self,
@@ -90,7 +90,7 @@ class Rows:
             **{name: getattr(self, name)[rows] for name in _PER_ROW},
         )
 
-    def with_rows_of(self, other: Rows) -> Rows:
+    def with_rows_of(self, other: EncodedRows) -> EncodedRows:
         """These rows and then those of another part of the same `EncodedDataset`."""
         return replace(
             self,
@@ -141,9 +141,9 @@ class Rows:
 class EncodedDataset:
     """Train, valid and test rows in the codes of training, and the sizes that the ranker needs."""
 
-    train: Rows
-    valid: Rows
-    test: Rows
+    train: EncodedRows
+    valid: EncodedRows
+    test: EncodedRows
     n_codes: dict[str, int]
     n_dense: int
 
@@ -191,7 +191,7 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> Enco
     history_keys, history_lengths, context_row = _histories(dataset.contexts, history_length)
     converted = _converted(dataset.contexts, history_lengths, history_length)
     encoded = {
-        name: Rows(
+        name: EncodedRows(
             codes=codes[name],
             lists=lists[name],
             dense=((dense[name] - mean) / std).astype(np.float32),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_rank.data.batch import CONVERTED_FEATURE
-from learn_rank.data.encoded_rows import Rows
+from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.engine.batch_columns import BatchColumns
 from learn_recall.columns import CLICK, CONVERSION
 from learn_recall.files.whole_files import atomic_path
@@ -18,7 +18,7 @@ _USER, _ITEM, _HISTORY = "learn_user", "learn_item", "learn_history"
 _DENSE = "dense_"
 
 
-def write_rows(rows: Rows, path: str | os.PathLike[str], *, rows_per_group: int = 4096) -> None:
+def write_rows(rows: EncodedRows, path: str | os.PathLike[str], *, rows_per_group: int = 4096) -> None:
     """Write rows of `encode_dataset` so that a `RowStream` can read them by `columns_of_rows`.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 
 from learn_rank.metrics.auc import AUC, UAUC, WUAUC, Metric
 from learn_rank.metrics.buckets import bucket_codes
-from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 from learn_rank.uncertainty.intervals import ClosedForm, Uncertainty, holm
 from learn_rank.uncertainty.scored_rows import Scored, ScoredRows
 
@@ -70,7 +70,7 @@ class Partition:
 
 
 def judge(
-    rows: Rows,
+    rows: LabelledRows,
     scores: Mapping[str, Sequence[Any]],
     partitions: Sequence[Partition] = (),
     *,
@@ -182,7 +182,7 @@ def defined(value: float) -> float | None:
 
 
 def cells_of(
-    rows: Rows, scores: Mapping[str, Sequence[np.ndarray]], partitions: Sequence[Partition]
+    rows: LabelledRows, scores: Mapping[str, Sequence[np.ndarray]], partitions: Sequence[Partition]
 ) -> Iterator[Cell]:
     """All rows, then every bucket."""
     yield Cell(ALL, ALL, {model: [ScoredRows(rows, s) for s in seeds] for model, seeds in scores.items()})

@@ -12,7 +12,7 @@ from learn_rank.evaluation.judge import AUC_METRICS, DeltaRow, Partition, Result
 from learn_rank.metrics.auc import Metric
 from learn_rank.metrics.buckets import BUCKETS
 from learn_rank.metrics.input_columns import plain
-from learn_rank.metrics.labelled_rows import Rows, as_labels
+from learn_rank.metrics.labelled_rows import LabelledRows, as_labels
 from learn_rank.metrics.user_codes import as_users
 from learn_rank.uncertainty.intervals import Uncertainty
 from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, USER_ID
@@ -124,7 +124,7 @@ def evaluate_arms(
     for task in wanted:
         chosen = np.flatnonzero(clicked) if task.is_on_clicked else np.arange(len(common))
         label = converted if task.is_conversion else clicked
-        rows = Rows(label, users, columns={CLICK: clicked.astype(np.float64)}).take(chosen)
+        rows = LabelledRows(label, users, columns={CLICK: clicked.astype(np.float64)}).take(chosen)
         partitions = [
             Partition(kind, common[column].iloc[chosen], BUCKETS) for kind, column in BUCKET_COLUMNS.items()
         ]

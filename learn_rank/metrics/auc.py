@@ -21,7 +21,7 @@ import numpy as np
 from learn_rank.metrics.base import AdditiveMetric, Metric, MetricResult, UserSums, ratio
 from learn_rank.metrics.calibration import ECE, PCOC, LogLoss, NormalizedEntropy
 from learn_rank.metrics.grouped_auc import PerUserAUC, fold_users, merge, per_user_auc
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 
 __all__ = [
     "AUC",
@@ -56,7 +56,7 @@ class AUC(Metric):
         """An AUC lies in 0..1."""
         return 0.0, 1.0
 
-    def compute(self, rows: Rows, scores: Any) -> MetricResult:
+    def compute(self, rows: LabelledRows, scores: Any) -> MetricResult:
         """All rows as if they were one user's."""
         pooled = fold_users(replace(rows, users=None, columns={}), scores)
         n_rows = int(pooled.n_rows.sum())
@@ -87,7 +87,7 @@ class GroupedMetric(AdditiveMetric):
     def columns_used(self, columns: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """The part of `columns` that the metric needs."""
 
-    def user_sums(self, rows: Rows, scores: Any) -> UserSums:
+    def user_sums(self, rows: LabelledRows, scores: Any) -> UserSums:
         """See `AdditiveMetric.user_sums`."""
         rows.known_users(str(self))
         return self.fold(fold_users(replace(rows, columns=self.columns_used(rows.columns)), scores))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ class Metric(ABC):
         Raises:
             ValueError: naming the argument, what was expected, what came, and the remedy.
         """
-        return self.compute(Rows.of(labels, users, weights, columns), scores)
+        return self.compute(LabelledRows.of(labels, users, weights, columns), scores)
 
     @abstractmethod
-    def compute(self, rows: Rows, scores: Any) -> MetricResult:
+    def compute(self, rows: LabelledRows, scores: Any) -> MetricResult:
         """The metric on rows that were checked before; scores (N,)."""
 
     @property
@@ -110,7 +110,7 @@ class AdditiveMetric(Metric):
     """A metric that is a function of totals over users, which makes intervals and resampling cheap."""
 
     @abstractmethod
-    def user_sums(self, rows: Rows, scores: Any) -> UserSums:
+    def user_sums(self, rows: LabelledRows, scores: Any) -> UserSums:
         """The statistics per user; scores (N,)."""
 
     @abstractmethod
@@ -131,7 +131,7 @@ class AdditiveMetric(Metric):
             covered_rows=n_covered / n_rows if n_rows else math.nan,
         )
 
-    def compute(self, rows: Rows, scores: Any) -> MetricResult:
+    def compute(self, rows: LabelledRows, scores: Any) -> MetricResult:
         """Totals over users, then the function of them."""
         return self.result(self.user_sums(rows, scores), rows.users is not None)
 

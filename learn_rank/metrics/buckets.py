@@ -11,7 +11,7 @@ import pandas as pd
 
 from learn_rank.metrics.auc import GroupedMetric, Metric, MetricResult
 from learn_rank.metrics.grouped_auc import fold_users
-from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 from learn_rank.metrics.user_codes import as_users
 
 COLD_START = "cold-start"
@@ -179,7 +179,7 @@ def bucketed(
     """
     if meaning not in ("within", "attributed"):
         raise ValueError(f"meaning: expected 'within' or 'attributed', got {meaning!r}")
-    rows = Rows.of(labels, users, weights, columns)
+    rows = LabelledRows.of(labels, users, weights, columns)
     code, shown = bucket_codes(buckets, len(rows), names)
     if not isinstance(metric, GroupedMetric):
         if meaning == "attributed":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from learn_rank.metrics.base import AdditiveMetric, MetricResult, UserSums, ratio
-from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 
 
 class CalibrationMetric(AdditiveMetric):
@@ -25,7 +25,7 @@ class CalibrationMetric(AdditiveMetric):
     ) -> np.ndarray:
         """(K, n_codes) sums of the rows' statistics, all arguments (N,) and checked."""
 
-    def user_sums(self, rows: Rows, scores: Any) -> UserSums:
+    def user_sums(self, rows: LabelledRows, scores: Any) -> UserSums:
         """See `AdditiveMetric.user_sums`; without users all rows are one user."""
         prob = as_probabilities(scores, len(rows))
         weight = np.ones(len(rows)) if rows.weights is None else rows.weights
@@ -40,7 +40,7 @@ class CalibrationMetric(AdditiveMetric):
             np.bincount(codes, rows.labels, minlength=n_users).astype(np.int64),
         )
 
-    def compute(self, rows: Rows, scores: Any) -> MetricResult:
+    def compute(self, rows: LabelledRows, scores: Any) -> MetricResult:
         """Totals over rows; users are only counted."""
         result = self.result(self.user_sums(rows.pooled(), scores), has_users=False)
         if rows.users is None:

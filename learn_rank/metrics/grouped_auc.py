@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 from learn_rank.metrics.score_ordinals import score_ordinals
 from learn_rank.metrics.user_codes import UserCodes
 from learn_rank.metrics.weighted_auc import fold_weights
@@ -89,17 +89,17 @@ def per_user_auc(
         when both classes have a weight above 0.
 
     Raises:
-        ValueError: see `learn_rank.metrics.labelled_rows.Rows.of`; besides, NaN or infinite scores, or
-            another length.
+        ValueError: see `learn_rank.metrics.labelled_rows.LabelledRows.of`; besides, NaN or infinite scores,
+            or another length.
 
     Example:
         >>> per_user_auc([1, 0, 1, 0], [0.9, 0.1, 0.3, 0.3], ["ann", "ann", "bob", "bob"]).auc.tolist()
         [1.0, 0.5]
     """
-    return fold_users(Rows.of(labels, users, weights, columns), scores)
+    return fold_users(LabelledRows.of(labels, users, weights, columns), scores)
 
 
-def fold_users(rows: Rows, scores: Any) -> PerUserAUC:
+def fold_users(rows: LabelledRows, scores: Any) -> PerUserAUC:
     """`per_user_auc` for rows that were checked before; arguments and result as there."""
     n_rows = len(rows)
     users = UserCodes(np.zeros(n_rows, np.uint8), 1, 0, None) if rows.users is None else rows.users

@@ -16,8 +16,8 @@ from learn_rank.metrics.user_codes import UserCodes, as_users
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """What a metric is asked about, without the scores. Make it with `Rows.of`, which checks.
+class LabelledRows:
+    """What a metric is asked about, without the scores. Make it with `LabelledRows.of`, which checks.
 
     Attributes:
         labels: (N,) uint8, 0 or 1.
@@ -34,7 +34,7 @@ class Rows:
     @classmethod
     def of(
         cls, labels: Any, users: Any = None, weights: Any = None, columns: Mapping[str, Any] | None = None
-    ) -> Rows:
+    ) -> LabelledRows:
         """Checks the columns.
 
         Args:
@@ -57,16 +57,16 @@ class Rows:
     def __len__(self) -> int:
         return self.labels.size
 
-    def take(self, positions: np.ndarray) -> Rows:
+    def take(self, positions: np.ndarray) -> LabelledRows:
         """The rows at these positions."""
-        return Rows(
+        return LabelledRows(
             self.labels[positions],
             None if self.users is None else self.users.take(positions),
             None if self.weights is None else self.weights[positions],
             {name: values[positions] for name, values in self.columns.items()},
         )
 
-    def pooled(self) -> Rows:
+    def pooled(self) -> LabelledRows:
         """The same rows as if nobody knew whose they are."""
         return replace(self, users=None)
 

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from learn_rank.data.encoded_rows import EncodedDataset, Rows
+from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows
 from learn_rank.metrics.auc import AUC
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.id_tables import table_parameters
@@ -40,7 +40,7 @@ class RankTrainConfig:
         weight_decay: of the dense layers (AdamW).
         embedding_weight_decay: of the embedding tables; every step shrinks every row, so the ids that are
             seldom seen stay near zero and do not learn their own labels by heart.
-        newness_rate: share of training rows whose item is made new (`Rows.batches`), in every arm alike.
+        newness_rate: share of training rows whose item is made new (`EncodedRows.batches`), in every arm.
         seed: of initialisation, order, dropout and newness.
     """
 
@@ -145,7 +145,7 @@ def load_ranker(ranker: Ranker, folder: Path) -> Ranker:
     return ranker.eval()
 
 
-def predict(ranker: Ranker, rows: Rows, *, batch_size: int = 8192) -> pd.DataFrame:
+def predict(ranker: Ranker, rows: EncodedRows, *, batch_size: int = 8192) -> pd.DataFrame:
     """Score every row, in order.
 
     Returns:
@@ -172,7 +172,7 @@ def probabilities(scores: Scores) -> list[Tensor]:
     return [click, torch.sigmoid(scores.cvr_logit), scores.ctcvr]
 
 
-def _validate(ranker: Ranker, valid: Rows, epoch: int, seconds: float) -> EpochResult:
+def _validate(ranker: Ranker, valid: EncodedRows, epoch: int, seconds: float) -> EpochResult:
     scores = predict(ranker, valid)
     is_clicked = valid.click > 0
     labels = valid.conversion[is_clicked]

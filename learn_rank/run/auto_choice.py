@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.metrics.auc import AUC
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.uncertainty.base import Delta
 from learn_rank.uncertainty.intervals import ClosedForm
 from learn_recall.columns import CLICK, CONVERSION, USER_ID
@@ -71,13 +71,13 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
             f"{len(fused)} rows. Remedy: score one table with both rankers"
         )
     click = labels[CLICK].to_numpy()
-    ctr = _difference(Rows.of(click, labels[USER_ID]), fused[PCTR], base[PCTR], level)
+    ctr = _difference(LabelledRows.of(click, labels[USER_ID]), fused[PCTR], base[PCTR], level)
     fuses_ctr = ctr.low > 0
     cvr = None
     if CONVERSION in labels and PCVR in base and PCVR in fused:
         clicked = np.flatnonzero(click)
         conversion = labels[CONVERSION].to_numpy(np.float64)[clicked]
-        rows = Rows.of(conversion, labels[USER_ID].iloc[clicked])
+        rows = LabelledRows.of(conversion, labels[USER_ID].iloc[clicked])
         cvr = _difference(rows, fused[PCVR].iloc[clicked], base[PCVR].iloc[clicked], level)
     fuses_cvr = fuses_ctr if cvr is None else cvr.low > 0 or (fuses_ctr and not cvr.delta < 0)
     return Choice(fuses_ctr, fuses_cvr, ctr, cvr)
@@ -94,7 +94,7 @@ def combine(choice: Choice, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataF
     return pd.DataFrame({PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr})
 
 
-def _difference(rows: Rows, fused: pd.Series, base: pd.Series, level: float) -> Delta:
+def _difference(rows: LabelledRows, fused: pd.Series, base: pd.Series, level: float) -> Delta:
     how = ClosedForm(level)
     new, old = (how.evidence([AUC()], rows, scores.to_numpy()) for scores in (fused, base))
     return how.delta(new, old)

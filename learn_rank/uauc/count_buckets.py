@@ -11,7 +11,7 @@ import pandas as pd
 
 from learn_rank.evaluation.judge import Partition
 from learn_rank.metrics.buckets import BUCKETS, BucketRule, bucket_codes, bucket_of_user
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 
 MEANINGS = ("within", "attributed")
 MAX_BUCKETS = 500
@@ -115,7 +115,7 @@ def check_few(n_values: int, column: str) -> None:
         )
 
 
-def check_attributed(rows: Rows, partitions: Sequence[Partition]) -> None:
+def check_attributed(rows: LabelledRows, partitions: Sequence[Partition]) -> None:
     """Raises ValueError where a bucket cuts through a user, so that no user belongs to one bucket."""
     user, n_users = rows.known_users("--bucket-meaning attributed").compact()
     for partition in partitions:

@@ -12,7 +12,7 @@ import numpy as np
 
 from learn_rank.evaluation.judge import ALL, Cell, adjust, cells_of, judge_cells
 from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
-from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 from learn_rank.uauc.count_buckets import MEANINGS, CountBucket, check_attributed, partitions_of
 from learn_rank.uauc.prediction_files import check_same_rows, read_predictions
 from learn_rank.uauc.reliability import reliability
@@ -109,7 +109,9 @@ def compare(
         check_same_rows(table, other, q.shared)
         scores[BASELINE] = other[q.scores[BASELINE]].to_numpy()
     columns = {q.wuauc: table[q.wuauc]} if q.wuauc in table else {}
-    rows = Rows.of(table[q.label], table[q.user], None if q.weight is None else table[q.weight], columns)
+    rows = LabelledRows.of(
+        table[q.label], table[q.user], None if q.weight is None else table[q.weight], columns
+    )
     partitions, bucket_words = partitions_of(table, q.buckets, q.count_buckets)
     if q.meaning == "attributed":
         check_attributed(rows, partitions)

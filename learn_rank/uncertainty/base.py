@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from learn_rank.metrics.base import Metric, MetricResult
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.uncertainty.scored_rows import Scored, ScoredRows
 from learn_rank.uncertainty.student_t import t_quantile, t_upper_tail
 
@@ -82,7 +82,7 @@ class Uncertainty(ABC, Generic[E]):
         if not 0 < self.level < 1:
             raise ValueError(f"level: expected a number between 0 and 1, got {self.level!r}")
 
-    def evidence(self, metrics: Sequence[Metric], rows: Rows, scores: Any) -> list[E]:
+    def evidence(self, metrics: Sequence[Metric], rows: LabelledRows, scores: Any) -> list[E]:
         """Evidence for each metric from one score column; rows with users, scores (N,)."""
         return self.weigh(metrics, ScoredRows(rows, scores))
 

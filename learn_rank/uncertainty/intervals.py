@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from learn_rank.metrics.auc import UAUC, Metric
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.uncertainty.base import Delta, Evidence, Interval, Uncertainty
 from learn_rank.uncertainty.bootstrap import Bootstrap, Resamples
 from learn_rank.uncertainty.closed_form import ClosedForm
@@ -65,7 +65,7 @@ def interval(
     """
     chosen = UAUC() if metric is None else metric
     how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
-    return how.interval(_evidence(how, chosen, Rows.of(labels, users, weights, columns), scores))
+    return how.interval(_evidence(how, chosen, LabelledRows.of(labels, users, weights, columns), scores))
 
 
 def paired_delta(
@@ -102,7 +102,7 @@ def paired_delta(
     """
     chosen = UAUC() if metric is None else metric
     how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
-    rows = Rows.of(labels, users, weights, columns)
+    rows = LabelledRows.of(labels, users, weights, columns)
     return how.delta(_evidence(how, chosen, rows, scores_b), _evidence(how, chosen, rows, scores_a))
 
 
@@ -130,7 +130,7 @@ def holm(p_values: Any) -> np.ndarray:
     return adjusted
 
 
-def _evidence(how: Uncertainty, metric: Metric, rows: Rows, scores: Any) -> Sequence[Any]:
+def _evidence(how: Uncertainty, metric: Metric, rows: LabelledRows, scores: Any) -> Sequence[Any]:
     is_by_seed = isinstance(scores, list | tuple) and len(scores) > 0 and np.ndim(scores[0]) == 1
     by_seed = scores if is_by_seed else [scores]
     return [how.evidence([metric], rows, seed)[0] for seed in by_seed]

@@ -12,7 +12,7 @@ import numpy as np
 from learn_rank.metrics.auc import GroupedMetric
 from learn_rank.metrics.base import AdditiveMetric, Metric, UserSums
 from learn_rank.metrics.grouped_auc import PerUserAUC, fold_users
-from learn_rank.metrics.labelled_rows import Rows, as_scores
+from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 from learn_rank.metrics.pooled_auc import ScoreRun
 
 
@@ -41,7 +41,7 @@ class ScoredRows(Scored):
         scores: (N,).
     """
 
-    rows: Rows
+    rows: LabelledRows
     scores: Any
 
     def __post_init__(self) -> None:

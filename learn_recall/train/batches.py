@@ -18,7 +18,7 @@ _BATCHES_PER_BUCKET = 24
 
 
 @dataclass(frozen=True)
-class Batch:
+class SequenceBatch:
     """Rows of the content store, -1 = padding on the right.
 
     history: (B, L) int64. target: (B, T) int64.
@@ -42,7 +42,7 @@ def trainable_users(sequences: Sequences, config: RecallConfig) -> np.ndarray:
 
 def epoch_batches(
     sequences: Sequences, users: np.ndarray, config: RecallConfig, epoch: int
-) -> Iterator[tuple[Batch, np.random.Generator]]:
+) -> Iterator[tuple[SequenceBatch, np.random.Generator]]:
     """One pass over ``users`` in an order and with draws that depend on (seed, epoch) alone.
 
     Users of similar length share a batch, since padding costs as much as events. Yields each batch with the
@@ -78,7 +78,7 @@ def users_per_batch(n_users: int, config: RecallConfig) -> int:
 
 def next_item_batch(
     sequences: Sequences, users: np.ndarray, config: SamplingConfig, rng: np.random.Generator
-) -> Batch:
+) -> SequenceBatch:
     """Every event predicts the next one; of a longer sequence a random stretch of ``history_length`` + 1
     events."""
     length = sequences.lengths[users]
@@ -86,12 +86,12 @@ def next_item_batch(
     start = sequences.offsets[users] + rng.integers(0, length - kept + 1)
     row_BL = gather_padded(sequences.rows, start, kept)
     target_BL = row_BL[:, 1:]
-    return Batch(np.where(target_BL >= 0, row_BL[:, :-1], -1), target_BL)
+    return SequenceBatch(np.where(target_BL >= 0, row_BL[:, :-1], -1), target_BL)
 
 
 def all_action_batch(
     sequences: Sequences, users: np.ndarray, config: SamplingConfig, rng: np.random.Generator
-) -> Batch:
+) -> SequenceBatch:
     """Two-stage sampling of history and target on either side of each user's cut (`SamplingConfig.split`)."""
     length = sequences.lengths[users]
     if config.split == "window":
@@ -107,7 +107,7 @@ def all_action_batch(
         history_stretch, config.history_length, config.n_history, config, rng
     )
     target, target_drawn = _two_stages(target_stretch, config.target_length, config.n_target, config, rng)
-    return Batch(history, target, history_drawn, target_drawn)
+    return SequenceBatch(history, target, history_drawn, target_drawn)
 
 
 def _two_stages(

@@ -14,7 +14,7 @@ from learn_recall.towers.config import LossConfig
 from learn_recall.towers.content_table import ContentTable
 from learn_recall.towers.double_tower import DoubleTower
 from learn_recall.towers.loss import dense_all_action_loss, sampled_softmax_loss
-from learn_recall.train.batches import Batch
+from learn_recall.train.batches import SequenceBatch
 
 
 class Objective:
@@ -45,7 +45,7 @@ class Objective:
         self.share = train_counts / train_counts.sum()
         self.config = config
 
-    def __call__(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+    def __call__(self, batch: SequenceBatch, rng: np.random.Generator) -> Tensor:
         """Scalar loss of one batch; ``rng`` draws the negatives."""
         if batch.history_drawn is None or batch.target_drawn is None:
             return self._next_item(batch, rng)
@@ -56,7 +56,7 @@ class Objective:
         known_V = torch.from_numpy(self.known_of_row[rows]).to(whitened_VC.device)
         return whitened_VC, self.towers.embed_items(whitened_VC, known_V)
 
-    def _next_item(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+    def _next_item(self, batch: SequenceBatch, rng: np.random.Generator) -> Tensor:
         has_target_BL = batch.target >= 0
         target_P = batch.target[has_target_BL]
         candidate_M, log_copies_M = self._candidates(target_P, rng)
@@ -109,7 +109,9 @@ class Objective:
         uniform = min(self.config.n_uniform, n_items) / n_items
         return uniform + (n_targets * self.share if self.config.in_batch else np.zeros(n_items))
 
-    def _all_action(self, batch: Batch, history_drawn: np.ndarray, target_drawn: np.ndarray) -> Tensor:
+    def _all_action(
+        self, batch: SequenceBatch, history_drawn: np.ndarray, target_drawn: np.ndarray
+    ) -> Tensor:
         target_BK = np.take_along_axis(batch.target, np.maximum(target_drawn, 0), axis=1)
         has_target_BK = (target_drawn >= 0) & (target_BK >= 0)
         is_sequential = self.towers.item_tower.is_sequential

@@ -19,7 +19,7 @@ from learn_rank.evaluation.judge import Partition, judge, judge_cells
 from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
 from learn_rank.metrics.buckets import bucket_codes
 from learn_rank.metrics.calibration import mass_edges
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.metrics.pooled_auc import ScoreRun, won_by_user
 from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm
 
@@ -58,7 +58,9 @@ def layout(weight=None):
 
 
 def in_memory(frame, metrics, how, weight=None, old="old"):
-    rows = Rows.of(frame.click, frame.user, frame[weight] if weight else None, {"clicks": frame.clicks})
+    rows = LabelledRows.of(
+        frame.click, frame.user, frame[weight] if weight else None, {"clicks": frame.clicks}
+    )
     partitions = [Partition("age", frame.age), Partition("s", frame["shelf"])]
     scores = {"new": [frame.p], "old": [frame[old]]}
     return judge(rows, scores, partitions, task="t", metrics=metrics, baseline="old", uncertainty=how)
@@ -113,7 +115,7 @@ def test_a_user_larger_than_a_partition_leaves_partitions_without_rows(tmp_path)
 def test_a_bucket_without_rows_is_a_row_without_value_as_in_memory(tmp_path, how):
     frame = table()
     names = ("none", "cold-start", "other", "new")
-    rows = Rows.of(frame.click, frame.user, columns={"clicks": frame.clicks})
+    rows = LabelledRows.of(frame.click, frame.user, columns={"clicks": frame.clicks})
     expected = judge(
         rows,
         {"new": [frame.p]},

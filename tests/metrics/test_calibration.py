@@ -79,9 +79,9 @@ def test_users_are_counted_and_do_not_change_the_value(rows):
 
 
 def _rows(labels, users):
-    from learn_rank.metrics.labelled_rows import Rows
+    from learn_rank.metrics.labelled_rows import LabelledRows
 
-    return Rows.of(labels, users)
+    return LabelledRows.of(labels, users)
 
 
 def test_undefined_values_are_nan():

@@ -10,7 +10,7 @@ from reference_metrics import delong_variance, holm_adjusted, leave_one_user_out
 from scipy import stats
 
 from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, Metric, NormalizedEntropy
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm, holm, interval, paired_delta
 from learn_rank.uncertainty.student_t import t_quantile, t_upper_tail
 
@@ -40,7 +40,7 @@ def as_probability(scores):
 def test_influence_is_exactly_the_change_when_the_user_leaves(metric):
     labels, users, scores, _ = clustered(np.random.default_rng(0), 25)
     prob = np.round(as_probability(scores), 2)
-    found = ClosedForm().evidence([metric], Rows.of(labels, users), prob)[0]
+    found = ClosedForm().evidence([metric], LabelledRows.of(labels, users), prob)[0]
     oracle = leave_one_user_out(lambda y, s, u: metric(y, s, u).value, labels, prob, users)
     if metric == ECE(bins=3):  # its bins are those of all rows and do not move when a user leaves
         assert found.change.size == 25
@@ -54,15 +54,15 @@ def test_weighted_influence_is_that_of_repeated_rows(metric):
     prob = np.round(as_probability(scores), 1)
     weights = np.random.default_rng(2).integers(1, 4, labels.size)
     again = np.repeat(np.arange(labels.size), weights)
-    one = ClosedForm().evidence([metric], Rows.of(labels, users, weights), prob)[0]
-    two = ClosedForm().evidence([metric], Rows.of(labels[again], users[again]), prob[again])[0]
+    one = ClosedForm().evidence([metric], LabelledRows.of(labels, users, weights), prob)[0]
+    two = ClosedForm().evidence([metric], LabelledRows.of(labels[again], users[again]), prob[again])[0]
     np.testing.assert_allclose(one.change, two.change, atol=1e-13)
     assert one.variance == pytest.approx(two.variance)
 
 
 def test_evidence_carries_the_metric_s_own_result():
     labels, users, scores, _ = clustered(np.random.default_rng(3), 40)
-    rows = Rows.of(labels, users)
+    rows = LabelledRows.of(labels, users)
     for how in (ClosedForm(), Bootstrap(n_resamples=2)):
         for metric, found in zip(AUCS, how.evidence(AUCS, rows, scores), strict=True):
             assert found.counts == metric(labels, scores, users)
@@ -122,14 +122,14 @@ def test_order_of_rows_does_not_matter(metric):
 
 def test_intervals_cover_the_truth_and_intervals_over_rows_do_not():
     labels, users, first, second = clustered(np.random.default_rng(9), 60_000)
-    rows = Rows.of(labels, users)
+    rows = LabelledRows.of(labels, users)
     how = ClosedForm()
     truth = [e.value for e in how.evidence(AUCS, rows, first)]
     gain = [e.value - t for e, t in zip(how.evidence(AUCS, rows, second), truth, strict=True)]
     n_worlds, covered, covered_gain, covered_by_rows = 200, np.zeros(3), np.zeros(3), 0
     for world in range(n_worlds):
         labels, users, first, second = clustered(np.random.default_rng(100 + world), 25)
-        rows = Rows.of(labels, users)
+        rows = LabelledRows.of(labels, users)
         old, new = how.evidence(AUCS, rows, first), how.evidence(AUCS, rows, second)
         for at in range(3):
             value, delta = how.interval([old[at]]), how.delta([new[at]], [old[at]])
@@ -175,7 +175,7 @@ def test_several_seeds_add_their_variance_to_that_of_the_users():
     seeds = [first + rng.normal(0, 0.8, first.size) for _ in range(3)]
     found = interval(labels, users, seeds)
     values = [UAUC()(labels, s, users).value for s in seeds]
-    evidence = [ClosedForm().evidence([UAUC()], Rows.of(labels, users), s)[0] for s in seeds]
+    evidence = [ClosedForm().evidence([UAUC()], LabelledRows.of(labels, users), s)[0] for s in seeds]
     change = np.mean([e.change for e in evidence], axis=0)
     n_users = evidence[0].n_varying
     from_users = (n_users - 1) / n_users * (change**2).sum()
@@ -267,8 +267,8 @@ def test_settings_and_metrics_without_interval_are_refused():
 
 
 def test_evidence_of_other_users_is_not_averaged():
-    one = ClosedForm().evidence([UAUC()], Rows.of([1, 0], [1, 1]), [1, 2])
-    two = ClosedForm().evidence([UAUC()], Rows.of([1, 0, 1], [1, 1, 2]), [1, 2, 3])
+    one = ClosedForm().evidence([UAUC()], LabelledRows.of([1, 0], [1, 1]), [1, 2])
+    two = ClosedForm().evidence([UAUC()], LabelledRows.of([1, 0, 1], [1, 1, 2]), [1, 2, 3])
     with pytest.raises(ValueError, match=r"seeds: expected the same users in each, got \[1, 2\] users"):
         ClosedForm().interval([*one, *two])
 
@@ -282,7 +282,9 @@ def test_resamples_are_the_metric_on_repeated_users(metric):
     prob = np.round(as_probability(scores), 2)
     is_scored = np.array([0 < labels[users == u].mean() < 1 for u in range(12)])
     who = np.flatnonzero(is_scored) if isinstance(metric, UAUC | WUAUC) else np.arange(12)
-    found = Bootstrap(n_resamples=20, seed=3).evidence([metric], Rows.of(labels, users), prob)[0].values
+    found = (
+        Bootstrap(n_resamples=20, seed=3).evidence([metric], LabelledRows.of(labels, users), prob)[0].values
+    )
     rng = np.random.default_rng(3)
     drawn = rng.integers(0, who.size, (20, who.size), dtype=np.int64)
     for value, draw in zip(found, drawn, strict=True):

@@ -1,7 +1,5 @@
 """The page of benchmarks/uauc.py: what it says, that it needs nothing else, whose numbers it shows."""
 
-import doctest
-import importlib
 import json
 import re
 from html.parser import HTMLParser
@@ -16,7 +14,7 @@ from typer.testing import CliRunner
 from benchmarks.uauc import app
 from learn_rank.metrics.auc import ECE, UAUC, WUAUC
 from learn_rank.metrics.grouped_auc import per_user_auc
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.report_kit import words
 from learn_rank.uauc.count_buckets import CountBucket
 from learn_rank.uauc.page import page_html
@@ -289,7 +287,7 @@ def test_the_bins_of_the_plot_add_up_to_ece(weights):
     rng = np.random.default_rng(2)
     prob = rng.random(400).round(2)
     label = (rng.random(400) < prob).astype(int)
-    rows = Rows.of(label, np.arange(400), weights)
+    rows = LabelledRows.of(label, np.arange(400), weights)
     bins = reliability(ScoredRows(rows, prob))
     gap = sum(one["share"] * abs(one["predicted"] - one["observed"]) for one in bins)
     assert gap == pytest.approx(ECE()(label, prob, weights=weights).value)
@@ -325,9 +323,3 @@ def test_a_large_file_and_a_folder_are_not_hashed_and_the_page_says_so(tmp_path,
         "seed": 0,
         "json": "x",
     }
-
-
-@pytest.mark.parametrize("module", ["uauc_buckets", "uauc_verdict"])
-def test_the_examples_run(module):
-    result = doctest.testmod(importlib.import_module(f"benchmarks.{module}"))
-    assert result.attempted > 0 and result.failed == 0

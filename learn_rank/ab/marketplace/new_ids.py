@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from learn_rank.data.encoded_rows import EncodedDataset, Rows
+from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows
 from learn_rank.data.newness import UNKNOWN
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_recall.columns import ITEM_ID, USER_ID
@@ -25,7 +25,7 @@ def with_new_ids(data: EncodedDataset, frames: Mapping[str, pd.DataFrame]) -> En
         data: encoded rows.
         frames: "valid" and "test", the frames that were encoded, for their ids.
     """
-    parts: dict[str, Rows] = {name: getattr(data, name) for name in frames}
+    parts: dict[str, EncodedRows] = {name: getattr(data, name) for name in frames}
     n_codes = dict(data.n_codes)
     for column in (USER_ID, ITEM_ID):
         is_new = {name: rows.codes[column] == UNKNOWN for name, rows in parts.items()}

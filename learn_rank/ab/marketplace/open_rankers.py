@@ -13,14 +13,14 @@ import torch
 from learn_rank.ab.marketplace.new_ids import widened, with_new_ids
 from learn_rank.ab.marketplace.traffic import DAY, Traffic
 from learn_rank.data.dataset import RankingDataset
-from learn_rank.data.encoded_rows import EncodedDataset, Rows, encode_dataset
+from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows, encode_dataset
 from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import PCTR, PCVR, RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_rank.run.arms import ARMS, Arm, config_of, frozen_table
 from learn_rank.run.config import RunConfig, fitted_to
-from learn_rank.run.folder import model_folder
+from learn_rank.run.folder import RunFolder
 from learn_recall.columns import CONTEXT_ID
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import read_json
@@ -108,7 +108,8 @@ def open_rankers(
     Raises:
         ValueError: an arm that the run did not train.
     """
-    known = {arm.name: arm for arm in ARMS if model_folder(run, arm.name, seed).is_dir()}
+    place = RunFolder(run)
+    known = {arm.name: arm for arm in ARMS if place.model_of(arm.name, seed).is_dir()}
     unknown = [name for name in arms if name not in known]
     if unknown:
         raise ValueError(
@@ -120,12 +121,12 @@ def open_rankers(
     rows = _encoded(dataset, traffic, log, config.fusion.history_length)
     served = with_new_ids(rows, {"valid": log, "test": traffic.asked}) if retrains else rows
     day_of_log = np.r_[np.full(len(log) - len(traffic.feed), -1), traffic.feed[DAY].to_numpy(np.int64)]
-    vectors = _vectors_of_contexts(run, config, traffic.contexts, work)
-    training = _training(run, config, seed) if retrains else None
+    vectors = _vectors_of_contexts(place, config, traffic.contexts, work)
+    training = _training(place, config, seed) if retrains else None
     for name in arms:
-        fusion = _fusion(run, known[name], vectors, config, rows=rows, seed=seed)
+        fusion = _fusion(place, known[name], vectors, config, rows=rows, seed=seed)
         ranker = MultiTaskRanker(rows.n_codes, rows.n_dense, config.ranker, fusion)
-        load_ranker(ranker, model_folder(run, name, seed))
+        load_ranker(ranker, place.model_of(name, seed))
         if retrains:
             ranker = widened(ranker, MultiTaskRanker(served.n_codes, rows.n_dense, config.ranker, fusion))
         yield name, OpenRanker(ranker, served, day_of_log, training)
@@ -141,10 +142,12 @@ def _encoded(
     return encode_dataset(asked, history_length=history_length)
 
 
-def _vectors_of_contexts(run: Path, config: RunConfig, contexts: pd.DataFrame, work: Path) -> EmbeddingStore:
+def _vectors_of_contexts(
+    run: RunFolder, config: RunConfig, contexts: pd.DataFrame, work: Path
+) -> EmbeddingStore:
     _, users = export_embeddings(
-        run / "towers",
-        EmbeddingStore.open(run / "content"),
+        run.towers,
+        EmbeddingStore.open(run.content),
         items_out=work / "items",
         users_out=work / "users",
         contexts=contexts,
@@ -154,14 +157,14 @@ def _vectors_of_contexts(run: Path, config: RunConfig, contexts: pd.DataFrame, w
 
 
 def _fusion(
-    run: Path, arm: Arm, contexts: EmbeddingStore, config: RunConfig, *, rows: EncodedDataset, seed: int
+    run: RunFolder, arm: Arm, contexts: EmbeddingStore, config: RunConfig, *, rows: EncodedDataset, seed: int
 ) -> LearnFeatureFusion | None:
     """The plugin as trained, over the new contexts; a shuffled arm keeps the items' vectors as dealt."""
     if arm.blocks is None:
         return None
     generator = np.random.default_rng(seed)
-    frozen_table(EmbeddingStore.open(run / "vectors/users"), arm, generator)  # draws what the training drew
-    store = EmbeddingStore.open(run / "vectors/items")
+    frozen_table(EmbeddingStore.open(run.users), arm, generator)  # draws what the training drew
+    store = EmbeddingStore.open(run.items)
     items = frozen_table(store, arm, generator)
     return fusion_of_kind(
         config.fusion_kind,
@@ -172,9 +175,9 @@ def _fusion(
     )
 
 
-def _training(run: Path, config: RunConfig, seed: int) -> RankTrainConfig:
+def _training(run: RunFolder, config: RunConfig, seed: int) -> RankTrainConfig:
     """As the arms were trained, with the weight decay that was tuned for the baseline."""
-    decay = read_json(run / "predictions/tuning.json")["embedding_weight_decay"]
+    decay = read_json(run.tuning)["embedding_weight_decay"]
     return replace(config.training, seed=seed, embedding_weight_decay=decay)
 
 
@@ -188,7 +191,7 @@ def _optimizer(ranker: MultiTaskRanker, training: RankTrainConfig) -> torch.opti
 def _one_pass(
     ranker: MultiTaskRanker,
     optimizer: torch.optim.Optimizer,
-    rows: Rows,
+    rows: EncodedRows,
     training: RankTrainConfig,
     day: int,
 ) -> None:

@@ -38,7 +38,7 @@ from learn_rank.metrics.base import AdditiveMetric, Metric, UserSums
 from learn_rank.metrics.buckets import bucket_of_user
 from learn_rank.metrics.calibration import ECE, as_probabilities, mass_edges
 from learn_rank.metrics.grouped_auc import PerUserAUC, fold_users, merge
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.metrics.pooled_auc import ScoreRun
 from learn_rank.metrics.user_codes import UserCodes
 from learn_rank.uncertainty.scored_rows import Scored, columns_needed
@@ -161,7 +161,7 @@ class Place:
             if chosen.size:
                 yield {name: columns[name][chosen] for name in names}
 
-    def rows(self, model: str, what: str) -> Iterator[tuple[Rows, np.ndarray]]:
+    def rows(self, model: str, what: str) -> Iterator[tuple[LabelledRows, np.ndarray]]:
         """Rows of whole users with a model's scores, in the order of the user ids, or no rows at all."""
         layout = self.partitions.layout
         weight = [] if layout.weight is None else [WEIGHT]
@@ -174,12 +174,12 @@ class Place:
             nothing = {name: np.empty(0, np.uint8) for name in names}
             yield self._rows(nothing), nothing[score_name(model)]
 
-    def _rows(self, columns: Mapping[str, np.ndarray]) -> Rows:
+    def _rows(self, columns: Mapping[str, np.ndarray]) -> LabelledRows:
         codes = columns[CODE]
         first, last = (int(codes.min()), int(codes.max())) if codes.size else (0, 0)
         users = UserCodes(codes - codes.dtype.type(first), last - first + 1, first, None)
         further = {name: columns[column_name(name)] for name in self.partitions.layout.columns}
-        return Rows(columns[LABEL], users, columns.get(WEIGHT), further)
+        return LabelledRows(columns[LABEL], users, columns.get(WEIGHT), further)
 
 
 @dataclass(frozen=True, eq=False)

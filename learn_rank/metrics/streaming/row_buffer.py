@@ -15,7 +15,7 @@ from torch import Tensor
 
 from learn_rank.metrics.auc import AUC, GroupedMetric, Metric, MetricResult
 from learn_rank.metrics.grouped_auc import fold_users
-from learn_rank.metrics.labelled_rows import Rows
+from learn_rank.metrics.labelled_rows import LabelledRows
 
 COLUMNS = ("scores", "labels", "users", "weights")
 Kept = Mapping[str, list[Tensor]]
@@ -152,7 +152,7 @@ def judge_rows(
             f"labels: expected only 0 and 1, got {n_bad} other row(s) among {labels.numel()}. "
             "Remedy: leave rows without a label out, and turn grades into 0/1"
         )
-    rows = Rows.of(
+    rows = LabelledRows.of(
         labels.cpu().numpy(), users.cpu().numpy(), None if weights is None else weights.cpu().numpy()
     )
     score = scores.cpu().numpy()
