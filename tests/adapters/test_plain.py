@@ -1,7 +1,6 @@
 """The fusion inside a plain module: the same numbers from dicts of tensors, and what cannot be read."""
 
 import copy
-import doctest
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from torch.nn import functional
 from torchrec import KeyedJaggedTensor
 
 from learn_rank import FusionConfig, LearnFeatureFusion
-from learn_rank.adapters import plain
 from learn_rank.adapters.plain import PlainFusion
 from learn_rank.fusion.kinds import GateFusion
 from learn_rank.testing import assert_frozen
@@ -135,11 +133,6 @@ def test_a_host_from_two_stores_learns_and_the_vectors_stay(tmp_path):
     assert losses[-1] < losses[0] / 2
     with pytest.raises(StoreError, match="expected a store of kind user"):
         PlainFusion.from_stores(items, users)
-
-
-def test_the_example_of_the_docstring_runs():
-    result = doctest.testmod(plain)
-    assert (result.attempted, result.failed) == (4, 0)
 
 
 def test_torch_fx_traces_a_host_with_the_plugin():

@@ -1,6 +1,5 @@
 """exp, log and power of the generated marketplace are right to a few last bits, and the same everywhere."""
 
-import doctest
 import math
 
 import mpmath
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_rank.datasets import arithmetic
 from learn_rank.datasets.arithmetic import draw_lognormal, exp, log, power
 
 
@@ -98,8 +96,3 @@ def test_a_lognormal_draw_is_that_of_numpy_and_leaves_the_generator_where_numpy_
     found = draw_lognormal(-0.05, 0.3, (50, 7), ours)
     np.testing.assert_allclose(found, theirs.lognormal(-0.05, 0.3, (50, 7)), rtol=1e-15)
     assert ours.random() == theirs.random()
-
-
-def test_the_examples_of_the_arithmetic_hold():
-    result = doctest.testmod(arithmetic)
-    assert result.attempted == 3 and result.failed == 0

@@ -1,7 +1,5 @@
 """torchrec's own DLRM, DCN and DeepFM with the plugin: trained, traced, gathered, told what is missing."""
 
-import doctest
-
 import pytest
 import torch
 from small_fusions import THREE, fusion
@@ -15,8 +13,6 @@ from learn_rank.data.batch import Batch
 from learn_rank.engine import processes
 from learn_rank.engine.global_loss import gathered
 from learn_rank.fusion.kinds import GateFusion
-from learn_rank.rankers import host as host_ranker
-from learn_rank.rankers import id_tables
 from learn_rank.rankers.host import HostRanker
 from learn_rank.rankers.id_tables import embedding_tables, table_parameters
 from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
@@ -187,9 +183,3 @@ def test_the_tables_of_any_model_are_found_once_each():
     ranker = MultiTaskRanker(N_CODES, 1, RankerConfig(embedding_dim=4))
     assert [p.shape for p in table_parameters(ranker)] == [(5, 4), (4, 4)]
     assert [p.shape for p in table_parameters(nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2)))] == [(3, 2)]
-
-
-@pytest.mark.parametrize("module", [host_ranker, id_tables])
-def test_the_examples_in_the_docstrings_hold(module):
-    result = doctest.testmod(module)
-    assert result.attempted and not result.failed

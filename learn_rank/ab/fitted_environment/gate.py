@@ -68,7 +68,7 @@ def gate_rows(
 
     Example:
         >>> rows = gate_rows("click", np.tile([1, 0], 50), np.full(100, 0.4), np.arange(100), {})
-        >>> rows[0].ratio, rows[0].has_passed
+        >>> round(rows[0].ratio, 6), rows[0].has_passed
         (1.25, False)
     """
     kinds: dict[str, np.ndarray] = {"all": np.full(len(observed), "all"), **buckets}

@@ -1,6 +1,5 @@
 """The item prompt: the paper's sentence, absent fields, own templates, cleaning of cells."""
 
-import doctest
 import time
 
 import numpy as np
@@ -9,9 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learn_recall.encoder import token_batches
-from learn_recall.text import digests as text_digests
-from learn_recall.text import field_text, prompt
 from learn_recall.text.field_text import cell_text, clean_text
 from learn_recall.text.prompt import TEMPLATES, PromptError, Template, render_items
 
@@ -192,15 +188,6 @@ def test_a_template_knows_its_label_and_parses_once_given():
     assert [Template.of(name).label for name in TEMPLATES] == list(TEMPLATES)
     own = Template.of("{title}!")
     assert (own.label, own.name, Template.of(own)) == ("{title}!", None, own)
-
-
-@pytest.mark.parametrize(
-    "module", [field_text, prompt, text_digests, token_batches], ids=lambda each: each.__name__
-)
-def test_the_examples_in_the_docstrings_run(module):
-    found = doctest.testmod(module)
-    assert found.attempted > 0
-    assert found.failed == 0
 
 
 def test_an_empty_table_gives_no_texts_and_the_callers_table_is_untouched():

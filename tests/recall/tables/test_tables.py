@@ -2,7 +2,6 @@
 
 import doctest
 import gzip
-import importlib
 import json
 import logging
 import time
@@ -669,14 +668,6 @@ def test_rows_whose_own_item_is_in_their_history_are_counted():
 
 
 # ------------------------------------------------------------------------------------------------ examples
-
-
-@pytest.mark.parametrize("name", ["files", "ids", "store_read", "tables", "datasets.splits"])
-def test_every_example_of_the_docstrings_runs(name):
-    options = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    result = doctest.testmod(importlib.import_module(f"learn_recall.{name}"), optionflags=options)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 def test_every_example_of_the_page_about_tables_runs(tmp_path):
