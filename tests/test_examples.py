@@ -183,30 +183,3 @@ def test_a_subclass_from_the_page_fuses():
     exec(blocks_of("docs/extend.md")[0], scope)
     module = scope["SumFusion"](*tables())
     assert module(THREE).fusion.shape == (3, module.config.fusion_dim)
-
-
-STAGES = ("pipeline.py", "marketplace_scores.py")  # they run learn_recall's jobs, so they may name them
-
-
-def test_imports_run_only_from_right_to_left():
-    """learn_rank may use learn_recall's light rooms; nothing of learn_recall knows learn_rank."""
-    light = {"columns", "store", "tables", "files", "plain_errors", "errors", "ids", "card"}
-    wrong = []
-    for path in sorted((ROOT / "learn_rank").rglob("*.py")) + sorted((ROOT / "learn_recall").rglob("*.py")):
-        for module in re.findall(r"^\s*(?:from|import) (learn_\w+|tests|benchmarks)", path.read_text(), re.M):
-            if module in ("tests", "benchmarks") or (
-                path.parts[-2] == "learn_recall" and module == "learn_rank"
-            ):
-                wrong.append((path.name, module))
-        for room in re.findall(r"^\s*from learn_recall\.(\w+)", path.read_text(), re.M):
-            if "learn_rank" in path.parts and room not in light and path.name not in STAGES:
-                wrong.append((path.name, room))
-    assert not wrong
-
-
-def test_the_metrics_are_imported_without_torch():
-    code = (
-        "import sys; sys.modules['torch'] = None; "
-        "import learn_rank.metrics, learn_rank.metrics.buckets, learn_rank.uncertainty"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

@@ -5,22 +5,31 @@ B rows, D dimensions of a frozen vector, H history items, F dimensions of the fu
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchrec import KeyedJaggedTensor
 
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.fusion.config import FusionConfig
-from learn_rank.fusion.inputs import cut, filled, held, parts_of, recent_items, unit_variance
+from learn_rank.fusion.inputs import (
+    fill_missing,
+    keep_in_graph,
+    parts_of,
+    recent_items,
+    select_blocks,
+    unit_variance,
+)
 from learn_rank.fusion.similarity import compared_blocks, cosine_features, cosine_of_user, similarity_names
-from learn_rank.fusion.user_runs import UserRuns, fused_runs, spread, user_runs
+from learn_rank.fusion.user_runs import UserRuns, fused_runs, to_rows, user_runs
+
+if TYPE_CHECKING:
+    from torchrec import KeyedJaggedTensor  # joining vectors reads this package where torchrec is not
 
 torch.fx.wrap("recent_items")
-torch.fx.wrap("filled")  # it looks at the data
-torch.fx.wrap("held")  # it asks whether gradients are on
+torch.fx.wrap("fill_missing")  # it looks at the data
+torch.fx.wrap("keep_in_graph")  # it asks whether gradients are on
 torch.fx.wrap("compared_blocks")  # so does that
 torch.fx.wrap("cosine_features")  # it branches on shapes, which torch.fx cannot trace
 
@@ -129,23 +138,23 @@ class LearnFeatureFusion(nn.Module):
         user_ids = user_ids.expand_as(item_ids) if runs is None else runs.distinct(user_ids)
         user_RD, has_user_R = self.user_vectors(user_ids)
         item_BD, has_item_B = self.item_vectors(item_ids)
-        has_user_B = spread(has_user_R, runs)
+        has_user_B = to_rows(has_user_R, runs)
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
         of_user_BK = cosine_of_user(user_RD, item_BD, blocks, runs)
         similarity_BS = self._similarity(features, of_user_BK, item_BD, has_user_B, has_item_B)
-        user_RD, item_BD = (unit_variance(cut(side, self.projected)) for side in (user_RD, item_BD))
-        user_RD = filled(user_RD, has_user_R, self.user_fallback)
-        item_BD = filled(item_BD, has_item_B, self.item_fallback)
+        user_RD, item_BD = (unit_variance(select_blocks(side, self.projected)) for side in (user_RD, item_BD))
+        user_RD = fill_missing(user_RD, has_user_R, self.user_fallback)
+        item_BD = fill_missing(item_BD, has_item_B, self.item_fallback)
         presence_B2 = torch.stack([has_user_B, has_item_B], dim=1).to(item_BD.dtype)
 
         fusion_BF = self._fused(user_RD, item_BD, torch.cat([similarity_BS, presence_B2], dim=1), runs)
-        fusion_BF = held(fusion_BF, self.user_fallback, self.item_fallback)
+        fusion_BF = keep_in_graph(fusion_BF, self.user_fallback, self.item_fallback)
         if host is not None:
             fusion_BF = self.join(fusion_BF, host)
         auxiliary_B = self.auxiliary_logit(fusion_BF)
         handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
-        vectors = [spread(user_RD, runs), item_BD] if config.passes_vectors else []
+        vectors = [to_rows(user_RD, runs), item_BD] if config.passes_vectors else []
         out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2], dim=1)
         return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B)
 
@@ -183,7 +192,7 @@ class LearnFeatureFusion(nn.Module):
 
     def _fused(self, user_RD: Tensor, item_BD: Tensor, evidence_BS: Tensor, runs: UserRuns | None) -> Tensor:
         if runs is None or not self._fuses_by_default():
-            return self.fuse(spread(user_RD, runs), item_BD, evidence_BS)
+            return self.fuse(to_rows(user_RD, runs), item_BD, evidence_BS)
         layers = self.user_projection, self.item_projection, self.mlp
         return fused_runs(*layers, user_RD, item_BD, evidence_BS, runs)
 

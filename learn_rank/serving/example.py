@@ -10,7 +10,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.serving.exported import features_of, of_request
 from learn_rank.serving.manifest import ExportError
-from learn_rank.serving.serving_ranker import Features, Tables
+from learn_rank.serving.tensor_ranker import Features, Tables
 
 
 class Example(NamedTuple):

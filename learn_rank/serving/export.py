@@ -18,9 +18,9 @@ from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.serving.example import example_of
 from learn_rank.serving.manifest import MANIFEST, ExportError, Manifest, TableFile
-from learn_rank.serving.serving_ranker import Features, ServingRanker, Tables, rows_as_inputs, scores_of
 from learn_rank.serving.swap import VectorSource
 from learn_rank.serving.table_files import stored_as, write_table
+from learn_rank.serving.tensor_ranker import Features, ServingRanker, Tables, rows_as_inputs, scores_of
 from learn_recall.files.whole_files import atomic_path, sha256_of_file, write_json
 
 PROGRAM, TORCHSCRIPT = "program.pt2", "program.ts"

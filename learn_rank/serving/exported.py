@@ -12,8 +12,8 @@ from torch import Tensor
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.serving.manifest import ExportError, Manifest, check_files, read_manifest
-from learn_rank.serving.serving_ranker import Features, Tables, rows_as_inputs
 from learn_rank.serving.table_files import read_table
+from learn_rank.serving.tensor_ranker import Features, Tables, rows_as_inputs
 
 Ragged = Mapping[str, tuple[Tensor, Tensor]]
 

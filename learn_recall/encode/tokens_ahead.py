@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 
-from learn_recall.encoder.text_encoder import TokenRows
+from learn_recall.encoder.token_rows import TokenRows
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from learn_recall.encoder.text_encoder import NotFiniteError, TextEncoder, TokenRows
+from learn_recall.encoder.text_encoder import NotFiniteError, TextEncoder
+from learn_recall.encoder.token_rows import TokenRows
 
 MIN_COSINE = 0.999
 MIN_SPEED_UP = 1.1  # below that, float32 stays

@@ -23,6 +23,7 @@ from learn_recall.encoder.model_run import ModelRun
 from learn_recall.encoder.prompt_prefix import PromptPrefix, is_causal, shared_prefix
 from learn_recall.encoder.short_attention import use_short_attention
 from learn_recall.encoder.token_batches import token_budget_batches
+from learn_recall.encoder.token_rows import TokenRows
 from learn_recall.store.card import POOLINGS
 
 COMPUTE_DTYPES = ("float32", *LOW_PRECISION_DTYPES)
@@ -31,24 +32,6 @@ DEFAULT_MAX_TOKENS = 256
 
 class NotFiniteError(EncoderError):
     """A vector came out as NaN or infinity."""
-
-
-@dataclass(frozen=True)
-class TokenRows:
-    """Texts as token ids.
-
-    Args:
-        ids: n rows of token ids, special tokens included, each at most `max_tokens` long.
-        is_truncated: (n,) bool, True where the text was longer.
-    """
-
-    ids: list[list[int]]
-    is_truncated: np.ndarray
-
-    @property
-    def n_tokens(self) -> np.ndarray:
-        """(n,) int32 lengths of the rows."""
-        return np.fromiter(map(len, self.ids), dtype=np.int32, count=len(self.ids))
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,5 +281,4 @@ __all__ = [
     "EncoderError",
     "NotFiniteError",
     "TextEncoder",
-    "TokenRows",
 ]

@@ -13,8 +13,8 @@ import numpy as np
 
 from learn_recall.errors import StoreError
 from learn_recall.files.whole_files import atomic_path, read_json, write_json
-from learn_recall.store import EmbeddingStore
 from learn_recall.store.layout import VECTORS
+from learn_recall.store.read import EmbeddingStore
 
 KINDS = ("flat", "hnsw")
 _LINKS = 32  # neighbours of a node of the graph

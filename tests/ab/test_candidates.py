@@ -1,8 +1,5 @@
 """Candidates: the same bytes from every order of rows, and every kind of bad input told with counts."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -184,8 +181,3 @@ def test_an_unknown_day_or_column_is_refused():
 def test_a_file_that_is_not_there_is_said_so(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none.parquet"):
         CandidateFiles(tmp_path / "none.parquet")
-
-
-def test_the_simulation_needs_no_torch():
-    code = "import sys, learn_rank.ab.simulation.simulate, learn_rank.ab; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -210,17 +210,6 @@ def test_a_setting_outside_its_range_is_refused_by_name(settings):
         FusionConfig(**settings)
 
 
-def test_the_package_offers_the_class_without_importing_torch_first():
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, learn_rank; assert 'torch' not in sys.modules; "
-        "learn_rank.LearnFeatureFusion; assert 'torch' in sys.modules"
-    )
-    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
-
-
 def test_items_that_converted_are_compared_apart():
     def output(flags: list[int]):
         ids = rows([100, 101], [200, 203], [[200, 201, 202], [205]])

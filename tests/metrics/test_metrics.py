@@ -1,10 +1,7 @@
 """AUC, UAUC, WUAUC: hand-derived cases, oracles, properties, and the faults of other implementations."""
 
 import doctest
-import importlib
 import math
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -439,34 +436,6 @@ def test_memory_stays_below_64_bytes_a_row():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak / 1_000_000 < 64
-
-
-LIGHT = ["learn_rank.metrics", "learn_rank.metrics.buckets", "learn_rank.uncertainty"]
-ASKS = "import {module}, sys; sys.exit(', '.join({{'torch', 'scipy', 'sklearn'}} & set(sys.modules)) or 0)"
-
-
-@pytest.mark.parametrize("module", LIGHT)
-def test_the_metrics_import_neither_torch_nor_scipy(module):
-    done = subprocess.run(
-        [sys.executable, "-c", ASKS.format(module=module)], capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-
-
-def test_the_test_of_imports_can_fail():
-    done = subprocess.run(
-        [sys.executable, "-c", ASKS.format(module="scipy")], capture_output=True, check=False
-    )
-    assert (done.returncode, done.stderr.decode().strip()) == (1, "scipy")
-
-
-@pytest.mark.parametrize(
-    "module", ["metrics", "calibration", "grouped_auc", "score_order", "buckets", "uncertainty"]
-)
-def test_examples_in_docstrings_are_true(module):
-    result = doctest.testmod(importlib.import_module(f"learn_rank.{module}"))
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 def test_examples_in_the_documentation_are_true():

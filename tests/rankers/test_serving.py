@@ -16,7 +16,7 @@ from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTens
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
 from learn_rank.fusion.kinds import FUSIONS
 from learn_rank.serving import ExportError, VectorSource, export_ranker, load_exported, swap_vectors
-from learn_rank.serving.serving_ranker import ServingRanker, rows_as_inputs
+from learn_rank.serving.tensor_ranker import ServingRanker, rows_as_inputs
 from learn_recall.store import EmbeddingStore, write_store
 
 

@@ -15,7 +15,8 @@ from learn_recall.encode import shards as encode_job
 from learn_recall.encode.job import encode_items
 from learn_recall.encode.tokens_ahead import TokensAhead
 from learn_recall.encode.work_folder import WorkFolder
-from learn_recall.encoder.text_encoder import TextEncoder, TokenRows
+from learn_recall.encoder.text_encoder import TextEncoder
+from learn_recall.encoder.token_rows import TokenRows
 from learn_recall.files.claims import Claims
 from learn_recall.store import EmbeddingStore
 

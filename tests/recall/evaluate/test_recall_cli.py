@@ -1,8 +1,6 @@
 """The command learn-recall: the whole road in four commands, and plain words for wrong input."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -140,8 +138,3 @@ def test_every_command_explains_itself_with_an_example(command):
     done = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert done.exit_code == 0
     assert f"learn-recall {command}" in done.output
-
-
-def test_help_does_not_import_torch():
-    script = "import sys; import learn_recall.cli; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -468,18 +468,6 @@ def test_an_unknown_as_of_is_refused_unless_allowed_or_made_of_text_alone(tmp_pa
 # ------------------------------------------------------------------------------------------------ the rest
 
 
-def loaded_by(code):
-    check = f"import sys; {code}; print(*[n for n in ('torch', 'pandas', 'scipy') if n in sys.modules])"
-    return subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, check=True, text=True
-    ).stdout.split()
-
-
-def test_the_store_loads_neither_torch_nor_pandas_and_this_test_could_see_it():
-    assert loaded_by("import learn_recall; learn_recall.EmbeddingStore") == []
-    assert loaded_by("import learn_recall.tables") == ["pandas"]
-
-
 def test_every_public_name_of_the_package_exists():
     import learn_recall
 
