@@ -9,7 +9,6 @@ the fp32 vectors are the stored ones brought to length 1 per block in fp32: roun
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -34,9 +33,10 @@ from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
 from learn_rank.rankers.train import predict, train_ranker
 from learn_rank.run.arms import LEARN, make_fusion
 from learn_rank.run.config import fitted_to, read_config
+from learn_rank.run.folder import RunFolder
 from learn_recall.columns import CLICK, CONVERSION
 from learn_recall.commands.plain_errors import plain_errors
-from learn_recall.files.whole_files import write_json
+from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
 
 LIMITS = {"float16": 1e-4, "int8": 5e-4}
@@ -50,7 +50,7 @@ def main(
 ) -> None:
     """Score test rows with fp32, fp16 and int8 tables behind one trained ranker."""
     with plain_errors():
-        dataset = read_dataset(run / "tables")
+        dataset = read_dataset(RunFolder(run).tables)
         history_length = read_config(run)[0].fusion.history_length
         data = encode_dataset(dataset, history_length=history_length)
         rows = []
@@ -79,9 +79,9 @@ def main(
 
 def trained(run: Path, dataset: RankingDataset, data: EncodedDataset, seed: int) -> MultiTaskRanker:
     """The run's learn arm, trained with fp32 tables."""
-    config = fitted_to(read_config(run)[0], dataset)
-    stores = EmbeddingStore.open(run / "vectors/users"), EmbeddingStore.open(run / "vectors/items")
-    tuned = json.loads((run / "predictions/tuning.json").read_text(encoding="utf-8"))
+    config, place = fitted_to(read_config(run)[0], dataset), RunFolder(run)
+    stores = EmbeddingStore.open(place.users), EmbeddingStore.open(place.items)
+    tuned = read_json(place.tuning)
 
     def build() -> MultiTaskRanker:
         fusion = make_fusion(LEARN, *stores, config.fusion, seed=seed, kind=config.fusion_kind)

@@ -19,7 +19,7 @@ BUCKETS = [(kind, bucket) for kind in ("user", "item") for bucket in ("cold-star
 
 def main(run: Annotated[Path, typer.Argument(help="Folder of a run, with report.json.")]) -> None:
     """Print the baseline's values, and every arm's difference to it in points with its 95 % interval."""
-    report = read_report(run / "report.json")
+    report = read_report(run)
     about = report.about
     tasks = [task for task in ("CTR", "CVR", "CTCVR") if any(row["task"] == task for row in report.rows)]
     base = {_key(row): row for row in report.rows if row["model"] == "baseline"}

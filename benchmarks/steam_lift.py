@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from benchmarks.fusion.study import BASE, VARIANTS, Study, Variant, mean_logits, open_study
 from learn_rank.evaluation.tasks import evaluate_arms
 from learn_rank.report_kit.provenance import provenance
-from learn_rank.run.folder import prediction_path
+from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES
 from learn_rank.uncertainty.base import add_seed_noise, t_range
 from learn_rank.uncertainty.student_t import t_quantile
@@ -125,8 +125,8 @@ def predictions_of(
         console=console,
     )
     arms = (BASE, "learn", "raw_text", "shuffled", "auto")
-    tables = {arm: pd.read_parquet(prediction_path(out, arm, split)) for arm in arms}
-    tables[RATES] = pd.read_parquet(prediction_path(out, RATES, 0))
+    tables = {arm: pd.read_parquet(RunFolder(out).predictions_of(arm, split)) for arm in arms}
+    tables[RATES] = pd.read_parquet(RunFolder(out).predictions_of(RATES, 0))
     study: Study = open_study(out)
     without = ("no_words",) if words else ()
     for name in ("thorough", "ids_tower", "no_auxiliary", "no_newness", *without, *EASE_ARMS):

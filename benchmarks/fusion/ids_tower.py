@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from learn_rank.data.dataset_files import read_dataset
-from learn_rank.run.folder import CONTENT, ITEMS, TABLES, TOWERS, USERS
+from learn_rank.run.folder import RunFolder
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import Block, EmbeddingStore, write_store
 from learn_recall.towers.checkpoint import load_checkpoint
@@ -29,8 +29,9 @@ def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingS
     """
     users, items = work / "users", work / "items"
     if not (users / "card.json").is_file():
-        dataset, content = read_dataset(run / TABLES), EmbeddingStore.open(run / CONTENT)
-        config = load_checkpoint(run / TOWERS, "cpu").config
+        place = RunFolder(run)
+        dataset, content = read_dataset(place.tables), EmbeddingStore.open(place.content)
+        config = load_checkpoint(place.towers, "cpu").config
         nothing = _constant(content, work / "constant")
         towers = train_towers(dataset.interactions, nothing, work / "towers", _on_ids(config), progress=False)
         bare = work / "bare"
@@ -43,8 +44,8 @@ def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingS
             content_dimension=0,
         )
         met = dataset.interactions["item_id"].unique()
-        for side, path in ((ITEMS, items), (USERS, users)):
-            towers_own, whole = EmbeddingStore.open(bare / path.name), EmbeddingStore.open(run / side)
+        for own, path in ((place.items, items), (place.users, users)):
+            towers_own, whole = EmbeddingStore.open(bare / path.name), EmbeddingStore.open(own)
             has_block = np.isin(whole.ids, met) if path is items else np.ones(len(whole.ids), bool)
             _with_content(towers_own, whole, has_block, path)
     return EmbeddingStore.open(users), EmbeddingStore.open(items)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.run.config import read_config
-from learn_rank.run.folder import CONTENT, TABLES
+from learn_rank.run.folder import RunFolder
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import EmbeddingStore
 from learn_recall.towers.presets import preset
@@ -23,7 +23,8 @@ def preset_tower_vectors(run: Path, work: Path, name: str) -> tuple[EmbeddingSto
     """
     users, items = work / "users", work / "items"
     if not (users / "card.json").is_file():
-        dataset, content = read_dataset(run / TABLES), EmbeddingStore.open(run / CONTENT)
+        place = RunFolder(run)
+        dataset, content = read_dataset(place.tables), EmbeddingStore.open(place.content)
         towers = train_towers(dataset.interactions, content, work / "towers", preset(name), progress=False)
         export_embeddings(
             towers,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,18 +15,18 @@ from benchmarks.fusion.ids_tower import ids_tower_vectors
 from benchmarks.fusion.preset_tower import preset_tower_vectors
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.encoded_rows import EncodedDataset
-from learn_rank.evaluation.judge import DeltaRow
+from learn_rank.evaluation.compare import DeltaRow
 from learn_rank.evaluation.tasks import evaluate_arms
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.run.arms import LEARN, RAW_TEXT, SHUFFLED, Arm, make_fusion
 from learn_rank.run.auto_choice import choose, combine
 from learn_rank.run.config import RunConfig, fitted_to, read_config
+from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import labelled_rows, validation_rows, write_predictions
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
 
 BASE = "baseline"
-TOWERS_OF_VARIANTS = "ablation/towers"
 SCORES = ["pctr", "pcvr", "pctcvr"]
 TOWER_ONLY = Arm("tower_only", ("tower",))
 NO_WORDS = Arm("no_words", ("tower", "content"), compared=("tower",))
@@ -103,7 +102,7 @@ VARIANTS = {
 class Study:
     """A finished run, ready to train on."""
 
-    out: Path
+    run: RunFolder
     config: RunConfig
     has_conversions: bool
     train: Callable[[str, Variant, int], pd.DataFrame]
@@ -119,12 +118,12 @@ def open_study(run: Path) -> Study:
     from learn_rank.rankers.multi_task import MultiTaskRanker
     from learn_rank.rankers.train import predict, train_ranker
 
-    config, _ = read_config(run)
-    _check_same(run)
-    dataset = read_dataset(run / "tables")
+    config, place = read_config(run)[0], RunFolder(run)
+    _check_same(place)
+    dataset = read_dataset(place.tables)
     config = fitted_to(config, dataset)
-    users, items = EmbeddingStore.open(run / "vectors/users"), EmbeddingStore.open(run / "vectors/items")
-    tuned = json.loads((run / "predictions/tuning.json").read_text(encoding="utf-8"))
+    users, items = EmbeddingStore.open(place.users), EmbeddingStore.open(place.items)
+    tuned = read_json(place.tuning)
     training = replace(config.training, embedding_weight_decay=tuned["embedding_weight_decay"])
     ranker, fusion = config.ranker, config.fusion
     labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
@@ -135,15 +134,12 @@ def open_study(run: Path) -> Study:
 
     def vectors(variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
         if variant.preset is not None:
-            return preset_tower_vectors(run, run / TOWERS_OF_VARIANTS / variant.preset, variant.preset)
-        return (
-            (users, items) if variant.reads_text else ids_tower_vectors(run, run / TOWERS_OF_VARIANTS / "ids")
-        )
+            return preset_tower_vectors(run, place.ablation_towers / variant.preset, variant.preset)
+        return (users, items) if variant.reads_text else ids_tower_vectors(run, place.ablation_towers / "ids")
 
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""
-        folder = run / "ablation" / name / f"seed-{seed}"
-        path = folder.with_suffix(".parquet")
+        path = place.ablation.predictions_of(name, seed)
         if not path.is_file():
             data = encoded(config.ease if variant.ease is None else variant.ease)
             settings: FusionConfig = replace(fusion, **variant.settings)
@@ -160,25 +156,26 @@ def open_study(run: Path) -> Study:
                 return MultiTaskRanker(data.n_codes, data.n_dense, shape, plugin)
 
             how = replace(training, seed=seed, **variant.training)
-            model, _ = train_ranker(build, data, how, folder)
-            write_predictions(folder.with_suffix(".valid.parquet"), valid_labels, predict(model, data.valid))
+            model, _ = train_ranker(build, data, how, place.ablation.model_of(name, seed))
+            scores = predict(model, data.valid)
+            write_predictions(place.ablation.validation_of(name, seed), valid_labels, scores)
             write_predictions(path, labels, predict(model, data.test))
         return pd.read_parquet(path)
 
-    return Study(run, config, dataset.has_conversions, train)
+    return Study(place, config, dataset.has_conversions, train)
 
 
-def _check_same(run: Path) -> None:
+def _check_same(run: RunFolder) -> None:
     """What was trained before belongs to the run as it is: the stamp of its stage "rankers" says so."""
-    stamp = read_json(run / "stages/rankers.json")["stamp"]
-    folder = run / "ablation"
+    stamp = read_json(run.stamp_of("rankers"))["stamp"]
+    folder = run.ablation.path
     made_of = folder / "made_of.json"
     if not folder.is_dir():
         write_json(made_of, {"stamp": stamp})
     if not made_of.is_file() or read_json(made_of)["stamp"] != stamp:
         raise ValueError(
-            f"{run}: its variants were trained on the vectors and settings of an earlier run in this folder. "
-            f"Remedy: remove {folder}; they are trained anew."
+            f"{run.path}: its variants were trained on the vectors and settings of an earlier run in this "
+            f"folder. Remedy: remove {folder}; they are trained anew."
         )
 
 
@@ -194,17 +191,15 @@ def ablate(study: Study, names: Sequence[str], seeds: Sequence[int]) -> dict[str
             tables = [mean_logits(one, other) for one, other in zip(bases, others, strict=True)]
         else:
             tables = [study.train(name, variant, seed) for seed in seeds]
-            autos = [auto(study.out, name, seed, bases[at], tables[at]) for at, seed in enumerate(seeds)]
+            autos = [auto(study.run, name, seed, bases[at], tables[at]) for at, seed in enumerate(seeds)]
             found[f"auto {name}"] = evaluate_arms({BASE: bases, name: autos}, BASE, tasks)[1]
         found[name] = evaluate_arms({BASE: bases, name: tables}, BASE, tasks)[1]
     return found
 
 
-def auto(out: Path, name: str, seed: int, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
+def auto(run: RunFolder, name: str, seed: int, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
     """Test predictions of the choice that validation makes between the baseline and this variant."""
-    old, new = (
-        pd.read_parquet(out / "ablation" / arm / f"seed-{seed}.valid.parquet") for arm in (BASE, name)
-    )
+    old, new = (pd.read_parquet(run.ablation.validation_of(arm, seed)) for arm in (BASE, name))
     chosen = combine(choose(old, old, new), base, fused)
     return pd.concat([base.drop(columns=SCORES), chosen], axis=1)
 

@@ -22,8 +22,9 @@ def report(
     Example: learn-rank report runs/steam
     """
     with plain_errors():
-        from learn_rank.pipeline.run_pipeline import judge
+        from learn_rank.pipeline.run_pipeline import report_stage
         from learn_rank.run.config import read_config
+        from learn_rank.run.folder import RunFolder
 
         config, command = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
-        judge(run_folder, config, command, None, Console())
+        report_stage(RunFolder(run_folder), config, command, None, Console())

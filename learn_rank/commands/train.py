@@ -26,7 +26,8 @@ def train(
     with plain_errors():
         from learn_rank.pipeline.ranker_stage import train_rankers
         from learn_rank.run.config import read_config
+        from learn_rank.run.folder import RunFolder
 
         set_threads(threads)
         config, _ = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
-        train_rankers(run_folder, config, Console())
+        train_rankers(RunFolder(run_folder), config, Console())

@@ -24,7 +24,7 @@ from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.report.files import Report
 from learn_rank.run.auto_arm import BASE, write_auto
-from learn_rank.run.folder import prediction_path
+from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
 from learn_rank.run.train_arm import train_and_score
 from learn_recall.files.whole_files import remove
@@ -61,16 +61,16 @@ def compare_rankers(
         ValueError: no "baseline", a name that is the report's own, or no seed.
     """
     _check(rankers, seeds)
-    began, folder = time.perf_counter(), Path(out)
+    began, run = time.perf_counter(), RunFolder(Path(out))
     quiet = Console(quiet=True) if console is None else console
     data = encode_dataset(dataset)
-    write_predictions(prediction_path(folder, RATES, 0), labelled_rows(dataset), rate_scores(dataset))
+    write_predictions(run.predictions_of(RATES, 0), labelled_rows(dataset), rate_scores(dataset))
     per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
     fusion: LearnFeatureFusion | None = None
     with Progress(console=quiet, transient=True) as progress:
         bar = progress.add_task("", total=per_ranker * len(rankers) * len(seeds))
         for name, make in rankers.items():
-            remove(prediction_path(folder, name, 0).parent)
+            remove(run.predictions_of(name, 0).parent)
             for seed in seeds:
                 progress.update(bar, description=f"{name}, seed {seed}")
                 ranker = train_and_score(
@@ -78,14 +78,14 @@ def compare_rankers(
                     dataset,
                     data,
                     replace(training, seed=seed),
-                    folder,
+                    run,
                     arm=name,
                     on_step=lambda *_: progress.advance(bar),
                 )
                 fusion = ranker.fusion if fusion is None else fusion
-    write_auto(folder, list(rankers), seeds)
+    write_auto(run, list(rankers), seeds)
     return make_report(
-        folder,
+        run,
         list(rankers),
         seeds,
         dataset=dataset,

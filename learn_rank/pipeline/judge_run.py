@@ -18,7 +18,7 @@ from learn_rank.report.terminal import print_report
 from learn_rank.report_kit.provenance import provenance
 from learn_rank.report_kit.words import AUTO, LEARN
 from learn_rank.run.auto_arm import choices
-from learn_rank.run.folder import model_folder, prediction_path
+from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES
 from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
 from learn_recall.files.whole_files import read_json
@@ -26,7 +26,7 @@ from learn_recall.store import EmbeddingStore
 
 
 def make_report(
-    out: Path,
+    run: RunFolder,
     arms: Sequence[str],
     seeds: Sequence[int],
     *,
@@ -39,7 +39,7 @@ def make_report(
     """Judge the predictions of a run and write ``report.json`` and ``report.html``; print the tables.
 
     Args:
-        out: folder of the run.
+        run: folder of the run.
         arms: the arms that were trained, "baseline" among them.
         seeds: their seeds.
         dataset: whose test rows were scored.
@@ -51,15 +51,15 @@ def make_report(
     Raises:
         FileNotFoundError: a prediction file is missing; says which command makes it.
     """
-    predictions = {arm: [_read(prediction_path(out, arm, seed)) for seed in seeds] for arm in arms}
-    predictions[RATES] = [_read(prediction_path(out, RATES, 0))]
+    predictions = {arm: [_read(run.predictions_of(arm, seed)) for seed in seeds] for arm in arms}
+    predictions[RATES] = [_read(run.predictions_of(RATES, 0))]
     tasks = tasks_of([table for tables in predictions.values() for table in tables])
     rows, deltas = evaluate_arms(predictions, "baseline", tasks)
     if {"learn", "raw_text"} <= set(arms):
         pair = {arm: predictions[arm] for arm in ("raw_text", "learn")}
         deltas += evaluate_arms(pair, "raw_text", tasks)[1]
     if LEARN in arms:  # apart, since a choice between two arms is no further question to correct for
-        auto = [_read(prediction_path(out, AUTO, seed)) for seed in seeds]
+        auto = [_read(run.predictions_of(AUTO, seed)) for seed in seeds]
         found, differences = evaluate_arms(
             {"baseline": predictions["baseline"], AUTO: auto}, "baseline", tasks
         )
@@ -69,12 +69,12 @@ def make_report(
         **provenance(),
         "command": command,
         **({} if seconds is None else {"seconds": round(seconds, 1)}),
-        **_about(out, dataset, predictions, arms, seeds),
+        **_about(run, dataset, predictions, arms, seeds),
         "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
         "warnings": _warnings(rows),
     }
     report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
-    write_report(report, out)
+    write_report(report, run.path)
     print_report(report, console)
     return report
 
@@ -94,7 +94,7 @@ def store_presence(users: EmbeddingStore, items: EmbeddingStore) -> Callable[[st
 
 
 def _about(
-    out: Path,
+    run: RunFolder,
     dataset: RankingDataset,
     predictions: dict[str, list[pd.DataFrame]],
     arms: Sequence[str],
@@ -115,25 +115,24 @@ def _about(
             "cold-start items": f"up to {ITEM_RULE.cold_max} training clicks",
             "long-tail items": f"up to {ITEM_RULE.tail_max} training clicks",
             "selection": "best epoch on valid; test scored once",
-            "weight decay of id embeddings": _tuning(out),
-            **({AUTO: choices(out, seeds)} if LEARN in arms else {}),
+            "weight decay of id embeddings": _tuning(run),
+            **({AUTO: choices(run, seeds)} if LEARN in arms else {}),
         },
-        "recall": read_json(out / "recall.json") if (out / "recall.json").is_file() else [],
+        "recall": read_json(run.recall) if run.recall.is_file() else [],
         "examples": dataset.items.loc[in_test, ["title"]].head(5).to_dict("records"),
         "training": [
             {"model": arm, "seed": seed, "epoch": result["epoch"], "valid_auc": result["ctr_auc"]}
             for arm in arms
             for seed in seeds
-            for result in read_json(model_folder(out, arm, seed) / "history.json")
+            for result in read_json(run.history_of(arm, seed))
         ],
     }
 
 
-def _tuning(out: Path) -> str:
-    path = out / "predictions" / "tuning.json"
-    if not path.is_file():
+def _tuning(run: RunFolder) -> str:
+    if not run.tuning.is_file():
         return "not tuned"
-    found = read_json(path)
+    found = read_json(run.tuning)
     tried = ", ".join(f"{decay}: {score:.4f}" for decay, score in found["validation"].items())
     return (
         f"{found['embedding_weight_decay']:g}, tuned for the baseline on valid ({tried}), used in every arm"

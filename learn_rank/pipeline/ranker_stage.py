@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -15,21 +14,13 @@ from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.arms import ARMS, Arm
 from learn_rank.run.auto_arm import write_auto
 from learn_rank.run.config import RunConfig, fitted_to
-from learn_rank.run.folder import (
-    EASE,
-    ITEMS,
-    PREDICTIONS,
-    TABLES,
-    USERS,
-    prediction_path,
-    validation_path,
-)
+from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
 
 
-def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
+def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
     """Every arm and seed without predictions: train, select on validation, score the test rows once."""
     from learn_rank.data.ease_rows import host_rows
     from learn_rank.rankers.multi_task import MultiTaskRanker
@@ -37,7 +28,7 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
     from learn_rank.run.train_arm import train_and_score
 
     wanted = [
-        (arm, seed, prediction_path(out, arm.name, seed))
+        (arm, seed, run.predictions_of(arm.name, seed))
         for seed in config.seeds
         for arm in ARMS
         if arm.name in config.arms
@@ -45,21 +36,21 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
     left = [
         (arm, seed, path)
         for arm, seed, path in wanted
-        if not (path.is_file() and validation_path(out, arm.name, seed).is_file())
+        if not (path.is_file() and run.validation_of(arm.name, seed).is_file())
     ]
-    rates = prediction_path(out, RATES, 0)
+    rates = run.predictions_of(RATES, 0)
     if not left and rates.is_file():
-        write_auto(out, config.arms, config.seeds)
+        write_auto(run, config.arms, config.seeds)
         return
-    dataset = read_dataset(out / TABLES)
-    users, items = EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)
+    dataset = read_dataset(run.tables)
+    users, items = EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)
     length = config.fusion.history_length
-    data = host_rows(dataset, items, config.ease, history_length=length, save=out / EASE)
+    data = host_rows(dataset, items, config.ease, history_length=length, save=run.ease)
     write_predictions(rates, labelled_rows(dataset), rate_scores(dataset))
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker
 
-    training = tune_decay(out, config, data, ranker_config)
+    training = tune_decay(run, config, data, ranker_config)
     with _progress(console) as progress:
         per_epoch = -(-len(data.train) // config.training.batch_size)
         bar = progress.add_task("", total=len(left) * per_epoch * config.training.n_epochs)
@@ -82,13 +73,13 @@ def train_rankers(out: Path, config: RunConfig, console: Console) -> None:
                 return MultiTaskRanker(data.n_codes, data.n_dense, ranker_config, fusion)
 
             train_and_score(
-                build, dataset, data, replace(training, seed=seed), out, arm=arm.name, on_step=advance
+                build, dataset, data, replace(training, seed=seed), run, arm=arm.name, on_step=advance
             )
-    write_auto(out, config.arms, config.seeds)
+    write_auto(run, config.arms, config.seeds)
 
 
 def tune_decay(
-    out: Path, config: RunConfig, data: EncodedDataset, ranker_config: RankerConfig
+    run: RunFolder, config: RunConfig, data: EncodedDataset, ranker_config: RankerConfig
 ) -> RankTrainConfig:
     """The training settings with the id embeddings' weight decay that is best for the baseline on valid."""
     from learn_rank.rankers.multi_task import MultiTaskRanker
@@ -101,12 +92,12 @@ def tune_decay(
             lambda: MultiTaskRanker(data.n_codes, data.n_dense, ranker_config),
             data,
             settings,
-            out / PREDICTIONS / "tuning" / f"decay-{decay:g}",
+            run.tuning_of(decay),
         )
         scores[decay] = max(result.score for result in history)
     best = max(scores, key=lambda decay: scores[decay])
     write_json(
-        out / PREDICTIONS / "tuning.json",
+        run.tuning,
         {
             "embedding_weight_decay": best,
             "validation": {f"{decay:g}": score for decay, score in scores.items()},

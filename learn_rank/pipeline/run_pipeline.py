@@ -1,6 +1,6 @@
 """`learn-rank run`: from item texts to a bucketed ranking report, stage by stage.
 
-The one place of learn_rank that calls learn_recall's heavy rooms; everything else of learn_rank needs the
+The one place of learn_rank that calls learn_recall's heavy modules; everything else of learn_rank needs the
 stores alone.
 """
 
@@ -18,19 +18,16 @@ from learn_rank.data.dataset_files import dataset_fingerprint, read_dataset, wri
 from learn_rank.pipeline.judge_run import make_report, store_presence
 from learn_rank.pipeline.ranker_stage import train_rankers
 from learn_rank.pipeline.stages import Stages
-from learn_rank.pipeline.vector_stages import encode, evaluate_recall, export, read_words, train_double_tower
-from learn_rank.run.config import RUN, RunConfig
-from learn_rank.run.folder import (
-    CONTENT,
-    ITEMS,
-    LANGUAGE_MODEL,
-    PREDICTIONS,
-    RECALL,
-    TABLES,
-    TOWERS,
-    USERS,
-    WORDS,
+from learn_rank.pipeline.vector_stages import (
+    encode,
+    encoded_store,
+    evaluate_recall,
+    export,
+    read_words,
+    train_double_tower,
 )
+from learn_rank.run.config import RunConfig
+from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
 
@@ -69,12 +66,13 @@ def run_pipeline(
             "test's requests have no such features. Remedy: run without one of the two."
         )
     console = console or Console()
+    run = RunFolder(out)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / RUN, {"source": source, "config": asdict(config), "command": command})
+    write_json(run.settings, {"source": source, "config": asdict(config), "command": command})
     goes_on = bool(source.get(AB_DAYS)) and {"baseline", "learn"} <= set(config.arms)
-    stages = Stages(out, console, n_stages=7 + goes_on + bool(config.word_dimension))
-    stages.run("tables", source, (TABLES,), lambda: write_dataset(make_dataset(), out / TABLES))
-    tables = dataset_fingerprint(out / TABLES)
+    stages = Stages(run, console, n_stages=7 + goes_on + bool(config.word_dimension))
+    stages.run("tables", source, (run.tables,), lambda: write_dataset(make_dataset(), run.tables))
+    tables = dataset_fingerprint(run.tables)
     stages.run(
         "encode",
         {
@@ -82,30 +80,30 @@ def run_pipeline(
             "encoder": config.encoder,
             "dtype": config.encoder_dtype,
             "template": config.template,
-            **({"store": LANGUAGE_MODEL} if config.word_dimension else {}),
+            **({"store": run.language_model.name} if config.word_dimension else {}),
         },
-        (LANGUAGE_MODEL if config.word_dimension else CONTENT,),
-        lambda: encode(out, config, console),
+        (encoded_store(run, config),),
+        lambda: encode(run, config, console),
     )
     if config.word_dimension:
         stages.run(
             "words",
             {"interactions": tables["interactions"], "word_dimension": config.word_dimension},
-            (WORDS, CONTENT),
-            lambda: read_words(out, config),
+            (run.words, run.content),
+            lambda: read_words(run, config),
         )
     stages.run(
         "towers",
         {"interactions": tables["interactions"], "preset": config.preset},
-        (TOWERS,),
-        lambda: train_double_tower(out, config),
+        (run.towers,),
+        lambda: train_double_tower(run, config),
     )
-    stages.run("recall", {}, (RECALL,), lambda: evaluate_recall(out))
+    stages.run("recall", {}, (run.recall,), lambda: evaluate_recall(run))
     stages.run(
         "export",
         {"contexts": tables["contexts"], "content_dimension": config.content_dimension},
-        (USERS, ITEMS),
-        lambda: export(out, config),
+        (run.users, run.items),
+        lambda: export(run, config),
     )
     stages.run(
         "rankers",
@@ -117,45 +115,47 @@ def run_pipeline(
             "embedding_decays": config.embedding_decays,
             **({} if config.ease == "none" else {"ease": config.ease}),
         },
-        (PREDICTIONS,),
-        lambda: train_rankers(out, config, console),
+        (run.predictions,),
+        lambda: train_rankers(run, config, console),
         always=True,  # arms and seeds may be added to a finished run, and what is there is kept
     )
     stages.run(
         "report",
         {"arms": config.arms, "seeds": config.seeds},
         (),
-        lambda: judge(out, config, command, sum(stages.seconds.values()), console),
+        lambda: report_stage(run, config, command, sum(stages.seconds.values()), console),
         always=True,
     )
     if goes_on:
         stages.run(
             "ab",
             {"seed": config.seeds[0], AB_DAYS: source[AB_DAYS]},
-            ("ab.json", "ab.html"),
-            lambda: play(out, config, cast(int, source[AB_DAYS]), command, console),
+            (run.ab_json, run.ab_html),
+            lambda: play(run, config, cast(int, source[AB_DAYS]), command, console),
         )
-    return out / "report.html"
+    return run.report_html
 
 
-def judge(out: Path, config: RunConfig, command: str, seconds: float | None, console: Console) -> None:
+def report_stage(
+    run: RunFolder, config: RunConfig, command: str, seconds: float | None, console: Console
+) -> None:
     """Prediction files -> report.json, report.html and the tables in the terminal."""
     make_report(
-        out,
+        run,
         config.arms,
         config.seeds,
-        dataset=read_dataset(out / TABLES),
-        has_vector=store_presence(EmbeddingStore.open(out / USERS), EmbeddingStore.open(out / ITEMS)),
+        dataset=read_dataset(run.tables),
+        has_vector=store_presence(EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)),
         command=command,
         seconds=seconds,
         console=console,
     )
-    console.print(f"\nreport: {out / 'report.html'}")
+    console.print(f"\nreport: {run.report_html}")
 
 
-def play(out: Path, config: RunConfig, n_days: int, command: str, console: Console) -> None:
+def play(run: RunFolder, config: RunConfig, n_days: int, command: str, console: Console) -> None:
     """Trained arms and the marketplace's truth -> ab.json, ab.html and the table of a simulated A/B test."""
     from learn_rank.ab.marketplace.stage import STAGE_TEST, run_stage
 
     test = replace(STAGE_TEST, n_days=n_days, training_seed=config.seeds[0])
-    run_stage(out, config.arms, test=test, command=command, console=console)
+    run_stage(run.path, config.arms, test=test, command=command, console=console)

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import read_json, remove, write_json
 
 
@@ -24,12 +25,12 @@ class Stages:
     stage left is removed and it starts anew, and so do all after it.
 
     Attributes:
-        folder: of the run; stamps lie in ``folder/stages``.
+        folder: of the run, where the stamps lie.
         console: where progress is told.
         n_stages: for "[2/7]".
     """
 
-    folder: Path
+    folder: RunFolder
     console: Console
     n_stages: int
     seconds: dict[str, float] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Stages:
         self,
         name: str,
         settings: Mapping[str, Any],
-        outputs: tuple[str, ...],
+        outputs: tuple[Path, ...],
         action: Callable[[], None],
         *,
         always: bool = False,
@@ -50,7 +51,7 @@ class Stages:
         Args:
             name: shown, and the stamp's file name.
             settings: everything that decides the result, JSON.
-            outputs: paths below the run's folder that the stage makes.
+            outputs: paths that the stage makes.
             action: does the work; must go on from its own partial outputs.
             always: call it even when finished, for a stage that decides piece by piece what is left to do.
         """
@@ -59,18 +60,18 @@ class Stages:
         text = json.dumps([self._previous, name, settings], sort_keys=True, default=str)
         stamp = hashlib.sha256(text.encode()).hexdigest()
         self._previous = stamp
-        path = self.folder / "stages" / f"{name}.json"
+        path = self.folder.stamp_of(name)
         known = read_json(path) if path.is_file() else {}
         is_same = known.get("stamp") == stamp
         is_finished = bool(known.get("is_finished"))
-        if not always and is_same and is_finished and all((self.folder / out).exists() for out in outputs):
+        if not always and is_same and is_finished and all(out.exists() for out in outputs):
             self.seconds[name] = known.get("seconds", 0.0)
             self.console.print(f"{label}: done before, kept")
             return
         if not is_same:
             for out in outputs:
-                remove(self.folder / out)
-                remove(self.folder / f"{out}.work")
+                remove(out)
+                remove(out.with_name(f"{out.name}.work"))
             write_json(path, {"stamp": stamp, "is_finished": False, "settings": dict(settings)})
             self.console.print(label)
         else:

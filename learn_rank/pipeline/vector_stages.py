@@ -9,30 +9,26 @@ from rich.console import Console
 
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.run.config import RunConfig
-from learn_rank.run.folder import (
-    CONTENT,
-    ITEMS,
-    LANGUAGE_MODEL,
-    RECALL,
-    TABLES,
-    TOWERS,
-    USERS,
-    WORDS,
-)
+from learn_rank.run.folder import RunFolder
 from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.as_of import check_as_of
 
 
-def encode(out: Path, config: RunConfig, console: Console) -> None:
+def encoded_store(run: RunFolder, config: RunConfig) -> Path:
+    """Where the language model's store lies: it is the content, unless words are added to that."""
+    return run.language_model if config.word_dimension else run.content
+
+
+def encode(run: RunFolder, config: RunConfig, console: Console) -> None:
     """Item texts -> content store of the language model."""
     from learn_recall.encode.job import encode_items
 
-    items = read_dataset(out / TABLES).items
+    items = read_dataset(run.tables).items
     encode_items(
         items,
-        out / (LANGUAGE_MODEL if config.word_dimension else CONTENT),
+        encoded_store(run, config),
         encoder=config.encoder,
         dtype=config.encoder_dtype,
         template=config.template,
@@ -40,7 +36,7 @@ def encode(out: Path, config: RunConfig, console: Console) -> None:
     )
 
 
-def read_words(out: Path, config: RunConfig) -> None:
+def read_words(run: RunFolder, config: RunConfig) -> None:
     """Item texts and the language model's store -> content store of both, and what was learned of the words.
 
     Learned from the items of the interactions alone; those that the rows to be judged bring get the identical
@@ -48,34 +44,32 @@ def read_words(out: Path, config: RunConfig) -> None:
     """
     from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
 
-    dataset = read_dataset(out / TABLES)
-    store = EmbeddingStore.open(out / LANGUAGE_MODEL)
+    dataset = read_dataset(run.tables)
+    store = EmbeddingStore.open(run.language_model)
     texts = texts_of(store, dataset.items)
     is_known = np.isin(store.ids, dataset.interactions[ITEM_ID].to_numpy())
     words = WordVectors.fit([texts[row] for row in np.flatnonzero(is_known)], config.word_dimension)
-    words.save(out / WORDS)
-    add_words(store, texts, out / CONTENT, words, overwrite=True)
+    words.save(run.words)
+    add_words(store, texts, run.content, words, overwrite=True)
 
 
-def train_double_tower(out: Path, config: RunConfig) -> None:
+def train_double_tower(run: RunFolder, config: RunConfig) -> None:
     """Interactions and content -> towers."""
     from learn_recall.towers.presets import preset
     from learn_recall.train.loop import train_towers
 
-    dataset = read_dataset(out / TABLES)
-    train_towers(
-        dataset.interactions, EmbeddingStore.open(out / CONTENT), out / TOWERS, preset(config.preset)
-    )
+    dataset = read_dataset(run.tables)
+    train_towers(dataset.interactions, EmbeddingStore.open(run.content), run.towers, preset(config.preset))
 
 
-def evaluate_recall(out: Path) -> None:
+def evaluate_recall(run: RunFolder) -> None:
     """How well the towers recall the test rows' clicks, before any ranker: full ranking of the catalogue."""
     from learn_recall.evaluate.towers import evaluate_towers
 
-    dataset = read_dataset(out / TABLES)
+    dataset = read_dataset(run.tables)
     found = evaluate_towers(
-        out / TOWERS,
-        EmbeddingStore.open(out / CONTENT),
+        run.towers,
+        EmbeddingStore.open(run.content),
         dataset.interactions,
         dataset.test.loc[dataset.test[CLICK] == 1],
     )
@@ -88,21 +82,20 @@ def evaluate_recall(out: Path) -> None:
         for row in found.rows
         if row["metric"] in ("recall@10", "ndcg@10", "coverage@10")
     ]
-    write_json(out / RECALL, rows)
+    write_json(run.recall, rows)
 
 
-def export(out: Path, config: RunConfig) -> None:
+def export(run: RunFolder, config: RunConfig) -> None:
     """Towers -> item store and user-context store."""
     from learn_recall.export.vectors import export_embeddings
 
-    dataset = read_dataset(out / TABLES)
-    users, items = out / USERS, out / ITEMS
-    users.parent.mkdir(parents=True, exist_ok=True)
+    dataset = read_dataset(run.tables)
+    run.users.parent.mkdir(parents=True, exist_ok=True)
     item_store, _ = export_embeddings(
-        out / TOWERS,
-        EmbeddingStore.open(out / CONTENT),
-        items_out=items,
-        users_out=users,
+        run.towers,
+        EmbeddingStore.open(run.content),
+        items_out=run.items,
+        users_out=run.users,
         contexts=dataset.contexts,
         content_dimension=config.content_dimension,
     )

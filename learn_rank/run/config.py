@@ -13,10 +13,9 @@ from learn_rank.fusion.kinds import FUSIONS
 from learn_rank.rankers.multi_task import RankerConfig
 from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.arms import ARMS
+from learn_rank.run.folder import RunFolder
 from learn_recall.columns import HISTORY_CONVERTED
 from learn_recall.files.whole_files import read_json
-
-RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,12 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     Raises:
         FileNotFoundError: ``out`` is not the folder of a run.
     """
-    if not (out / RUN).is_file():
+    path = RunFolder(out).settings
+    if not path.is_file():
         raise FileNotFoundError(
-            f"{out}: expected the folder of a run ({RUN}), found none; make it with `learn-rank run`."
+            f"{out}: expected the folder of a run ({path.name}), found none; make it with `learn-rank run`."
         )
-    saved = read_json(out / RUN)
+    saved = read_json(path)
     parts = dict(saved["config"])
     ranker = {**parts.pop("ranker")}
     ranker["bottom_dims"] = tuple(ranker["bottom_dims"])

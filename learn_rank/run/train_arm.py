@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig, predict, train_ranker
-from learn_rank.run.folder import model_folder, prediction_path, validation_path
+from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import labelled_rows, validation_rows, write_predictions
 from learn_recall.files.whole_files import write_json
 
@@ -20,7 +19,7 @@ def train_and_score(
     dataset: RankingDataset,
     data: EncodedDataset,
     training: RankTrainConfig,
-    out: Path,
+    run: RunFolder,
     *,
     arm: str,
     on_step: Callable[[int, int], None] | None = None,
@@ -31,14 +30,13 @@ def train_and_score(
         make_ranker: as in `train_ranker`.
         dataset: labels and buckets; data: the same rows, encoded.
         training: its seed is that of the arm.
-        out: folder of the run; `learn_rank.run.predictions` says what lies where.
+        run: folder of the run.
         arm: name of the arm.
         on_step: called with (steps done, steps in all).
     """
-    folder = model_folder(out, arm, training.seed)
-    ranker, history = train_ranker(make_ranker, data, training, folder, on_step=on_step)
-    write_json(folder / "history.json", [asdict(result) for result in history])
-    valid, test = validation_path(out, arm, training.seed), prediction_path(out, arm, training.seed)
-    write_predictions(valid, validation_rows(dataset), predict(ranker, data.valid))
-    write_predictions(test, labelled_rows(dataset), predict(ranker, data.test))
+    place, seed = run.model_of(arm, training.seed), training.seed
+    ranker, history = train_ranker(make_ranker, data, training, place, on_step=on_step)
+    write_json(run.history_of(arm, seed), [asdict(result) for result in history])
+    write_predictions(run.validation_of(arm, seed), validation_rows(dataset), predict(ranker, data.valid))
+    write_predictions(run.predictions_of(arm, seed), labelled_rows(dataset), predict(ranker, data.test))
     return ranker

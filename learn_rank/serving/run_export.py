@@ -10,7 +10,7 @@ from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import load_ranker
 from learn_rank.run.arms import ARMS, make_fusion
 from learn_rank.run.config import fitted_to, read_config
-from learn_rank.run.folder import ITEMS, TABLES, USERS, model_folder
+from learn_rank.run.folder import RunFolder
 from learn_rank.serving.export import export_ranker
 from learn_rank.serving.swap import VectorSource
 from learn_recall.store import EmbeddingStore
@@ -41,14 +41,14 @@ def export_run(
     Raises:
         ValueError: an arm or a seed that the run did not train, or an arm with vectors of other ids.
     """
-    config, _ = read_config(run)
+    config, place = read_config(run)[0], RunFolder(run)
     known = {each.name: each for each in ARMS if not (each.is_shuffled or each.is_random)}
-    trained = [name for name in known if (model_folder(run, name, seed) / "model.safetensors").is_file()]
+    trained = [name for name in known if (place.model_of(name, seed) / "model.safetensors").is_file()]
     if arm not in trained:
         raise ValueError(f"arm: expected one of {trained}, trained in {run} with seed {seed}, got {arm!r}.")
-    dataset = read_dataset(run / TABLES)
+    dataset = read_dataset(place.tables)
     fitted = fitted_to(config, dataset)
-    stores = {side: EmbeddingStore.open(run / folder) for side, folder in (("user", USERS), ("item", ITEMS))}
+    stores = {"user": EmbeddingStore.open(place.users), "item": EmbeddingStore.open(place.items)}
     data = host_rows(dataset, stores["item"], config.ease, history_length=config.fusion.history_length)
     fusion = make_fusion(
         known[arm],
@@ -60,7 +60,7 @@ def export_run(
         host_dim=MultiTaskRanker.host_dim(data.n_codes, fitted.ranker),
     )
     ranker = MultiTaskRanker(data.n_codes, data.n_dense, fitted.ranker, fusion)
-    load_ranker(ranker, model_folder(run, arm, seed))
+    load_ranker(ranker, place.model_of(arm, seed))
     example = next(data.valid.batches(N_EXAMPLES))
     sources = {
         f"fusion.{side}_vectors": VectorSource(store, known[arm].found_in(store).blocks)

@@ -28,10 +28,10 @@ from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
-from learn_rank.pipeline import run_pipeline as pipeline
+from learn_rank.pipeline.run_pipeline import run_pipeline
 from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.config import read_config
-from learn_rank.run.folder import prediction_path
+from learn_rank.run.folder import RunFolder
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000, ab_days=3)
 TEST = MarketplaceTest(n_days=3, n_requests_per_day=60, n_candidates=6)
@@ -53,9 +53,7 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "STAGE_TEST", TEST)
         source = {"market": "small", "ab_days": MARKET.ab_days}
-        pipeline.run_pipeline(
-            lambda: read_marketplace(MARKET), source, out, settings, console=Console(quiet=True)
-        )
+        run_pipeline(lambda: read_marketplace(MARKET), source, out, settings, console=Console(quiet=True))
     return out
 
 
@@ -66,11 +64,13 @@ def traffic(run):
 
 def draw(run, **changes):
     asked = {"start_day": 28, "n_days": 5, "n_requests_per_day": 60, "n_candidates": 6, "seed": 0, **changes}
-    return draw_traffic(read_dataset(run / "tables"), generate_marketplace(MARKET).world, MARKET, **asked)
+    return draw_traffic(
+        read_dataset(RunFolder(run).tables), generate_marketplace(MARKET).world, MARKET, **asked
+    )
 
 
 def opened(run, traffic, folder, arms=("baseline", "learn"), **options):
-    dataset, (settings, _) = read_dataset(run / "tables"), read_config(run)
+    dataset, (settings, _) = read_dataset(RunFolder(run).tables), read_config(run)
     return dict(open_rankers(run, dataset, settings, traffic, arms=arms, work=folder, **options))
 
 
@@ -89,12 +89,12 @@ def serving_of(traffic, seed=0):
 
 
 def test_scores_of_the_test_rows_are_the_predictions_of_the_run(run, tmp_path):
-    dataset = read_dataset(run / "tables")
+    dataset = read_dataset(RunFolder(run).tables)
     asked = dataset.test.assign(click=np.nan, conversion=np.nan, day=28)
     nothing = dataset.test.head(0).assign(day=0)
     again = Traffic(asked, nothing, dataset.contexts)
     for arm, found in scored(run, again, tmp_path).items():
-        expected = pd.read_parquet(prediction_path(run, arm, 0))[["pctr", "pcvr"]].to_numpy().T
+        expected = pd.read_parquet(RunFolder(run).predictions_of(arm, 0))[["pctr", "pcvr"]].to_numpy().T
         np.testing.assert_allclose(found, expected, rtol=2e-6)
 
 
@@ -247,7 +247,7 @@ def test_the_files_of_two_treatments_differ_in_the_treatments_scores_alone(run, 
 
 def test_buckets_are_those_of_the_training_counts_and_new_ids_are_cold(run):
     rows = pd.read_parquet(run / "ab/candidates-learn.parquet")
-    dataset = read_dataset(run / "tables")
+    dataset = read_dataset(RunFolder(run).tables)
     counts = training_counts(dataset.train, dataset.interactions)
     assert (rows["item_bucket"] == assign_buckets(rows["item_id"], counts.items, ITEM_RULE)).all()
     assert (rows["user_bucket"] == assign_buckets(rows["user_id"], counts.users, USER_RULE)).all()
@@ -257,7 +257,7 @@ def test_buckets_are_those_of_the_training_counts_and_new_ids_are_cold(run):
 
 def test_bids_follow_price_and_brand(run):
     rows = pd.read_parquet(run / "ab/candidates-learn.parquet").drop_duplicates("item_id")
-    items = read_dataset(run / "tables").items.set_index("item_id").loc[rows["item_id"]]
+    items = read_dataset(RunFolder(run).tables).items.set_index("item_id").loc[rows["item_id"]]
     assert (rows["advertiser_id"].to_numpy() == items["brand"].to_numpy()).all()
     assert np.corrcoef(np.log(rows["bid"]), np.log(items["price"]))[0, 1] > 0.3
 
@@ -277,9 +277,9 @@ def test_the_stage_leaves_the_comparison_and_what_must_show_nothing_beside_it(ru
     guard = next(each for each in found["ab"]["guards"] if each["name"] == "arms with known answers")
     assert guard["has_passed"] is all(row["is_as_expected"] for row in beside)
     assert guard["has_passed"] or found["ab"]["verdict"]["status"] == "invalid"
-    page = (run / "ab.html").read_text(encoding="utf-8")
+    page = RunFolder(run).ab_html.read_text(encoding="utf-8")
     assert "Played beside it" in page and "LEARN, vectors dealt to other ids" in page
-    assert json.loads((run / "stages/ab.json").read_text())["is_finished"]
+    assert json.loads(RunFolder(run).stamp_of("ab").read_text())["is_finished"]
 
 
 def test_the_environment_of_a_run_is_the_world_of_its_tables(run):
@@ -302,8 +302,8 @@ def test_what_a_run_does_not_have_is_refused_in_words(run, tmp_path, changes, wo
 
 
 def test_a_run_of_other_data_has_no_known_truth(run, tmp_path):
-    other = replace(read_dataset(run / "tables"), name="steam")
-    write_dataset(other, tmp_path / "tables")
+    other = replace(read_dataset(RunFolder(run).tables), name="steam")
+    write_dataset(other, RunFolder(tmp_path).tables)
     with pytest.raises(ValueError, match="expected a run of the generated marketplace"):
         marketplace_environment(tmp_path)
 

@@ -12,6 +12,7 @@ import learn_rank
 from learn_rank import HostRanker, LearnFeatureFusion, RankTrainConfig, compare_rankers, embedding_tables
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.metrics.auc import AUC
+from learn_rank.run.folder import RunFolder
 from learn_recall.store import id_keys
 
 TRAINING = RankTrainConfig(n_epochs=2, batch_size=128, learning_rate=5e-3)
@@ -71,7 +72,7 @@ def test_the_report_says_what_the_prediction_files_say(world, compared):
     dataset, _, _ = world
     out, report = compared
     for model in ("baseline", "learn"):
-        table = pd.read_parquet(out / "predictions" / model / "seed-3.parquet")
+        table = pd.read_parquet(RunFolder(out).predictions_of(model, 3))
         pd.testing.assert_series_equal(table["item_id"], dataset.test["item_id"], check_dtype=False)
         said = [
             row["value"]
@@ -84,7 +85,7 @@ def test_the_report_says_what_the_prediction_files_say(world, compared):
 def test_a_ranker_of_clicks_alone_is_judged_by_clicks_alone(compared):
     out, report = compared
     assert {row["task"] for row in report.rows} == {"CTR"}
-    assert "pcvr" not in pd.read_parquet(out / "predictions" / "learn" / "seed-3.parquet")
+    assert "pcvr" not in pd.read_parquet(RunFolder(out).predictions_of("learn", 3))
     assert {row["model"] for row in report.rows} == {"baseline", "learn", "auto", "rates"}
 
 
@@ -94,7 +95,7 @@ def test_the_coverage_is_that_of_the_fusions_own_tables(compared):
 
 def test_the_page_and_the_rows_are_written(compared):
     out, report = compared
-    assert (out / "report.html").is_file()
+    assert RunFolder(out).report_html.is_file()
     assert learn_rank.report.read_report(out).rows == report.rows
 
 

@@ -22,7 +22,7 @@ from learn_rank.data.dataset_files import read_dataset
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.report import read_report
 from learn_rank.run.config import RunConfig, read_config
-from learn_rank.run.folder import prediction_path
+from learn_rank.run.folder import RunFolder
 from learn_recall.store import EmbeddingStore, StoreError
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -47,19 +47,19 @@ def finished(tmp_path_factory, encoder):
 
 
 def test_the_run_ends_with_rows_of_every_arm_task_metric_and_bucket(finished):
-    report = read_report(finished / "report.json")
+    report = read_report(RunFolder(finished).report_json)
     rows = pd.DataFrame(report.rows)
     assert set(rows.model) == {"baseline", "learn", "auto", "raw_text", "shuffled", "rates"}
     assert set(rows.task) == {"CTR", "CVR", "CTCVR"}
     assert set(rows.metric) == {"AUC", "UAUC", "WUAUC"}
     assert len(rows) == 6 * 3 * 3 * 7
     whole = rows[(rows.bucket_kind == "all") & (rows.task == "CTR") & (rows.metric == "AUC")]
-    assert (whole.n_rows == len(read_dataset(finished / "tables").test)).all()
-    assert (finished / "report.html").read_text(encoding="utf-8").startswith("<!")
+    assert (whole.n_rows == len(read_dataset(RunFolder(finished).tables).test)).all()
+    assert RunFolder(finished).report_html.read_text(encoding="utf-8").startswith("<!")
 
 
 def test_user_and_item_bucket_rows_partition_the_test_rows(finished):
-    rows = pd.DataFrame(read_report(finished / "report.json").rows)
+    rows = pd.DataFrame(read_report(RunFolder(finished).report_json).rows)
     for task in ("CTR", "CTCVR"):
         chosen = rows[(rows.model == "learn") & (rows.task == task) & (rows.metric == "AUC")]
         total = chosen[chosen.bucket_kind == "all"]["n_rows"].sum()
@@ -75,11 +75,11 @@ def test_a_run_killed_in_a_stage_ends_like_an_undisturbed_one(finished, encoder,
     for arm in ("baseline", "learn", "raw_text", "shuffled"):
         for seed in (0, 1):
             pd.testing.assert_frame_equal(
-                pd.read_parquet(prediction_path(out, arm, seed)),
-                pd.read_parquet(prediction_path(finished, arm, seed)),
+                pd.read_parquet(RunFolder(out).predictions_of(arm, seed)),
+                pd.read_parquet(RunFolder(finished).predictions_of(arm, seed)),
                 check_exact=True,
             )
-    assert read_report(out / "report.json").rows == read_report(finished / "report.json").rows
+    assert read_report(RunFolder(out).report_json).rows == read_report(RunFolder(finished).report_json).rows
 
 
 def test_the_same_command_again_trains_nothing(finished, encoder):
@@ -93,7 +93,7 @@ def test_the_stages_are_commands_of_their_own(finished):
     runner = CliRunner()
     result = runner.invoke(app, ["report", str(finished), "--seeds", "1"])
     assert result.exit_code == 0, result.output
-    assert read_report(finished / "report.json").about["seeds"] == [0]
+    assert read_report(RunFolder(finished).report_json).about["seeds"] == [0]
     assert runner.invoke(app, ["report", str(finished)]).exit_code == 0
     assert runner.invoke(app, ["train", str(finished)]).exit_code == 0
 
@@ -108,9 +108,9 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
     assert result.exit_code == 0, result.output
     assert "fusion.item_vectors: 120 of 120 ids with a vector, float16" in result.output
     ranker = load_exported(served)
-    data = encode_dataset(read_dataset(finished / "tables"), history_length=8)
+    data = encode_dataset(read_dataset(RunFolder(finished).tables), history_length=8)
     found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in data.test.batches(97)]
-    expected = pd.read_parquet(prediction_path(finished, "learn", 0))["pctr"]
+    expected = pd.read_parquet(RunFolder(finished).predictions_of("learn", 0))["pctr"]
     np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
     runner.invoke(app, ["export", str(finished), "--out", str(tmp_path / "request"), "--one-request"])
     of_request = load_exported(tmp_path / "request")
@@ -125,7 +125,7 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
             break
         one = of_request(batch.sparse, batch.dense)["ctr_logit"].sigmoid()
         np.testing.assert_allclose(one.numpy(), expected[row : row + 1], atol=2e-6)
-    users = EmbeddingStore.open(finished / "vectors/users")
+    users = EmbeddingStore.open(RunFolder(finished).users)
     with pytest.raises(ValueError, match="kind: expected 'item', got 'user'"):
         swap_vectors(served, "fusion.item_vectors", VectorSource(users, ("tower", "content")))
     refused = runner.invoke(app, ["export", str(finished), "--out", str(served), "--arm", "shuffled"])
@@ -134,9 +134,9 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
 
 
 def test_vectors_newer_than_the_first_judged_label_are_refused(finished, tmp_path, monkeypatch):
-    dataset = read_dataset(finished / "tables")
+    dataset = read_dataset(RunFolder(finished).tables)
     first_label = float(dataset.valid["timestamp"].min())
-    store = EmbeddingStore.open(finished / "vectors/items")
+    store = EmbeddingStore.open(RunFolder(finished).items)
     assert store.card.as_of is not None and store.card.as_of <= first_label
     from learn_recall.store.as_of import check_as_of
 
@@ -180,18 +180,18 @@ def test_a_run_config_without_the_baseline_is_refused():
 def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder, tmp_path):
     read, _ = read_config(finished)
     assert read == config(str(encoder))
-    saved = json.loads((finished / "run.json").read_text())
+    saved = json.loads(RunFolder(finished).settings.read_text())
     del saved["config"]["word_dimension"]
-    (tmp_path / "run.json").write_text(json.dumps(saved))
+    RunFolder(tmp_path).settings.write_text(json.dumps(saved))
     assert read_config(tmp_path)[0].word_dimension == 0  # saved before a run could read words
 
 
 def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_text(finished, tmp_path):
     from benchmarks.fusion.ids_tower import ids_tower_vectors
 
-    dataset = read_dataset(finished / "tables")
+    dataset = read_dataset(RunFolder(finished).tables)
     users, items = ids_tower_vectors(finished, tmp_path)
-    whole = EmbeddingStore.open(finished / "vectors/items")
+    whole = EmbeddingStore.open(RunFolder(finished).items)
     width = {block.name: (block.start, block.stop) for block in whole.card.blocks}["tower"][1]
     assert [block.name for block in items.card.blocks] == ["tower", "content"]
     np.testing.assert_array_equal(items.vectors[:, width:], whole.vectors[:, width:])
@@ -199,15 +199,14 @@ def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_tex
     is_known = np.isin(items.ids, dataset.interactions["item_id"].unique())
     assert 0 < is_known.sum() < len(is_known)
     np.testing.assert_array_equal((items.vectors[:, :width] != 0).any(axis=1), is_known & items.present)
-    np.testing.assert_array_equal(users.ids, EmbeddingStore.open(finished / "vectors/users").ids)
+    np.testing.assert_array_equal(users.ids, EmbeddingStore.open(RunFolder(finished).users).ids)
 
 
 def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_path, monkeypatch):
-    import benchmarks.preset_tower as other
-
+    import benchmarks.fusion.preset_tower as other
     from learn_recall.towers.checkpoint import load_checkpoint
 
-    own = load_checkpoint(finished / "towers", "cpu").config
+    own = load_checkpoint(RunFolder(finished).towers, "cpu").config
     monkeypatch.setattr(other, "preset", {"the same": own}.__getitem__)
     for side, store in zip(
         ("users", "items"), other.preset_tower_vectors(finished, tmp_path, "the same"), strict=True
@@ -226,11 +225,11 @@ def test_variants_that_were_trained_on_other_vectors_of_a_run_are_not_taken_for_
     shutil.copytree(finished, run)
     open_study(run)
     open_study(run)
-    stamp = run / "stages/rankers.json"
+    stamp = RunFolder(run).stamp_of("rankers")
     stamp.write_text(stamp.read_text().replace('"stamp": "', '"stamp": "0'))
     with pytest.raises(ValueError, match=r"Remedy: remove .*ablation"):
         open_study(run)
-    (run / "ablation/made_of.json").unlink()  # of a version that wrote none
+    (RunFolder(run).ablation.path / "made_of.json").unlink()  # of a version that wrote none
     with pytest.raises(ValueError, match=r"Remedy: remove .*ablation"):
         open_study(run)
 
@@ -239,27 +238,26 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
     finished, encoder, tmp_path
 ):
     out = shutil.copytree(finished, tmp_path / "run")
-    before = pd.read_parquet(prediction_path(finished, "baseline", 0))
+    before = pd.read_parquet(RunFolder(finished).predictions_of("baseline", 0))
     from learn_rank.data.ease_features import EASE_FEATURES, EaseFeatures
     from learn_rank.data.ease_rows import host_rows
     from learn_rank.pipeline.run_pipeline import run_pipeline
-    from learn_rank.run.folder import EASE
     from learn_rank.serving import load_exported
     from learn_rank.serving.run_export import export_run
 
     asked = replace(config(str(encoder)), ease="near", arms=("baseline", "learn"), seeds=(0,))
     run_pipeline(pytest.fail, {"market": "small"}, out, asked, console=Console(quiet=True))
-    after = pd.read_parquet(prediction_path(out, "baseline", 0))
+    after = pd.read_parquet(RunFolder(out).predictions_of("baseline", 0))
     assert np.abs(after["pctr"] - before["pctr"]).max() > 0.01
     assert read_config(out)[0].ease == "near"
     ranker = load_exported(export_run(out, tmp_path / "exported"))
-    items = EmbeddingStore.open(out / "vectors/items")
-    rows = host_rows(read_dataset(out / "tables"), items, "near", history_length=8).test
+    items = EmbeddingStore.open(RunFolder(out).items)
+    rows = host_rows(read_dataset(RunFolder(out).tables), items, "near", history_length=8).test
     found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in rows.batches(97)]
-    expected = pd.read_parquet(prediction_path(out, "learn", 0))["pctr"]
+    expected = pd.read_parquet(RunFolder(out).predictions_of("learn", 0))["pctr"]
     np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
-    served = EaseFeatures.load(out / EASE)
-    dataset = read_dataset(out / "tables")
+    served = EaseFeatures.load(RunFolder(out).ease)
+    dataset = read_dataset(RunFolder(out).tables)
     history = dataset.contexts.set_index("context_id")["history"]
     columns = served.of(list(history[dataset.test["context_id"]]), dataset.test["item_id"])
     np.testing.assert_array_equal(rows.dense[:, -len(EASE_FEATURES) :], columns.to_numpy())
@@ -284,16 +282,16 @@ def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_
     quiet = Console(quiet=True)
     source = {"market": "small"}
     run_pipeline(lambda: read_marketplace(MARKET), source, tmp_path, asked, console=quiet)
-    content = EmbeddingStore.open(tmp_path / "content")
+    content = EmbeddingStore.open(RunFolder(tmp_path).content)
     assert [block.name for block in content.card.blocks] == ["content", "words"]
-    dataset = read_dataset(tmp_path / "tables")
+    dataset = read_dataset(RunFolder(tmp_path).tables)
     texts = texts_of(content, dataset.items)
     is_known = np.isin(content.ids, dataset.interactions["item_id"])
     assert 0 < is_known.sum() < len(is_known)
     again = WordVectors.fit([text for text, known in zip(texts, is_known, strict=True) if known], 6)
-    assert WordVectors.load(tmp_path / "words.safetensors").sha256 == again.sha256
+    assert WordVectors.load(RunFolder(tmp_path).words).sha256 == again.sha256
     assert read_config(tmp_path)[0].word_dimension == 6
-    items = EmbeddingStore.open(tmp_path / "vectors/items")
+    items = EmbeddingStore.open(RunFolder(tmp_path).items)
     assert [block.name for block in items.card.blocks] == ["tower", "content", "words"]
     exported = read_manifest(export_run(tmp_path, tmp_path / "exported", arm="raw_text"))
     read = exported.tables["fusion.item_vectors"].blocks
@@ -301,7 +299,7 @@ def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_
 
     without = replace(asked, word_dimension=0)
     run_pipeline(pytest.fail, source, tmp_path, without, console=quiet)
-    blocks = EmbeddingStore.open(tmp_path / "content").card.blocks
+    blocks = EmbeddingStore.open(RunFolder(tmp_path).content).card.blocks
     assert "words" not in [block.name for block in blocks]
     with pytest.raises(ValueError, match="word_dimension: expected 0"):
         RunConfig(word_dimension=-1)

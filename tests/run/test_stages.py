@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from learn_rank.pipeline.stages import Stages
+from learn_rank.run.folder import RunFolder
 
 
 class Killed(BaseException):
@@ -18,10 +19,14 @@ def write(folder, name, log, text="done"):
     return action
 
 
+def only(folder):
+    return Stages(RunFolder(folder), Console(quiet=True), n_stages=1)
+
+
 def run(folder, log, *, first="a", second="b"):
-    stages = Stages(folder, Console(quiet=True), n_stages=2)
-    stages.run("one", {"setting": first}, ("one.txt",), write(folder, "one.txt", log))
-    stages.run("two", {"setting": second}, ("two.txt",), write(folder, "two.txt", log))
+    stages = Stages(RunFolder(folder), Console(quiet=True), n_stages=2)
+    stages.run("one", {"setting": first}, (folder / "one.txt",), write(folder, "one.txt", log))
+    stages.run("two", {"setting": second}, (folder / "two.txt",), write(folder, "two.txt", log))
     return stages
 
 
@@ -59,7 +64,7 @@ def test_a_killed_stage_finds_its_partial_output_and_another_setting_does_not(tm
 
     for setting, expected in (("a", False), ("a", True), ("b", False)):
         with pytest.raises(Killed):
-            Stages(tmp_path, Console(quiet=True), 1).run("one", {"setting": setting}, ("out",), partial)
+            only(tmp_path).run("one", {"setting": setting}, (tmp_path / "out",), partial)
         assert found[-1] is expected
 
 
@@ -71,5 +76,5 @@ def test_an_open_stage_is_always_asked_and_keeps_what_it_made(tmp_path):
         (tmp_path / "out").write_text("x")
 
     for _ in range(2):
-        Stages(tmp_path, Console(quiet=True), 1).run("open", {}, ("out",), action, always=True)
+        only(tmp_path).run("open", {}, (tmp_path / "out",), action, always=True)
     assert asked == [False, True]

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -10,11 +11,11 @@ from rich.console import Console
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.fusion.config import FusionConfig
-from learn_rank.pipeline import run_pipeline as pipeline
 from learn_rank.rankers.multi_task import RankerConfig
 from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.config import RunConfig
 
+pipeline = import_module("learn_rank.pipeline.run_pipeline")  # the folder has a function of that name
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
 
 
@@ -41,9 +42,9 @@ def die_in(stage: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     if stage == "export":
-        import learn_recall.export as room
+        import learn_recall.export.vectors as module
 
-        original = room.write_store
+        original = module.write_store
         calls = []
 
         def write_then_die(*args, **kwargs):
@@ -52,11 +53,11 @@ def die_in(stage: str) -> None:
                 kill()
             return original(*args, **kwargs)
 
-        room.write_store = write_then_die
+        module.write_store = write_then_die
     elif stage == "rankers":
-        import learn_rank.train as room
+        import learn_rank.rankers.train as module
 
-        original_validate = room._validate
+        original_validate = module._validate
         calls = []
 
         def validate_then_die(*args, **kwargs):
@@ -65,7 +66,7 @@ def die_in(stage: str) -> None:
                 kill()
             return original_validate(*args, **kwargs)
 
-        room._validate = validate_then_die
+        module._validate = validate_then_die
     elif stage == "report":
         pipeline.make_report = kill
     else:

@@ -23,6 +23,7 @@ from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.run.config import read_config
+from learn_rank.run.folder import RunFolder
 from learn_recall.columns import BRAND, CATEGORY, ITEM_ID, PRICE, REQUEST_ID, TIMESTAMP, USER_ID
 from learn_recall.files.whole_files import atomic_path
 
@@ -104,10 +105,10 @@ def marketplace_candidates(
         ValueError: the run is of other data, ends too early, or has not trained an arm.
     """
     from learn_rank.ab.marketplace.nightly_training import live_through  # noqa: PLC0415
-    from learn_rank.ab.marketplace.open_rankers import open_rankers  # noqa: PLC0415 - these rooms need torch
+    from learn_rank.ab.marketplace.open_rankers import open_rankers  # noqa: PLC0415 - these modules need torch
 
     run, out = Path(run), Path(out)
-    dataset, (config, _) = read_dataset(run / "tables"), read_config(run)
+    dataset, (config, _) = read_dataset(RunFolder(run).tables), read_config(run)
     market = _market_of(dataset, run)
     if market.ab_days < test.n_days:
         raise ValueError(
@@ -163,7 +164,8 @@ def marketplace_environment(run: str | Path) -> MarketplaceEnvironment:
         ValueError: the run is of other data.
     """
     run = Path(run)
-    return MarketplaceEnvironment(generate_marketplace(_market_of(read_dataset(run / "tables"), run)).world)
+    market = _market_of(read_dataset(RunFolder(run).tables), run)
+    return MarketplaceEnvironment(generate_marketplace(market).world)
 
 
 def _market_of(dataset: RankingDataset, run: Path) -> MarketplaceConfig:

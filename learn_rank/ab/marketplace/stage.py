@@ -25,11 +25,11 @@ from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import MarketplaceEnvironment
 from learn_rank.ab.statistics.guards import Guard
 from learn_rank.ab.words import lift_words
+from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import atomic_path
 
-__all__ = ["AB_HTML", "AB_JSON", "STAGE_TEST", "run_stage"]
+__all__ = ["STAGE_TEST", "run_stage"]
 
-AB_JSON, AB_HTML = "ab.json", "ab.html"
 CONTROL, TREATMENT, SHUFFLED = "baseline", "learn", "shuffled"
 INFLATION = 1.3
 NOT_BETTER = "not better"
@@ -59,9 +59,9 @@ def run_stage(
     Returns:
         LEARN against the baseline.
     """
-    console = Console() if console is None else console
+    console, run = Console() if console is None else console, RunFolder(out)
     treatments = [name for name in (TREATMENT, SHUFFLED) if name in arms]
-    paths = marketplace_candidates(out, out / "ab", control=CONTROL, treatments=treatments, test=test)
+    paths = marketplace_candidates(out, run.ab_candidates, control=CONTROL, treatments=treatments, test=test)
     environment = marketplace_environment(out)
     rows = pd.read_parquet(paths[TREATMENT])
     same = rows.assign(pctr_b=rows["pctr_a"], pcvr_b=rows["pcvr_a"])
@@ -82,7 +82,7 @@ def run_stage(
         found = _test(
             source(), environment, test, about={"title": f"{CONTROL} against {name}", "command": command}
         )
-        write_result(out / f"ab_{short}.json", found)
+        write_result(run.ab_json_of(short), found)
         beside.append(_beside(name, expected, found))
     result = _test(
         CandidateFiles(paths[TREATMENT]),
@@ -96,11 +96,11 @@ def run_stage(
         guards=[_beside_guard(beside)],
         n_resplits=500,
     )
-    write_result(out / AB_JSON, result)
-    with atomic_path(out / AB_HTML) as temporary:
+    write_result(run.ab_json, result)
+    with atomic_path(run.ab_html) as temporary:
         temporary.write_text(ab_html(result), encoding="utf-8")
     print_ab(result, console)
-    console.print(f"\nA/B simulation: {out / AB_HTML}")
+    console.print(f"\nA/B simulation: {run.ab_html}")
     return result
 
 
