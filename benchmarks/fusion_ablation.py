@@ -23,7 +23,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from benchmarks.fusion.study import VARIANTS, ablate, open_study
-from learn_rank.evaluation.judge import DeltaRow
+from learn_rank.evaluation.compare import DeltaRow
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import write_json
 

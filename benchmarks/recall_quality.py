@@ -20,7 +20,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.recall.judgement import Places, dial, interval, judge, place_targets, user_values
+from benchmarks.recall.judgement import Places, dial, interval, judge_towers, place_targets, user_values
 from benchmarks.recall.orderings import judge_orderings, ordering_table
 from benchmarks.recall.pages import comparison_table, draw_dial, main_table
 from benchmarks.recall.published import published, published_table
@@ -160,7 +160,7 @@ class Run:
         scores = self.bench.scores(name, variant, config, folder)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         places = place_targets(self.world, scores)
-        result = judge(self.world, places)
+        result = judge_towers(self.world, places)
         result |= {"seed": seed, "seconds": seconds, "cpu_seconds": cpu}
         result["dial"] = dial(self.world, scores) if seed == 0 else None
         result["config"] = None if config is None else config.to_dict()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.recall.world import World
+from benchmarks.recall.world import RecallWorld
 from learn_recall.files.whole_files import atomic_path
 from learn_recall.towers.ranking import Ranks, rank_scores
 
@@ -52,7 +52,7 @@ class Places:
             return cls(arrays["filtered"], arrays["unfiltered"], arrays["top"])
 
 
-def place_targets(world: World, scores: Scores) -> Places:
+def place_targets(world: RecallWorld, scores: Scores) -> Places:
     """Rank every target among all items; ``scores`` gives (b, N) for a slice of the U users."""
     found = {name: _rank(world, scores, filters=name == "filtered") for name in ("filtered", "unfiltered")}
     n_places = {name: np.stack([ranks.n_higher, ranks.n_equal]) for name, ranks in found.items()}
@@ -73,7 +73,7 @@ def gains(places: np.ndarray, k: int) -> np.ndarray:
     return (gain[last] - gain[first]) / (n_equal + 1)
 
 
-def user_values(world: World, places: np.ndarray) -> dict[str, np.ndarray]:
+def user_values(world: RecallWorld, places: np.ndarray) -> dict[str, np.ndarray]:
     """Per user (U,): R@k, N@k (mean over the user's targets) and, with several targets, H@k (any found)."""
     _, first = world.users
     n_targets = np.diff(np.r_[first, len(world.targets)])
@@ -100,7 +100,7 @@ def official(places: np.ndarray) -> dict[str, float]:
     return found
 
 
-def judge(world: World, places: Places) -> dict[str, Any]:
+def judge_towers(world: RecallWorld, places: Places) -> dict[str, Any]:
     """All figures of one model and seed, as JSON."""
     strict = {
         history: {name: float(v.mean()) for name, v in user_values(world, getattr(places, history)).items()}
@@ -125,7 +125,7 @@ def judge(world: World, places: Places) -> dict[str, Any]:
     }
 
 
-def dial(world: World, scores: Scores) -> list[dict[str, float | None]]:
+def dial(world: RecallWorld, scores: Scores) -> list[dict[str, float | None]]:
     """The head/tail curve: score - a log(training events + 1), a in deviations of a user's scores.
 
     Returns: for each a of `DIAL`: a, R@10 and R@10 on rare targets, history taken out.
@@ -167,14 +167,14 @@ def interval(values_SU: np.ndarray) -> tuple[float, float]:
     return float(mean_U.mean() - half), float(mean_U.mean() + half)
 
 
-def _rank(world: World, scores: Scores, *, filters: bool) -> Ranks:
+def _rank(world: RecallWorld, scores: Scores, *, filters: bool) -> Ranks:
     """Rank all targets, given scores by user."""
     user = world.users[0]
     exclude = (lambda part: world.histories[user[part]]) if filters else None
     return rank_scores(_by_target(world, scores), world.targets, len(world.items), exclude=exclude)
 
 
-def _by_target(world: World, scores: Scores) -> Scores:
+def _by_target(world: RecallWorld, scores: Scores) -> Scores:
     """Scores of a slice of the targets, from those of a slice of the users."""
     user = world.users[0]
 

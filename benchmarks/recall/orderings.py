@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from benchmarks.recall.judgement import ITEM_BUCKETS, Places, hits, inside, interval
-from benchmarks.recall.world import World
+from benchmarks.recall.world import RecallWorld
 
 PROTOCOLS = ("strict", "official")
 K = 10
@@ -50,7 +50,7 @@ ORDERINGS = (
 )
 
 
-def judge_orderings(world: World, places: Mapping[str, Sequence[Places]]) -> list[dict[str, Any]]:
+def judge_orderings(world: RecallWorld, places: Mapping[str, Sequence[Places]]) -> list[dict[str, Any]]:
     """Every ordering whose two models are there, and which two users or more can say something about.
 
     Args:

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from benchmarks.recall.judgement import Scores
 from benchmarks.recall.variants import VARIANTS, Variant
-from benchmarks.recall.world import World
+from benchmarks.recall.world import RecallWorld
 from learn_recall.columns import ITEM_ID, USER_ID
 from learn_recall.datasets import read_amazon
 from learn_recall.encode.job import encode_items
@@ -45,7 +45,9 @@ class Bench:
         pretrain: other folders, whose events the "zero_shot" and "finetuned" variants start from.
     """
 
-    def __init__(self, world: World, work: Path, encoder: str | None = None, pretrain: tuple[Path, ...] = ()):
+    def __init__(
+        self, world: RecallWorld, work: Path, encoder: str | None = None, pretrain: tuple[Path, ...] = ()
+    ):
         self.world, self.work, self.encoder, self.pretrain = world, work, encoder, pretrain
 
     def content(self, kind: str) -> EmbeddingStore:

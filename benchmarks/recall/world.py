@@ -23,7 +23,7 @@ FITS = ("all", "train")
 
 
 @dataclass(frozen=True)
-class World:
+class RecallWorld:
     """Items, what is known before the test, and the test.
 
     items: (N,) rows of the items table; an item is its row. history: events before the test, for every user.
@@ -77,7 +77,7 @@ class World:
         return {"items": int(is_shared.sum()), "targets": int(is_shared[self.targets].sum())}
 
 
-def read_world(folder: Path, *, task: str = LEAVE_ONE_OUT, window: int = 3) -> World:
+def read_world(folder: Path, *, task: str = LEAVE_ONE_OUT, window: int = 3) -> RecallWorld:
     """Read a folder of items.jsonl.gz and sequences.txt.gz.
 
     Args:
@@ -95,11 +95,13 @@ def read_world(folder: Path, *, task: str = LEAVE_ONE_OUT, window: int = 3) -> W
         counts = split.item_counts(data.items[ITEM_ID])
         history = split.train.sort_values([USER_ID, POSITION], kind="stable").reset_index(drop=True)
         asked = split.valid.reset_index(drop=True)
-        return World(data.items, history, asked, counts, task, {**split.fingerprint, "validation": True})
+        return RecallWorld(
+            data.items, history, asked, counts, task, {**split.fingerprint, "validation": True}
+        )
     if task == LEAVE_ONE_OUT:
         split = data.split
         history = pd.concat([split.train, split.valid]).sort_values([USER_ID, POSITION], kind="stable")
-        return World(
+        return RecallWorld(
             data.items,
             history.reset_index(drop=True),
             split.test.reset_index(drop=True),
@@ -129,4 +131,4 @@ def read_world(folder: Path, *, task: str = LEAVE_ONE_OUT, window: int = 3) -> W
         "window": window,
     }
     history = events[~is_test].reset_index(drop=True)
-    return World(data.items, history, test, counts.to_numpy(dtype=np.int64), task, fingerprint)
+    return RecallWorld(data.items, history, test, counts.to_numpy(dtype=np.int64), task, fingerprint)

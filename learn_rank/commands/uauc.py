@@ -97,7 +97,7 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
     Example: learn-rank uauc new.parquet --baseline old.parquet --user user_id --label click
     --score pctr --bucket user_bucket --bucket item_bucket --fail-if-worse
     """
-    from learn_rank.evaluation.beyond_memory import Room
+    from learn_rank.evaluation.beyond_memory import MemoryLimits
     from learn_rank.uauc.count_buckets import CountBucket
     from learn_rank.uauc.judgement import Question, compare
     from learn_rank.uauc.on_disk import compare_on_disk, is_beyond_memory
@@ -129,9 +129,9 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
         uncertainty: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
         is_written = json_out is not None or html_out is not None
         if is_beyond_memory(paths, memory_rows):
-            room = Room(spill=spill)
+            limits = MemoryLimits(spill=spill)
             found = compare_on_disk(
-                predictions, baseline, question, uncertainty, has_details=is_written, room=room
+                predictions, baseline, question, uncertainty, has_details=is_written, limits=limits
             )
         else:
             found = compare(predictions, baseline, question, uncertainty, has_details=is_written)

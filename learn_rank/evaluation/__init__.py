@@ -1,6 +1,6 @@
 """Models x tasks x metrics x buckets -> rows of results and of differences."""
 
-from learn_rank.evaluation.judge import (
+from learn_rank.evaluation.compare import (
     ALL,
     AUC_METRICS,
     DeltaRow,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.evaluation.judge import AUC_METRICS, DeltaRow, Partition, ResultRow, adjust, judge
+from learn_rank.evaluation.compare import AUC_METRICS, DeltaRow, Partition, ResultRow, adjust, compare_models
 from learn_rank.metrics.auc import Metric
 from learn_rank.metrics.buckets import BUCKETS
 from learn_rank.metrics.input_columns import plain
@@ -93,7 +93,7 @@ def evaluate_arms(
         tasks: as in `evaluate_predictions`.
         metrics: what to compute.
         uncertainty: default `ClosedForm()`: value = mean over seeds, interval over users and seeds.
-        family: what Holm's adjustment holds fixed, see `learn_rank.evaluation.judge.adjust`.
+        family: what Holm's adjustment holds fixed, see `learn_rank.evaluation.compare.adjust`.
 
     Returns:
         (result rows, difference rows).
@@ -132,7 +132,7 @@ def evaluate_arms(
             arm: [table[task.score].to_numpy()[chosen] for table in tables]
             for arm, tables in predictions.items()
         }
-        found, differences = judge(
+        found, differences = compare_models(
             rows,
             scores,
             partitions,

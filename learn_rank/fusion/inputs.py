@@ -25,21 +25,21 @@ def parts_of(
     return tuple(blocks[number] for number in numbers)
 
 
-def cut(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:
+def select_blocks(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:
     """(B, D) vectors -> their `parts` side by side."""
     if len(parts) == 1:  # no copy
         return vectors_BD[:, parts[0][0] : parts[0][1]]
     return torch.cat([vectors_BD[:, start:stop] for start, stop in parts], dim=1)
 
 
-def filled(vectors: Tensor, has_vector: Tensor, fallback: Tensor) -> Tensor:
+def fill_missing(vectors: Tensor, has_vector: Tensor, fallback: Tensor) -> Tensor:
     """(B, D) vectors, where there is none the (D,) fallback; no copy and no gradient where none lacks."""
     if may_look_at(has_vector) and bool(has_vector.all()):
         return vectors
     return torch.where(has_vector[:, None], vectors, fallback)
 
 
-def held(fusion: Tensor, *fallbacks: Tensor) -> Tensor:
+def keep_in_graph(fusion: Tensor, *fallbacks: Tensor) -> Tensor:
     """`fusion`, with the fallbacks in its graph: where no row needed one its gradient is zero, not missing.
 
     Data-parallel wrappers wait for a gradient of every parameter, also on a rank whose batch lacks nothing.

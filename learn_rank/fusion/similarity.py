@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from learn_rank.frozen.cosines import SHORTEST, cosine_of_blocks
 from learn_rank.frozen.rows import may_look_at
-from learn_rank.fusion.user_runs import UserRuns, dots_of_runs, spread
+from learn_rank.fusion.user_runs import UserRuns, dots_of_runs, to_rows
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.5, 6.0)  # of the histogram, in units of cosine x sqrt(D)
 N_BINS = len(EDGES) + 1
@@ -67,7 +67,7 @@ def compared_blocks(
     """
     if may_look_at(user) and bool(((block_lengths(user, blocks) > 0).all(dim=1) | ~has_user).all()):
         return item
-    return item * spread(torch.where(has_user[:, None], block_presence(user, blocks), 1.0), runs)
+    return item * to_rows(torch.where(has_user[:, None], block_presence(user, blocks), 1.0), runs)
 
 
 def block_lengths(vectors: Tensor, blocks: Sequence[tuple[int, int]]) -> Tensor:
@@ -122,7 +122,7 @@ def cosine_of_user(
 ) -> Tensor:
     """(B, D) users, (R, D) of `runs`, and (B, D) items -> (B, K) cosines, 0 where either block is zeros."""
     length_BK = block_lengths(item, blocks).clamp(min=SHORTEST)
-    user_length_BK = spread(block_lengths(user, blocks).clamp(min=SHORTEST), runs)
+    user_length_BK = to_rows(block_lengths(user, blocks).clamp(min=SHORTEST), runs)
     if runs is not None:
         return dots_of_runs(user, item, blocks, runs) / (user_length_BK * length_BK)
     product_BD = user * item

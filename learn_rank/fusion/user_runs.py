@@ -34,7 +34,7 @@ class UserRuns(NamedTuple):
         """(B,) ids of the rows, (1,) of one user -> (R,)."""
         return ids if self.first is None else ids.index_select(0, self.first)
 
-    def spread(self, values: Tensor) -> Tensor:
+    def to_rows(self, values: Tensor) -> Tensor:
         """(R, ...) -> (B, ...)."""
         if self.run is None:
             return values.expand(self.n_rows, *values.shape[1:])
@@ -70,9 +70,9 @@ def user_runs(ids: Tensor, n_rows: int) -> UserRuns | None:
     return UserRuns(n_rows, first_R, run_B) if len(first_R) * MIN_ROWS_OF_RUN <= n_rows else None
 
 
-def spread(values: Tensor, runs: UserRuns | None) -> Tensor:
+def to_rows(values: Tensor, runs: UserRuns | None) -> Tensor:
     """What is known of each run's user, for every row; without runs the rows' own."""
-    return values if runs is None else runs.spread(values)
+    return values if runs is None else runs.to_rows(values)
 
 
 def fused_runs(  # noqa: PLR0917 - layers, then tensors, as `LearnFeatureFusion` has them
@@ -103,7 +103,7 @@ def fused_runs(  # noqa: PLR0917 - layers, then tensors, as `LearnFeatureFusion`
     n = item_BP.shape[1]
     of_user, of_item, of_both, of_evidence = torch.split(first.weight, [n, n, n, evidence.shape[1]], dim=1)
     matrix_RPH = (of_item + of_both * user_RP[:, None]).transpose(1, 2)
-    vector_BH = runs.spread(functional.linear(user_RP, of_user, first.bias))
+    vector_BH = runs.to_rows(functional.linear(user_RP, of_user, first.bias))
     hidden_BH = runs.products(item_BP, matrix_RPH) + torch.addmm(vector_BH, evidence, of_evidence.T)
     return rest(hidden_BH)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.evaluation.judge import Partition
+from learn_rank.evaluation.compare import Partition
 from learn_rank.metrics.buckets import BUCKETS, BucketRule, bucket_codes, bucket_of_user
 from learn_rank.metrics.labelled_rows import LabelledRows
 

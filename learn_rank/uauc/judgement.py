@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from learn_rank.evaluation.judge import ALL, Cell, adjust, cells_of, judge_cells
+from learn_rank.evaluation.compare import ALL, BucketScores, adjust, bucket_scores, compare_in_buckets
 from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
 from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 from learn_rank.uauc.count_buckets import MEANINGS, CountBucket, check_attributed, partitions_of
@@ -82,7 +82,7 @@ def compare(
     predictions: Path,
     baseline: Path | None,
     question: Question,
-    how: Uncertainty,
+    uncertainty: Uncertainty,
     *,
     has_details: bool = False,
 ) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def compare(
         predictions: the candidate's file.
         baseline: the other file, or None.
         question: the columns and settings.
-        how: where intervals come from.
+        uncertainty: where intervals come from.
         has_details: whether counts, users and reliability are asked for, which costs another pass.
 
     Returns:
@@ -117,43 +117,49 @@ def compare(
         check_attributed(rows, partitions)
     checked = {model: [as_scores(column, len(rows), model)] for model, column in scores.items()}
     has_probabilities = all(_are_probabilities(column) for column in scores.values())
-    found = judgement(cells_of(rows, checked, partitions), q, how, has_probabilities, has_details)
+    found = judgement(
+        bucket_scores(rows, checked, partitions), q, uncertainty, has_probabilities, has_details
+    )
     found["about"]["buckets"] = bucket_words
     return named(found, file_names(predictions, baseline, q))
 
 
 def judgement(
-    cells: Iterable[Cell], question: Question, how: Uncertainty, has_probabilities: bool, has_details: bool
+    buckets: Iterable[BucketScores],
+    question: Question,
+    uncertainty: Uncertainty,
+    has_probabilities: bool,
+    has_details: bool,
 ) -> dict[str, Any]:
-    """Judges the models `CANDIDATE` and, where there is one, `BASELINE` in every cell.
+    """Judges the models `CANDIDATE` and, where there is one, `BASELINE` in every bucket.
 
     Args:
-        cells: all rows first, then the buckets.
+        buckets: all rows first, then every bucket.
         question: the settings.
-        how: where intervals come from.
+        uncertainty: where intervals come from.
         has_probabilities: whether the calibration metrics make sense.
         has_details: whether to add the last three of what is returned.
 
     Returns:
-        rows, deltas, about; counts (a row per cell), users (of `user_view`), reliability (of
+        rows, deltas, about; counts (a row per bucket), users (of `user_view`), reliability (of
         `reliability_view`, empty without probabilities).
     """
     q = question
     details: dict[str, Any] = {"counts": [], "users": {}, "reliability": {}}
-    watched = _watched(cells, q, has_probabilities, details) if has_details else cells
+    watched = _watched(buckets, q, has_probabilities, details) if has_details else buckets
     first, rest = _peek(watched)
-    results, deltas = judge_cells(
+    results, deltas = compare_in_buckets(
         rest,
         task=q.label if q.task is None else q.task,
         metrics=(*q.ranking, *(CALIBRATION if has_probabilities else ())),
         baseline=BASELINE if BASELINE in first.scored else None,
-        uncertainty=how,
+        uncertainty=uncertainty,
     )
     compared = [str(metric) for metric in q.ranking]
     about = {
         "task": q.label if q.task is None else q.task,
-        "level": how.level,
-        "uncertainty": repr(how),
+        "level": uncertainty.level,
+        "uncertainty": repr(uncertainty),
         "family": FAMILY,
         "metrics": compared,
         "bucket_meaning": q.meaning,
@@ -184,24 +190,24 @@ def file_names(predictions: Path, baseline: Path | None, question: Question) -> 
 
 
 def _watched(
-    cells: Iterable[Cell], question: Question, has_probabilities: bool, details: dict[str, Any]
-) -> Iterator[Cell]:
-    """Hands the cells on, and writes down what the page shows of each."""
-    for cell in cells:
-        scored = {model: seeds[0] for model, seeds in cell.scored.items()}
-        chosen = scored if cell.kind == ALL else {CANDIDATE: scored[CANDIDATE]}
+    buckets: Iterable[BucketScores], question: Question, has_probabilities: bool, details: dict[str, Any]
+) -> Iterator[BucketScores]:
+    """Hands the buckets on, and writes down what the page shows of each."""
+    for scores in buckets:
+        scored = {model: seeds[0] for model, seeds in scores.scored.items()}
+        chosen = scored if scores.kind == ALL else {CANDIDATE: scored[CANDIDATE]}
         per_user = {model: rows.per_user(question.ranking) for model, rows in chosen.items()}
         counts = count_users(per_user[CANDIDATE], question.ranking[1])
-        details["counts"].append({"bucket_kind": cell.kind, "bucket": cell.bucket, **counts})
-        if cell.kind == ALL:
+        details["counts"].append({"bucket_kind": scores.kind, "bucket": scores.bucket, **counts})
+        if scores.kind == ALL:
             details["users"] = user_view(per_user, *question.ranking[1:])
             if has_probabilities:
                 details["reliability"] = {model: reliability(rows) for model, rows in scored.items()}
-        yield cell
+        yield scores
 
 
-def _peek(cells: Iterable[Cell]) -> tuple[Cell, Iterable[Cell]]:
-    rest = iter(cells)
+def _peek(buckets: Iterable[BucketScores]) -> tuple[BucketScores, Iterable[BucketScores]]:
+    rest = iter(buckets)
     first = next(rest)
     return first, chain([first], rest)
 

@@ -14,9 +14,9 @@ from rich.progress import track
 from learn_rank.evaluation.beyond_memory import (
     Bucketing,
     Layout,
+    MemoryLimits,
     ParquetRows,
     Partitions,
-    Room,
     ScoreColumn,
     is_parquet,
     partitioned,
@@ -38,15 +38,15 @@ def compare_on_disk(
     predictions: Path,
     baseline: Path | None,
     question: Question,
-    how: Uncertainty,
+    uncertainty: Uncertainty,
     *,
     has_details: bool = False,
-    room: Room | None = None,
+    limits: MemoryLimits | None = None,
 ) -> dict[str, Any]:
-    """`uauc_judgement.compare` for files that are larger than memory; arguments and result as there.
+    """`judgement.compare` for files that are larger than memory; arguments and result as there.
 
     Args:
-        room: how much is held at a time, and where rows are spilled to.
+        limits: how much is held at a time, and where rows are spilled to.
     """
     q = question
     check_kinds(q.buckets, q.count_buckets)
@@ -57,11 +57,11 @@ def compare_on_disk(
     models = {CANDIDATE: ScoreColumn(ParquetRows.at(predictions), q.scores[CANDIDATE])}
     if baseline is not None:
         models[BASELINE] = ScoreColumn(ParquetRows.at(baseline), q.scores[BASELINE])
-    with partitioned(layout, models, room=room, track=_bar) as parts:
+    with partitioned(layout, models, limits=limits, track=_bar) as parts:
         if q.meaning == "attributed":
             parts.check_attributed()
         has_probabilities = all(parts.found.is_probability.values())
-        found = judgement(parts.cells(), q, how, has_probabilities, has_details)
+        found = judgement(parts.bucket_scores(), q, uncertainty, has_probabilities, has_details)
         found["about"]["buckets"] = _bucket_words(q, parts)
     return named(found, file_names(predictions, baseline, q))
 

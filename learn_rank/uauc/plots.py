@@ -71,7 +71,7 @@ def user_plot(users: Mapping[str, Row], key: str, mean: str, label: str, prefix:
     """Shares of users (or of their weight) by AUC, one outline per model, its mean as a broken line.
 
     Args:
-        users: model -> `uauc_users.distribution`.
+        users: model -> `users.distribution`.
         key: share_of_users or share_of_weight.
         mean: mean or weighted_mean.
         label: of the vertical axis.

@@ -84,10 +84,10 @@ class Uncertainty(ABC, Generic[E]):
 
     def evidence(self, metrics: Sequence[Metric], rows: LabelledRows, scores: Any) -> list[E]:
         """Evidence for each metric from one score column; rows with users, scores (N,)."""
-        return self.weigh(metrics, ScoredRows(rows, scores))
+        return self.evidence_of(metrics, ScoredRows(rows, scores))
 
     @abstractmethod
-    def weigh(self, metrics: Sequence[Metric], scored: Scored) -> list[E]:
+    def evidence_of(self, metrics: Sequence[Metric], scored: Scored) -> list[E]:
         """`evidence` for rows wherever they lie."""
 
     @abstractmethod

@@ -60,8 +60,8 @@ class Bootstrap(Uncertainty[Resamples]):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name}: expected at least 2, got {getattr(self, name)!r}")
 
-    def weigh(self, metrics: Sequence[Metric], scored: Scored) -> list[Resamples]:
-        """See `Uncertainty.weigh`; the AUC metrics share one pass over the rows."""
+    def evidence_of(self, metrics: Sequence[Metric], scored: Scored) -> list[Resamples]:
+        """See `Uncertainty.evidence_of`; the AUC metrics share one pass over the rows."""
         has_auc = any(isinstance(metric, AUC | GroupedMetric) for metric in metrics)
         per_user = scored.per_user(metrics) if has_auc else None
         found = []

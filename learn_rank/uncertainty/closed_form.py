@@ -29,8 +29,8 @@ class ClosedForm(Uncertainty[Influence]):
         level: of the intervals.
     """
 
-    def weigh(self, metrics: Sequence[Metric], scored: Scored) -> list[Influence]:
-        """See `Uncertainty.weigh`; the AUC metrics share one pass over the rows."""
+    def evidence_of(self, metrics: Sequence[Metric], scored: Scored) -> list[Influence]:
+        """See `Uncertainty.evidence_of`; the AUC metrics share one pass over the rows."""
         has_auc = any(isinstance(metric, AUC | GroupedMetric) for metric in metrics)
         per_user = scored.per_user(metrics) if has_auc else None
         return [_influence(metric, scored, per_user) for metric in metrics]

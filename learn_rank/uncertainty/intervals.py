@@ -64,8 +64,10 @@ def interval(
         (0.8333, 0.1667)
     """
     chosen = UAUC() if metric is None else metric
-    how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
-    return how.interval(_evidence(how, chosen, LabelledRows.of(labels, users, weights, columns), scores))
+    method: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
+    return method.interval(
+        _evidence(method, chosen, LabelledRows.of(labels, users, weights, columns), scores)
+    )
 
 
 def paired_delta(
@@ -101,9 +103,9 @@ def paired_delta(
         (0.5, 0.2254)
     """
     chosen = UAUC() if metric is None else metric
-    how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
+    method: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
     rows = LabelledRows.of(labels, users, weights, columns)
-    return how.delta(_evidence(how, chosen, rows, scores_b), _evidence(how, chosen, rows, scores_a))
+    return method.delta(_evidence(method, chosen, rows, scores_b), _evidence(method, chosen, rows, scores_a))
 
 
 def holm(p_values: Any) -> np.ndarray:
@@ -130,7 +132,7 @@ def holm(p_values: Any) -> np.ndarray:
     return adjusted
 
 
-def _evidence(how: Uncertainty, metric: Metric, rows: LabelledRows, scores: Any) -> Sequence[Any]:
+def _evidence(method: Uncertainty, metric: Metric, rows: LabelledRows, scores: Any) -> Sequence[Any]:
     is_by_seed = isinstance(scores, list | tuple) and len(scores) > 0 and np.ndim(scores[0]) == 1
     by_seed = scores if is_by_seed else [scores]
-    return [how.evidence([metric], rows, seed)[0] for seed in by_seed]
+    return [method.evidence([metric], rows, seed)[0] for seed in by_seed]

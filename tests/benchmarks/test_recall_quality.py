@@ -10,12 +10,20 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks import recall_quality
-from benchmarks.recall.judgement import Places, dial, interval, judge, official, place_targets, user_values
+from benchmarks.recall.judgement import (
+    Places,
+    dial,
+    interval,
+    judge_towers,
+    official,
+    place_targets,
+    user_values,
+)
 from benchmarks.recall.orderings import ORDERINGS, judge_orderings, ordering_table
 from benchmarks.recall.published import published
 from benchmarks.recall.scores import Bench, _newest
 from benchmarks.recall.variants import VARIANTS, chosen
-from benchmarks.recall.world import VALIDATION, WINDOW, World, read_world
+from benchmarks.recall.world import VALIDATION, WINDOW, RecallWorld, read_world
 from learn_recall.store import write_store
 
 COLOURS = ("red", "blue", "green", "black")
@@ -103,7 +111,7 @@ def test_places_and_means_equal_a_loop_over_users(world):
     rng = np.random.default_rng(1)
     matrix = rng.integers(0, 6, (len(world.histories), 20)).astype(float)  # few values: many ties
     places = place_targets(world, scores_of(matrix))
-    result = judge(world, places)
+    result = judge_towers(world, places)
     for history in ("filtered", "unfiltered"):
         recalls = []
         for row, target, past in zip(matrix, world.targets, world.histories, strict=True):
@@ -201,7 +209,7 @@ def test_words_find_the_colour_that_a_user_stays_with(world, tmp_path):
     chance = 5 / (20 - (world.histories >= 0).sum(1)).mean()
     for name in ("tfidf", "bm25"):
         scores = bench.scores(name, VARIANTS[name], None, tmp_path)
-        recall = judge(world, place_targets(world, scores))["strict"]["filtered"]["R@5"]
+        recall = judge_towers(world, place_targets(world, scores))["strict"]["filtered"]["R@5"]
         assert recall > max(0.9, 2 * chance), name
         whole = scores(slice(0, 60))
         assert torch.equal(whole[:, 18], whole[:, 19])  # equal texts tie
@@ -302,7 +310,9 @@ def test_results_of_another_setting_are_not_mistaken_for_these(world, tmp_path):
     run = recall_quality.Run(Bench(world, tmp_path), fit="all")
     variant = VARIANTS["id"]
     keys = {run._key(variant, variant.config(seed, fit=fit)) for seed in (0, 1) for fit in ("all", "train")}
-    other = World(world.items, world.history, world.test, world.train_counts, world.task, {"sha256": "x"})
+    other = RecallWorld(
+        world.items, world.history, world.test, world.train_counts, world.task, {"sha256": "x"}
+    )
     keys.add(
         recall_quality.Run(Bench(other, tmp_path), fit="all")._key(variant, variant.config(0, fit="all"))
     )
@@ -316,7 +326,7 @@ def test_the_dial_equals_ranking_shifted_scores(world):
     unit = float(torch.from_numpy(matrix).float().std(dim=1).mean())
     for point in curve:
         shifted = matrix - point["a"] * unit * np.log1p(world.train_counts)
-        expected = judge(world, place_targets(world, scores_of(shifted)))
+        expected = judge_towers(world, place_targets(world, scores_of(shifted)))
         assert point["R@10"] == pytest.approx(expected["strict"]["filtered"]["R@10"])
         assert point["rare R@10"] == pytest.approx(expected["buckets"]["item_count"]["0-5"]["R@10"])
 

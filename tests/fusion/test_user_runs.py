@@ -71,10 +71,10 @@ def test_short_runs_and_training_rows_are_taken_one_by_one():
         assert user_runs(ids[1:], len(ids) - 1) is None
         assert user_runs(ids[:0], 0) is None
         assert user_runs(ids[:1], MIN_ROWS_OF_RUN - 1) is None
-        assert user_runs(ids[:1], MIN_ROWS_OF_RUN).spread(ids[:1]).tolist() == [0] * MIN_ROWS_OF_RUN
+        assert user_runs(ids[:1], MIN_ROWS_OF_RUN).to_rows(ids[:1]).tolist() == [0] * MIN_ROWS_OF_RUN
         runs = user_runs(ids, len(ids))
     assert runs.first.tolist() == [0, MIN_ROWS_OF_RUN, 2 * MIN_ROWS_OF_RUN]
-    assert torch.equal(runs.spread(runs.distinct(ids)), ids)
+    assert torch.equal(runs.to_rows(runs.distinct(ids)), ids)
 
 
 class Doubled(LearnFeatureFusion):

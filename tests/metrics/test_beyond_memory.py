@@ -13,9 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learn_rank.evaluation.beyond_memory import Bucketing, Layout, ParquetRows, Room, ScoreColumn, partitioned
+from learn_rank.evaluation.beyond_memory import (
+    Bucketing,
+    Layout,
+    MemoryLimits,
+    ParquetRows,
+    ScoreColumn,
+    partitioned,
+)
 from learn_rank.evaluation.beyond_memory.spill import BY_USER
-from learn_rank.evaluation.judge import Partition, judge, judge_cells
+from learn_rank.evaluation.compare import Partition, compare_in_buckets, compare_models
 from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
 from learn_rank.metrics.buckets import bucket_codes
 from learn_rank.metrics.calibration import mass_edges
@@ -63,13 +70,19 @@ def in_memory(frame, metrics, how, weight=None, old="old"):
     )
     partitions = [Partition("age", frame.age), Partition("s", frame["shelf"])]
     scores = {"new": [frame.p], "old": [frame[old]]}
-    return judge(rows, scores, partitions, task="t", metrics=metrics, baseline="old", uncertainty=how)
+    return compare_models(
+        rows, scores, partitions, task="t", metrics=metrics, baseline="old", uncertainty=how
+    )
 
 
-def on_disk(files, metrics, how, weight=None, room=None, old=None):  # noqa: PLR0917
+def on_disk(files, metrics, how, weight=None, limits=None, old=None):  # noqa: PLR0917
     models = {"new": ScoreColumn(files, "p"), "old": ScoreColumn(files if old is None else old, "old")}
-    with partitioned(layout(weight), models, room=Room(**SMALL) if room is None else room) as parts:
-        return judge_cells(parts.cells(), task="t", metrics=metrics, baseline="old", uncertainty=how)
+    with partitioned(
+        layout(weight), models, limits=MemoryLimits(**SMALL) if limits is None else limits
+    ) as parts:
+        return compare_in_buckets(
+            parts.bucket_scores(), task="t", metrics=metrics, baseline="old", uncertainty=how
+        )
 
 
 @pytest.mark.parametrize("ids", ["integer", "string"])
@@ -89,19 +102,19 @@ def test_every_digit_is_that_of_memory(tmp_path, ids, how):
 )
 def test_no_cut_of_the_rows_changes_a_digit(seed, size, cut, row_group_size):
     frame = table(*size, seed)
-    room = Room(chunk_rows=cut[0], partition_rows=cut[1])
+    limits = MemoryLimits(chunk_rows=cut[0], partition_rows=cut[1])
     metrics = METRICS + CALIBRATION
     with tempfile.TemporaryDirectory() as folder:
         files = write(frame, Path(folder) / "f.parquet", row_group_size)
-        assert on_disk(files, metrics, ClosedForm(), room=room) == in_memory(frame, metrics, ClosedForm())
+        assert on_disk(files, metrics, ClosedForm(), limits=limits) == in_memory(frame, metrics, ClosedForm())
 
 
 def test_a_user_larger_than_a_partition_leaves_partitions_without_rows(tmp_path):
     frame = table()
-    room = Room(chunk_rows=700, partition_rows=200)
-    assert (frame.user == frame.user.mode()[0]).sum() > 2 * room.partition_rows
+    limits = MemoryLimits(chunk_rows=700, partition_rows=200)
+    assert (frame.user == frame.user.mode()[0]).sum() > 2 * limits.partition_rows
     files = write(frame, tmp_path / "f.parquet")
-    with partitioned(layout(), {"new": ScoreColumn(files, "p")}, room=room) as parts:
+    with partitioned(layout(), {"new": ScoreColumn(files, "p")}, limits=limits) as parts:
         shelf = parts.shelves[BY_USER]
         kept = [shelf.read(at, ["code"]) for at in range(shelf.n_partitions)]
         assert any(not columns for columns in kept)
@@ -116,7 +129,7 @@ def test_a_bucket_without_rows_is_a_row_without_value_as_in_memory(tmp_path, how
     frame = table()
     names = ("none", "cold-start", "other", "new")
     rows = LabelledRows.of(frame.click, frame.user, columns={"clicks": frame.clicks})
-    expected = judge(
+    expected = compare_models(
         rows,
         {"new": [frame.p]},
         [Partition("age", frame.age, names)],
@@ -127,8 +140,10 @@ def test_a_bucket_without_rows_is_a_row_without_value_as_in_memory(tmp_path, how
     bucketing = Bucketing("age", "age", lambda values, n_rows: bucket_codes(values, len(n_rows), names))
     own = Layout("user", "click", None, ("clicks",), (bucketing,))
     models = {"new": ScoreColumn(write(frame, tmp_path / "f.parquet"), "p")}
-    with partitioned(own, models, room=Room(**SMALL)) as parts:
-        found = judge_cells(parts.cells(), task="t", metrics=METRICS + CALIBRATION, uncertainty=how)
+    with partitioned(own, models, limits=MemoryLimits(**SMALL)) as parts:
+        found = compare_in_buckets(
+            parts.bucket_scores(), task="t", metrics=METRICS + CALIBRATION, uncertainty=how
+        )
     assert found == expected
     assert {row["n_rows"] for row in found[0] if row["bucket"] == "none"} == {0}
 
@@ -265,17 +280,17 @@ def test_the_spill_folder_is_empty_after_success_and_after_failure(tmp_path):
     spill = tmp_path / "spill"
     spill.mkdir()
     frame = table()
-    room = Room(**SMALL, spill=spill)
+    limits = MemoryLimits(**SMALL, spill=spill)
     models = {"new": ScoreColumn(write(frame, tmp_path / "f.parquet"), "p")}
-    with partitioned(layout(), models, room=room) as parts:
+    with partitioned(layout(), models, limits=limits) as parts:
         assert list(spill.rglob("*.arrow"))
-        judge_cells(parts.cells(), task="t")
+        compare_in_buckets(parts.bucket_scores(), task="t")
     assert list(spill.iterdir()) == []
-    with pytest.raises(RuntimeError, match="while judging"), partitioned(layout(), models, room=room):
+    with pytest.raises(RuntimeError, match="while judging"), partitioned(layout(), models, limits=limits):
         raise RuntimeError("while judging")
     assert list(spill.iterdir()) == []
     broken = {"new": ScoreColumn(write(frame.assign(click=2), tmp_path / "g.parquet"), "p")}
-    with pytest.raises(ValueError, match="labels"), partitioned(layout(), broken, room=room):
+    with pytest.raises(ValueError, match="labels"), partitioned(layout(), broken, limits=limits):
         pass
     assert list(spill.iterdir()) == []
 
@@ -285,19 +300,19 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_read(tmp_path, m
     monkeypatch.setattr("shutil.disk_usage", lambda folder: shutil._ntuple_diskusage(9, 0, 90_000))
     monkeypatch.setattr(ParquetRows, "chunks", lambda *_: pytest.fail("the file was read"))
     with pytest.raises(ValueError, match=r"--spill: expected 0\.0 GB free in .* for 3,000 rows"):
-        on_disk(files, METRICS, ClosedForm(), room=Room(spill=tmp_path))
+        on_disk(files, METRICS, ClosedForm(), limits=MemoryLimits(spill=tmp_path))
 
 
 def test_what_is_spilled_is_no_more_than_was_asked_of_the_disk(tmp_path, monkeypatch):
     frame = table(20_000)
     files = write(frame, tmp_path / "f.parquet")
-    room = Room(chunk_rows=20_000, partition_rows=5_000, spill=tmp_path)
+    limits = MemoryLimits(chunk_rows=20_000, partition_rows=5_000, spill=tmp_path)
     models = {"new": ScoreColumn(files, "p"), "old": ScoreColumn(files, "old")}
-    with partitioned(layout("weight"), models, room=room):
+    with partitioned(layout("weight"), models, limits=limits):
         spilled = sum(file.stat().st_size for file in tmp_path.rglob("*.arrow"))
     monkeypatch.setattr("shutil.disk_usage", lambda folder: shutil._ntuple_diskusage(9, 0, spilled - 1))
     with pytest.raises(ValueError, match="--spill"):
-        on_disk(files, METRICS, ClosedForm(), weight="weight", room=room)
+        on_disk(files, METRICS, ClosedForm(), weight="weight", limits=limits)
 
 
 def test_a_bucket_that_cuts_through_a_user_cannot_be_attributed(tmp_path):
@@ -306,7 +321,7 @@ def test_a_bucket_that_cuts_through_a_user_cannot_be_attributed(tmp_path):
         frame["side"] = np.where(frame.user % 2, "left", "right")
         own = Layout("user", "click", bucketings=(Bucketing(column, column),))
         files = write(frame, tmp_path / f"{column}.parquet")
-        with partitioned(own, {"new": ScoreColumn(files, "p")}, room=Room(**SMALL)) as parts:
+        with partitioned(own, {"new": ScoreColumn(files, "p")}, limits=MemoryLimits(**SMALL)) as parts:
             if is_whole:
                 parts.check_attributed()
             else:
@@ -366,8 +381,8 @@ def test_progress_is_told_of_every_step(tmp_path):
         return found
 
     models = {"new": ScoreColumn(write(table(), tmp_path / "f.parquet"), "p")}
-    with partitioned(layout(), models, room=Room(**SMALL), track=track) as parts:
-        judge_cells(parts.cells(), task="t")
+    with partitioned(layout(), models, limits=MemoryLimits(**SMALL), track=track) as parts:
+        compare_in_buckets(parts.bucket_scores(), task="t")
     assert seen[:2] == [("checking rows", 5, 5), ("partitioning rows", 5, 5)]
     assert all(n_steps == n_found for _, n_steps, n_found in seen)
     assert {what for what, *_ in seen} >= {"AUC of each user", "pairs across users", "age new: users"}

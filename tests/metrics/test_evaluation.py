@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from reference_metrics import mean_user_auc, pair_auc
 
-from learn_rank.evaluation.judge import AUC_METRICS, adjust
+from learn_rank.evaluation.compare import AUC_METRICS, adjust
 from learn_rank.evaluation.tasks import evaluate_arms, evaluate_predictions
 from learn_rank.metrics.auc import AUC, PCOC, UAUC, WUAUC
 from learn_rank.metrics.buckets import BUCKETS

@@ -39,7 +39,7 @@ def prepare(checkout: Path) -> None:
     sys.meta_path.append(_Empty())
     sys.modules["torch.utils.tensorboard"] = MagicMock()
     sys.path.insert(0, str(checkout))
-    package = types.ModuleType("tzrec")  # its __init__ imports every room, the cloud's included
+    package = types.ModuleType("tzrec")  # its __init__ imports every module, the cloud's included
     package.__path__ = [str(checkout / "tzrec")]
     sys.modules["tzrec"] = package
     import tzrec.version

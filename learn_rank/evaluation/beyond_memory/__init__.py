@@ -1,16 +1,16 @@
 """Judging parquet files that are larger than memory, with the digits that memory would give."""
 
 from learn_rank.data.parquet_rows import ParquetRows, is_parquet
-from learn_rank.evaluation.beyond_memory.layout import Bucketing, Layout, Room
+from learn_rank.evaluation.beyond_memory.layout import Bucketing, Layout, MemoryLimits
 from learn_rank.evaluation.beyond_memory.partitions import Partitions, partitioned
 from learn_rank.evaluation.beyond_memory.survey import ScoreColumn
 
 __all__ = [
     "Bucketing",
     "Layout",
+    "MemoryLimits",
     "ParquetRows",
     "Partitions",
-    "Room",
     "ScoreColumn",
     "is_parquet",
     "partitioned",

@@ -64,7 +64,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryLimits:
     """How much is held at a time.
 
     Attributes:

@@ -1,9 +1,9 @@
-"""Rows on disk as `judge_cells` wants them: users in partitions of id order, scores in ascending ranges.
+"""Rows on disk for `compare_in_buckets`: users in partitions of id order, scores in ascending ranges.
 
 A user's rows lie in one partition, so per-user statistics are those of memory; partitions follow the order of
 the user ids, so joined they are summed in the order of memory. Won pairs are counted in halves, range by
-range. Without row weights every digit is that of `judge`; with weights the last digits of the weighted AUCs
-may differ, since there too sums of products are rounded in the order in which rows lie.
+range. Without row weights every digit is that of `compare_models`; with weights the last digits of the
+weighted AUCs may differ, since there too sums of products are rounded in the order in which rows lie.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from learn_rank.evaluation.beyond_memory.layout import Layout, Room, Track, untracked
+from learn_rank.evaluation.beyond_memory.layout import Layout, MemoryLimits, Track, untracked
 from learn_rank.evaluation.beyond_memory.spill import (
     BY_USER,
     CODE,
@@ -25,7 +25,7 @@ from learn_rank.evaluation.beyond_memory.spill import (
     SCORE,
     WEIGHT,
     Dealer,
-    Shelf,
+    SpillShelf,
     bucket_name,
     check_room,
     column_name,
@@ -33,7 +33,7 @@ from learn_rank.evaluation.beyond_memory.spill import (
     spill_rows,
 )
 from learn_rank.evaluation.beyond_memory.survey import ScoreColumn, Survey, check_lengths, survey
-from learn_rank.evaluation.judge import ALL, Cell
+from learn_rank.evaluation.compare import ALL, BucketScores
 from learn_rank.metrics.base import AdditiveMetric, Metric, UserSums
 from learn_rank.metrics.buckets import bucket_of_user
 from learn_rank.metrics.calibration import ECE, as_probabilities, mass_edges
@@ -49,7 +49,7 @@ def partitioned(
     layout: Layout,
     models: Mapping[str, ScoreColumn],
     *,
-    room: Room | None = None,
+    limits: MemoryLimits | None = None,
     track: Track = untracked,
 ) -> Iterator[Partitions]:
     """Checks the rows of parquet files and lays them out on disk, to be judged there.
@@ -57,7 +57,7 @@ def partitioned(
     Args:
         layout: the columns that all models' files share.
         models: model -> its scores; the others' files must hold the rows of the first, in the same order.
-        room: how much is held at a time, and where the temporary folder is made.
+        limits: how much is held at a time, and where the temporary folder is made.
         track: (steps, what is done, number of steps) -> the steps, for a progress bar.
 
     Yields:
@@ -67,7 +67,7 @@ def partitioned(
         ValueError: rows that `learn_rank.metrics.labelled_rows` refuses, with their row in all files; other
             rows in a second model's files; or a disk that cannot hold the partitions.
     """
-    where = Room() if room is None else room
+    where = MemoryLimits() if limits is None else limits
     check_lengths(models)
     folder_of = tempfile.gettempdir() if where.spill is None else where.spill
     with tempfile.TemporaryDirectory(prefix="learn-rank-", dir=folder_of) as folder:
@@ -95,14 +95,14 @@ class Partitions:
     layout: Layout
     models: tuple[str, ...]
     found: Survey
-    shelves: Mapping[str, Shelf]
+    shelves: Mapping[str, SpillShelf]
     track: Track
 
-    def cells(self) -> Iterator[Cell]:
+    def bucket_scores(self) -> Iterator[BucketScores]:
         """All rows, then every bucket of every bucketing."""
         for where in self.places():
             scored = {model: [PartitionedScores(self, where, model)] for model in self.models}
-            yield Cell(where.kind, where.bucket, scored)
+            yield BucketScores(where.kind, where.bucket, scored)
 
     def places(self) -> Iterator[Place]:
         """All rows, then every bucket of every bucketing, as places."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from learn_rank.evaluation.beyond_memory.layout import Layout, Room, Track
+from learn_rank.evaluation.beyond_memory.layout import Layout, MemoryLimits, Track
 from learn_rank.evaluation.beyond_memory.survey import ScoreColumn, Survey
 from learn_rank.evaluation.beyond_memory.value_counts import codes_of
 from learn_rank.metrics.labelled_rows import as_labels, as_scores, as_weights
@@ -23,7 +23,7 @@ MAX_BUCKETS = 1 << 16
 _SPARE = 1.1  # of the estimate must be free
 
 
-class Shelf:
+class SpillShelf:
     """Numbered partitions of one kind on disk; each holds the same columns.
 
     Args:
@@ -119,14 +119,16 @@ class Dealer:
         }
         return cls(layout, found, partition, splitters)
 
-    def shelves(self, folder: Path) -> dict[str, Shelf]:
+    def shelves(self, folder: Path) -> dict[str, SpillShelf]:
         """Empty shelves: `BY_USER`, and one for each model."""
-        shelves = {BY_USER: Shelf(folder / "users", int(self.partition_of_user[-1]) + 1)}
+        shelves = {BY_USER: SpillShelf(folder / "users", int(self.partition_of_user[-1]) + 1)}
         for at, (model, splitters) in enumerate(self.splitters.items()):
-            shelves[model] = Shelf(folder / f"scores-{at}", splitters.size + 1)
+            shelves[model] = SpillShelf(folder / f"scores-{at}", splitters.size + 1)
         return shelves
 
-    def deal(self, table: pa.Table, scores: Mapping[str, np.ndarray], shelves: Mapping[str, Shelf]) -> None:
+    def deal(
+        self, table: pa.Table, scores: Mapping[str, np.ndarray], shelves: Mapping[str, SpillShelf]
+    ) -> None:
         """Puts rows onto the shelves; `table` holds the shared columns, checked before."""
         layout, n_rows = self.layout, table.num_rows
         common = {
@@ -147,14 +149,18 @@ class Dealer:
 
 
 def spill_rows(
-    dealer: Dealer, models: Mapping[str, ScoreColumn], shelves: Mapping[str, Shelf], room: Room, track: Track
+    dealer: Dealer,
+    models: Mapping[str, ScoreColumn],
+    shelves: Mapping[str, SpillShelf],
+    limits: MemoryLimits,
+    track: Track,
 ) -> None:
     """Reads everything once more and deals the rows out."""
     wanted = {model: [source.column] for model, source in models.items()}
     first = next(iter(models))
     wanted[first] = list(dict.fromkeys([*dealer.layout.shared, *wanted[first]]))
-    streams = [source.files.chunks(wanted[model], room.chunk_rows) for model, source in models.items()]
-    n_chunks = -(-models[first].files.n_rows // room.chunk_rows)
+    streams = [source.files.chunks(wanted[model], limits.chunk_rows) for model, source in models.items()]
+    n_chunks = -(-models[first].files.n_rows // limits.chunk_rows)
     try:
         for tables in track(zip(*streams, strict=True), "partitioning rows", n_chunks):
             scores = {

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from learn_rank.data.parquet_rows import ParquetRows
-from learn_rank.evaluation.beyond_memory.layout import Layout, Room, Track
+from learn_rank.evaluation.beyond_memory.layout import Layout, MemoryLimits, Track
 from learn_rank.evaluation.beyond_memory.value_counts import ValueCounts
 from learn_rank.metrics.input_columns import check_same_column, check_same_length
 from learn_rank.metrics.labelled_rows import as_labels, as_scores, as_weights
@@ -52,13 +52,13 @@ class Survey:
     split: Mapping[str, tuple[np.ndarray, tuple[str, ...]]]
 
 
-def survey(layout: Layout, models: Mapping[str, ScoreColumn], room: Room, track: Track) -> Survey:
+def survey(layout: Layout, models: Mapping[str, ScoreColumn], limits: MemoryLimits, track: Track) -> Survey:
     """Reads everything once.
 
     Args:
         layout: the shared columns, read from the first model's files and compared with those of the others.
         models: at least one.
-        room: how many rows at a time.
+        limits: how many rows at a time.
         track: told of every chunk.
 
     Raises:
@@ -75,13 +75,13 @@ def survey(layout: Layout, models: Mapping[str, ScoreColumn], room: Room, track:
     is_probability = dict.fromkeys(models, True)
     rng = np.random.default_rng(0)
     streams = {
-        model: source.files.chunks(list(dict.fromkeys([*layout.shared, source.column])), room.chunk_rows)
+        model: source.files.chunks(list(dict.fromkeys([*layout.shared, source.column])), limits.chunk_rows)
         for model, source in models.items()
     }
     n_rows = models[first].files.n_rows
     chunks: Any = zip(*streams.values(), strict=True)
     row = 0
-    for tables in track(chunks, "checking rows", -(-n_rows // room.chunk_rows)):
+    for tables in track(chunks, "checking rows", -(-n_rows // limits.chunk_rows)):
         table = tables[0]
         for model, other in zip(others, tables[1:], strict=True):
             for column in layout.shared:

@@ -32,7 +32,7 @@ def as_batch(
 ) -> dict[str, Tensor]:
     """Returns copies of a batch's columns on `device`, in the smallest dtype that loses nothing.
 
-    Nothing here waits for the device: values (finite scores, labels 0 or 1) are checked by `judge_rows`.
+    Nothing here waits for the device: values (finite scores, labels 0 or 1) are checked by `metric_results`.
 
     Args:
         scores: (.., N) floating point; float16 and bfloat16 become float32, float64 stays.
@@ -131,7 +131,7 @@ def joined(kept: Kept) -> dict[str, Tensor | None]:
     return {name: torch.cat(kept[name], dim=-1) if kept[name] else None for name in COLUMNS}
 
 
-def judge_rows(
+def metric_results(
     metrics: Sequence[Metric], scores: Tensor, labels: Tensor, users: Tensor, weights: Tensor | None
 ) -> list[MetricResult]:
     """The metrics of `learn_rank.metrics` on kept rows; means over users share one pass.

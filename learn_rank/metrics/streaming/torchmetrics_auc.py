@@ -19,7 +19,7 @@ from learn_rank.metrics.streaming.row_buffer import (
     check_metrics,
     drop_oldest,
     joined,
-    judge_rows,
+    metric_results,
 )
 
 
@@ -103,7 +103,7 @@ class StreamedAUC(TorchMetric):
                 (rows["users"], torch.int64),
             )
         )
-        (self._result,) = judge_rows([self.metric], scores, labels, users, rows["weights"])
+        (self._result,) = metric_results([self.metric], scores, labels, users, rows["weights"])
         return torch.tensor(self._result.value, dtype=torch.float64, device=self.device)
 
     def result(self) -> MetricResult:

@@ -21,8 +21,8 @@ from learn_rank.metrics.streaming.row_buffer import (
     check_metrics,
     drop_oldest,
     joined,
-    judge_rows,
     last_rows,
+    metric_results,
     n_kept,
     task_rows,
 )
@@ -98,7 +98,7 @@ class UserAUCMetricComputation(RecMetricComputation):
         reports = []
         for prefix, chosen in spans.items():
             results = [
-                judge_rows(self._metrics, *task_rows(rows, task, chosen)) for task in range(self._n_tasks)
+                metric_results(self._metrics, *task_rows(rows, task, chosen)) for task in range(self._n_tasks)
             ]
             for name, description, values in _report_values(self._metrics, results):
                 value = torch.tensor(values, dtype=torch.float64, device=self.device)

@@ -21,8 +21,8 @@ TEMPLATE = Template.of("[{title}][ {brand}][ {price}][ {keywords}][ {weight}]")
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    for room in (table_stream, item_spool):
-        monkeypatch.setattr(room, "ROWS_AT_ONCE", 7)
+    for module in (table_stream, item_spool):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 7)
     monkeypatch.setattr(table_stream, "_READ_BYTES", 300)
 
 

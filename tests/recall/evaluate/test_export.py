@@ -270,15 +270,15 @@ def test_a_killed_export_leaves_no_store_and_the_same_command_gives_the_same_byt
     table.to_parquet(tmp_path / "table.parquet")
     script = f"""
 import pandas as pd, pathlib, time
-from learn_recall import export as room
+from learn_recall.export import vectors as module
 from learn_recall.store import EmbeddingStore
-whole = room._Vectors.user_chunks
+whole = module._Vectors.user_chunks
 def slow(self, histories):
     yield from whole(self, histories)
     pathlib.Path("reached").touch()
     time.sleep(60)
-room._Vectors.user_chunks = slow
-room.export_embeddings({str(out)!r}, EmbeddingStore.open({str(content.path)!r}), items_out="killed/items",
+module._Vectors.user_chunks = slow
+module.export_embeddings({str(out)!r}, EmbeddingStore.open({str(content.path)!r}), items_out="killed/items",
     users_out="killed/users", interactions=pd.read_parquet("table.parquet"),
     content_dimension=4, dtype="float32")
 """

@@ -83,7 +83,7 @@ NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BuyerVerdict:
     """What buyers say of a class of goods at one level of quality: sentences over judgements and aspects."""
 
     sentences: tuple[str, ...]
@@ -136,11 +136,11 @@ _EXCELLENT_SENTENCES = phrases("""
     best in test with {judgement} {aspect}; {judgement} {aspect}, guaranteed for life; critics celebrate the
     {judgement} {aspect}; a joy thanks to {judgement} {aspect}
 """)
-VERDICTS: dict[str, tuple[Verdict, Verdict, Verdict]] = {
+VERDICTS: dict[str, tuple[BuyerVerdict, BuyerVerdict, BuyerVerdict]] = {
     name: (
-        Verdict(_POOR_SENTENCES, _POOR, aspects),
-        Verdict(_ORDINARY_SENTENCES, _ORDINARY, aspects),
-        Verdict(_EXCELLENT_SENTENCES, _EXCELLENT, aspects),
+        BuyerVerdict(_POOR_SENTENCES, _POOR, aspects),
+        BuyerVerdict(_ORDINARY_SENTENCES, _ORDINARY, aspects),
+        BuyerVerdict(_EXCELLENT_SENTENCES, _EXCELLENT, aspects),
     )
     for name, aspects in _ASPECTS.items()
 }

@@ -69,7 +69,7 @@ class Partition:
     names: Sequence[str] | None = None
 
 
-def judge(
+def compare_models(
     rows: LabelledRows,
     scores: Mapping[str, Sequence[Any]],
     partitions: Sequence[Partition] = (),
@@ -105,8 +105,8 @@ def judge(
         model: [as_scores(column, len(rows), model) for column in columns]
         for model, columns in scores.items()
     }
-    return judge_cells(
-        cells_of(rows, checked, partitions),
+    return compare_in_buckets(
+        bucket_scores(rows, checked, partitions),
         task=task,
         metrics=metrics,
         baseline=baseline,
@@ -115,7 +115,7 @@ def judge(
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class BucketScores:
     """The rows of one bucket, with the scores of every model.
 
     Attributes:
@@ -128,29 +128,30 @@ class Cell:
     scored: Mapping[str, Sequence[Scored]]
 
 
-def judge_cells(
-    cells: Iterable[Cell],
+def compare_in_buckets(
+    buckets: Iterable[BucketScores],
     *,
     task: str,
     metrics: Sequence[Metric] = AUC_METRICS,
     baseline: str | None = None,
     uncertainty: Uncertainty | None = None,
 ) -> tuple[list[ResultRow], list[DeltaRow]]:
-    """`judge` for rows wherever they lie; arguments and result as there."""
-    how: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
+    """`compare_models` for rows wherever they lie; arguments and result as there."""
+    method: Uncertainty = ClosedForm() if uncertainty is None else uncertainty
     results: list[ResultRow] = []
     deltas: list[DeltaRow] = []
-    for cell in cells:
+    for scores in buckets:
         evidence = {
-            model: [how.weigh(metrics, seed) for seed in seeds] for model, seeds in cell.scored.items()
+            model: [method.evidence_of(metrics, seed) for seed in seeds]
+            for model, seeds in scores.scored.items()
         }
         for at, metric in enumerate(metrics):
-            place = {"task": task, "metric": str(metric), "bucket_kind": cell.kind, "bucket": cell.bucket}
+            place = {"task": task, "metric": str(metric), "bucket_kind": scores.kind, "bucket": scores.bucket}
             by_model = {model: [seed[at] for seed in seeds] for model, seeds in evidence.items()}
-            results += [_result_row(how, model, place, seeds) for model, seeds in by_model.items()]
+            results += [_result_row(method, model, place, seeds) for model, seeds in by_model.items()]
             if baseline is not None:
                 deltas += [
-                    _delta_row(how, (model, baseline), place, (seeds, by_model[baseline]))
+                    _delta_row(method, (model, baseline), place, (seeds, by_model[baseline]))
                     for model, seeds in by_model.items()
                     if model != baseline
                 ]
@@ -181,11 +182,13 @@ def defined(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def cells_of(
+def bucket_scores(
     rows: LabelledRows, scores: Mapping[str, Sequence[np.ndarray]], partitions: Sequence[Partition]
-) -> Iterator[Cell]:
+) -> Iterator[BucketScores]:
     """All rows, then every bucket."""
-    yield Cell(ALL, ALL, {model: [ScoredRows(rows, s) for s in seeds] for model, seeds in scores.items()})
+    yield BucketScores(
+        ALL, ALL, {model: [ScoredRows(rows, s) for s in seeds] for model, seeds in scores.items()}
+    )
     for partition in partitions:
         code, names = bucket_codes(partition.buckets, len(rows), partition.names)
         for at, name in enumerate(names):
@@ -195,11 +198,11 @@ def cells_of(
                 model: [ScoredRows(own, column[chosen]) for column in seeds]
                 for model, seeds in scores.items()
             }
-            yield Cell(partition.kind, name, scored)
+            yield BucketScores(partition.kind, name, scored)
 
 
-def _result_row(how: Uncertainty, model: str, place: dict[str, str], seeds: Sequence[Any]) -> ResultRow:
-    found, counts = how.interval(seeds), seeds[0].counts
+def _result_row(method: Uncertainty, model: str, place: dict[str, str], seeds: Sequence[Any]) -> ResultRow:
+    found, counts = method.interval(seeds), seeds[0].counts
     row = {
         "model": model,
         **place,
@@ -214,13 +217,13 @@ def _result_row(how: Uncertainty, model: str, place: dict[str, str], seeds: Sequ
 
 
 def _delta_row(
-    how: Uncertainty,
+    method: Uncertainty,
     names: tuple[str, str],
     place: dict[str, str],
     evidence: tuple[Sequence[Any], Sequence[Any]],
 ) -> DeltaRow:
     """`names` and `evidence`: the model's, then the baseline's."""
-    found, counts = how.delta(*evidence), evidence[0][0].counts
+    found, counts = method.delta(*evidence), evidence[0][0].counts
     row = {
         "model": names[0],
         "baseline": names[1],
