@@ -15,7 +15,7 @@ from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
-    from learn_recall.encode.request import EncodeRequest
+    from learn_recall.encode.start import EncodeRequest
 
 
 def encode(
@@ -77,12 +77,11 @@ def encode(
       --out stores/content
     """
     with plain_errors():
+        from learn_recall.encode.config import EncodeConfig
         from learn_recall.encode.job import run_job
-        from learn_recall.encode.request import EncodeRequest
+        from learn_recall.encode.start import EncodeRequest
 
-        request = EncodeRequest.of(
-            items,
-            out,
+        config = EncodeConfig(
             encoder=encoder,
             template=template,
             pooling=pooling,
@@ -94,13 +93,13 @@ def encode(
             device=device,
             trust_remote_code=trust_remote_code,
             overwrite=overwrite,
+            claim_seconds=claim_seconds,
         )
+        request = EncodeRequest.of(items, out, config)
         if dry_run:
             _print_estimate(request)
             return
-        store = run_job(
-            request, claim_seconds=claim_seconds, progress=os.environ.get("LOCAL_RANK", "0") == "0"
-        )
+        store = run_job(request, progress=os.environ.get("LOCAL_RANK", "0") == "0")
         say(
             f"{store.card.n_present} of {store.card.n_ids} items have a vector of "
             f"{store.card.dimension} components: {out}"

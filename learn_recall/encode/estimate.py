@@ -10,10 +10,8 @@ import numpy as np
 
 from learn_recall.encode.disk_space import shard_bytes, store_bytes
 from learn_recall.encode.identity import can_continue, settle_dtype
-from learn_recall.encode.item_spool import spool_items
 from learn_recall.encode.plan import EncodePlan, make_plan
-from learn_recall.encode.request import EncodeRequest
-from learn_recall.encode.start import existing_store, recorded_in
+from learn_recall.encode.start import EncodeRequest, existing_store, recorded_in
 from learn_recall.encode.work_folder import STORE, WorkFolder
 from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.files.whole_files import remove
@@ -82,37 +80,35 @@ def estimate_job(
         EncodeError: As the job itself; that the disk is too small is for the caller to say.
     """
     work = WorkFolder(request.target)
-    store, begun = existing_store(request.target, request.overwrite), work.recorded()
+    store, begun = existing_store(request.target, request.config.overwrite), work.recorded()
     folder = request.target.with_name(f".{request.target.name}.dry-run-{secrets.token_hex(4)}")
     folder.mkdir(parents=True)
     try:
-        spool = spool_items(
-            request.source.frames(), request.template, folder, is_ragged=request.source.is_ragged
-        )
-        encoder = request.load()
+        spool = request.spool(folder)
+        encoder = request.config.load()
         made = None if store is None else recorded_in(store)
         found = [each for each in (begun, made) if each is not None]
-        identity, _ = settle_dtype(request.identity(encoder), encoder, spool.sample(_N_SAMPLE), found)
+        identity, _ = settle_dtype(request.config.identity(encoder), encoder, spool.sample(_N_SAMPLE), found)
         known: list[tuple[str, ContentShard]] = []
-        is_ours = made is not None and can_continue(identity, made, overwrite=request.overwrite)
+        is_ours = made is not None and can_continue(identity, made, overwrite=request.config.overwrite)
         texts = known_texts(store) if store is not None and is_ours else None
         if texts is not None:
             known.append((STORE, texts))
-        if begun is not None and can_continue(identity, begun, overwrite=request.overwrite):
+        if begun is not None and can_continue(identity, begun, overwrite=request.config.overwrite):
             known += _shards_there(work)
         plan = make_plan(
             spool,
             known,
             fingerprint=None,
             store_sha256=None,
-            shard_size=request.shard_size,
-            batch_tokens=request.batch_tokens,
+            shard_size=request.config.shard_size,
+            batch_tokens=request.config.batch_tokens,
         )
         tokens = _Tokens(plan, encoder)
         rate = _tokens_per_second(
             encoder.with_dtype(identity.compute_dtype),
             tokens.sample,
-            request.batch_tokens,
+            request.config.batch_tokens,
             calibration_seconds,
         )
         n_tokens = tokens.total()

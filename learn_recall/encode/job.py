@@ -9,23 +9,23 @@ that found the disk full, or that was done by many ends with the bytes of an und
 """
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from learn_recall.encode.config import EncodeConfig
 from learn_recall.encode.disk_space import check_room
 from learn_recall.encode.finish import remove_damaged, write_content_store
 from learn_recall.encode.identity import EncodeError
 from learn_recall.encode.item_source import Items
 from learn_recall.encode.plan import EncodePlan
-from learn_recall.encode.request import EncodeRequest
 from learn_recall.encode.shards import WAIT_SECONDS, encode_shards
-from learn_recall.encode.start import StartedJob, start_job
+from learn_recall.encode.start import EncodeRequest, StartedJob, start_job
 from learn_recall.encode.work_folder import WorkFolder
-from learn_recall.files.claims import EXPIRY_SECONDS, Claims
+from learn_recall.files.claims import Claims
 from learn_recall.files.whole_files import remove
 from learn_recall.store import EmbeddingStore
 from learn_recall.text.prompt import Template
@@ -37,20 +37,10 @@ def encode_items(
     items: Items,
     out: str | Path,
     *,
-    encoder: str | Path | None = None,
-    template: str | Template = "paper",
-    pooling: str | None = None,
-    max_tokens: int | None = None,
-    dtype: str = "auto",
-    batch_tokens: int = 2048,
-    shard_size: int = 4096,
-    store_dtype: str = "float16",
-    trust_remote_code: bool = False,
-    overwrite: bool = False,
-    device: str | None = None,
-    claim_seconds: float = EXPIRY_SECONDS,
+    config: EncodeConfig | None = None,
     console: Console | None = None,
     progress: bool = True,
+    **settings: Any,
 ) -> EmbeddingStore:
     """Encode the text of each item into a content store; a second call goes on where the first one stopped.
 
@@ -64,23 +54,10 @@ def encode_items(
         items: Rows with `item_id` and the template's fields: a frame, an iterator of frames (one process
             only), or files: a path, a folder of parquet parts, a pattern with `*`, or a list of these.
         out: The store's folder.
-        encoder: Folder, hub name, or None for the offline MiniLM.
-        template: "paper", "short", or an own text (`learn_recall.text.prompt`).
-        pooling: "mean", "last", "cls"; None as in `TextEncoder.load`.
-        max_tokens: Length at which texts are cut; None as in `TextEncoder.load`.
-        dtype: "float32", "bfloat16", "float16", "int8", or "auto": the fastest on this machine that keeps a
-            sample's vectors (`learn_recall.encoder.compute_dtype`); later runs of the same store keep what it
-            chose.
-        batch_tokens: Padded tokens in a batch.
-        shard_size: Texts in a shard: what a kill can cost.
-        store_dtype: "float16" or "float32" of the stored vectors.
-        trust_remote_code: Run code that lies in the model's folder.
-        overwrite: Replace a store, and drop a work folder, of another identity. One of the same identity is
-            always continued or brought up to date.
-        device: "cpu", "cuda", "cuda:1"; None is this process's GPU of torchrun, or the first, or the CPU.
-        claim_seconds: After so long without a sign of life a process counts as dead, and others do its shard.
+        config: The settings; None is those of `EncodeConfig()`.
         console: Where progress goes; None is standard error.
         progress: Whether to show it.
+        settings: Fields of `EncodeConfig`, instead of `config` or in place of what it says.
 
     Returns:
         The store, kind "content", block "content", raw vectors. An item without text is not present.
@@ -91,35 +68,17 @@ def encode_items(
 
     Source: LEARN (arXiv 2405.03988), content-extraction module: "each item alone", average pooling.
     """
-    request = EncodeRequest.of(
-        items,
-        out,
-        encoder=encoder,
-        template=template,
-        pooling=pooling,
-        max_tokens=max_tokens,
-        dtype=dtype,
-        batch_tokens=batch_tokens,
-        shard_size=shard_size,
-        store_dtype=store_dtype,
-        trust_remote_code=trust_remote_code,
-        overwrite=overwrite,
-        device=device,
-    )
-    return run_job(request, claim_seconds=claim_seconds, console=console, progress=progress)
+    asked = EncodeConfig(**settings) if config is None else replace(config, **settings)
+    return run_job(EncodeRequest.of(items, out, asked), console=console, progress=progress)
 
 
 def run_job(
-    request: EncodeRequest,
-    *,
-    claim_seconds: float = EXPIRY_SECONDS,
-    console: Console | None = None,
-    progress: bool = True,
+    request: EncodeRequest, *, console: Console | None = None, progress: bool = True
 ) -> EmbeddingStore:
     """Do what `encode_items` says for a request that is made already."""
     work = WorkFolder(request.target)
     try:
-        with work.claims(claim_seconds) as claims:
+        with work.claims(request.config.claim_seconds) as claims:
             while True:
                 job = start_job(request, work, claims)
                 if job.plan is None and job.store is not None:
@@ -168,7 +127,7 @@ def _work_and_finish(
             store=job.store,
             identity=job.identity,
             encoder=job.encoder,
-            prompt=request.template.label,
+            prompt=Template.of(request.config.template).label,
             card=_card_extra(job),
         )
         work.remove()
@@ -192,4 +151,4 @@ def _card_extra(job: StartedJob) -> dict[str, Any]:
     }
 
 
-__all__ = ["EncodeError", "encode_items", "run_job"]
+__all__ = ["EncodeConfig", "EncodeError", "encode_items", "run_job"]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from learn_recall.encode.config import EncodeConfig
 from learn_recall.encode.identity import ContentIdentity, EncodeError, Recorded, can_continue, settle_dtype
+from learn_recall.encode.item_source import Items, ItemSource
 from learn_recall.encode.item_spool import ItemSpool, spool_items
 from learn_recall.encode.plan import EncodePlan, make_plan
-from learn_recall.encode.request import EncodeRequest
 from learn_recall.encode.shards import WAIT_SECONDS
 from learn_recall.encode.work_folder import STORE, WorkFolder, keeping
 from learn_recall.encoder.text_encoder import TextEncoder
@@ -22,9 +23,39 @@ from learn_recall.files.whole_files import fsync_tree, remove
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.content_shards import known_texts
 from learn_recall.store.layout import CARD, VECTORS
+from learn_recall.text.prompt import Template
 
 _CLAIM = "plan"
 _N_SAMPLE = 32
+
+
+@dataclass(frozen=True)
+class EncodeRequest:
+    """What a job was asked for.
+
+    Args:
+        source: The items.
+        target: The store to be.
+        config: The settings.
+    """
+
+    source: ItemSource
+    target: Path
+    config: EncodeConfig
+
+    @classmethod
+    def of(cls, items: Items, out: str | Path, config: EncodeConfig) -> "EncodeRequest":
+        """Find the items before anything is read or loaded.
+
+        Raises:
+            EncodeError: No such files.
+        """
+        return cls(ItemSource.of(items), Path(out).absolute(), config)
+
+    def spool(self, folder: Path) -> ItemSpool:
+        """Write the items into a folder as texts (`learn_recall.encode.item_spool`)."""
+        template = Template.of(self.config.template)
+        return spool_items(self.source.frames(), template, folder, is_ragged=self.source.is_ragged)
 
 
 @dataclass(frozen=True)
@@ -55,7 +86,7 @@ def start_job(request: EncodeRequest, work: WorkFolder, claims: Claims) -> Start
     encoder = None
     while not claims.take(_CLAIM):
         if encoder is None:
-            encoder = request.load()  # while another process plans
+            encoder = request.config.load()  # while another process plans
         time.sleep(WAIT_SECONDS)
     try:
         return _start(request, work, claims, encoder)
@@ -66,7 +97,7 @@ def start_job(request: EncodeRequest, work: WorkFolder, claims: Claims) -> Start
 def _start(
     request: EncodeRequest, work: WorkFolder, claims: Claims, encoder: TextEncoder | None
 ) -> StartedJob:
-    store, begun = existing_store(request.target, request.overwrite), work.recorded()
+    store, begun = existing_store(request.target, request.config.overwrite), work.recorded()
     plan = work.plan()
     if plan is not None and not _is_usable(plan, request, store):
         plan = None
@@ -74,29 +105,25 @@ def _start(
         spool = None
         if plan is None or plan.fingerprint is None or plan.fingerprint != request.source.fingerprint:
             with keeping(work, "every shard of earlier runs"):
-                spool = spool_items(
-                    request.source.frames(), request.template, folder, is_ragged=request.source.is_ragged
-                )
+                spool = request.spool(folder)
             if plan is not None and plan.items_sha256 != spool.sha256:
                 plan = None
-        encoder = request.load() if encoder is None else encoder
+        encoder = request.config.load() if encoder is None else encoder
         made = None if store is None else recorded_in(store)
         sample = [] if spool is None else spool.sample(_N_SAMPLE)
         found = [each for each in (begun, made) if each is not None]
-        identity, check = settle_dtype(request.identity(encoder), encoder, sample, found)
+        identity, check = settle_dtype(request.config.identity(encoder), encoder, sample, found)
         encoder = encoder.with_dtype(identity.compute_dtype)
-        if begun is not None and not can_continue(identity, begun, overwrite=request.overwrite):
+        if begun is not None and not can_continue(identity, begun, overwrite=request.config.overwrite):
             _refuse_if_busy(work, claims)
             work.empty()
             plan = None
-        if made is not None and not can_continue(identity, made, overwrite=request.overwrite):
+        if made is not None and not can_continue(identity, made, overwrite=request.config.overwrite):
             store = None
         if plan is not None:
             return StartedJob(plan, store, identity, check, encoder)
         if spool is None:  # the plan fitted the items, and what it was made with is gone
-            spool = spool_items(
-                request.source.frames(), request.template, folder, is_ragged=request.source.is_ragged
-            )
+            spool = request.spool(folder)
         _refuse_if_busy(work, claims)
         with keeping(work, "every shard"):
             plan = _planned(request, work, spool, store)
@@ -120,14 +147,15 @@ def _planned(
         known + work.finished_shards(),
         fingerprint=request.source.fingerprint,
         store_sha256=None if store is None or texts is None else store.card.files[VECTORS],
-        shard_size=request.shard_size,
-        batch_tokens=request.batch_tokens,
+        shard_size=request.config.shard_size,
+        batch_tokens=request.config.batch_tokens,
     )
 
 
 def _is_usable(plan: EncodePlan, request: EncodeRequest, store: EmbeddingStore | None) -> bool:
     """Tell whether a plan cuts as asked, and the store that it takes vectors from is still that one."""
-    is_cut_so = (plan.shard_size, plan.batch_tokens) == (request.shard_size, request.batch_tokens)
+    config = request.config
+    is_cut_so = (plan.shard_size, plan.batch_tokens) == (config.shard_size, config.batch_tokens)
     there = None if store is None else store.card.files[VECTORS]
     is_done = store is not None and store.card.extra.get("items_sha256") == plan.items_sha256
     return is_cut_so and not is_done and plan.store_sha256 in (None, there)
@@ -182,4 +210,4 @@ def recorded_in(store: EmbeddingStore) -> Recorded:
     return Recorded(store.path, extra.get("identity", {}), extra.get("dtype_check", {}))
 
 
-__all__ = ["StartedJob", "existing_store", "recorded_in", "start_job"]
+__all__ = ["EncodeRequest", "StartedJob", "existing_store", "recorded_in", "start_job"]

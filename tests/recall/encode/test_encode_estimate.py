@@ -12,9 +12,10 @@ from learn_recall.cli import app
 from learn_recall.encode import disk_space as encode_room
 from learn_recall.encode import estimate as encode_estimate
 from learn_recall.encode import shards as encode_job
+from learn_recall.encode.config import EncodeConfig
 from learn_recall.encode.estimate import estimate_job
 from learn_recall.encode.job import EncodeError, encode_items
-from learn_recall.encode.request import EncodeRequest
+from learn_recall.encode.start import EncodeRequest
 
 SETTINGS = {"template": "short", "shard_size": 7, "batch_tokens": 30, "dtype": "float32"}
 
@@ -31,8 +32,12 @@ def items(n: int = 40) -> pd.DataFrame:
     return pd.DataFrame({"item_id": np.arange(n), "title": titles})
 
 
+def requested(table, folder, **settings):
+    return EncodeRequest.of(table, folder / "store", EncodeConfig(**settings))
+
+
 def test_a_dry_run_counts_what_the_run_then_does_and_leaves_nothing(model, tmp_path):
-    request = EncodeRequest.of(items(), tmp_path / "store", encoder=model, max_tokens=9, **SETTINGS)
+    request = requested(items(), tmp_path, encoder=model, max_tokens=9, **SETTINGS)
     found = estimate_job(request, calibration_seconds=0.01)
     assert list(tmp_path.iterdir()) == []
     store = encode_items(items(), tmp_path / "store", encoder=model, max_tokens=9, progress=False, **SETTINGS)
@@ -58,12 +63,10 @@ def test_a_dry_run_counts_only_what_is_new(model, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             encode_items(items(40), tmp_path / "store", **options)
     before = sorted(path.name for path in tmp_path.rglob("*"))
-    found = estimate_job(
-        EncodeRequest.of(items(40), tmp_path / "store", encoder=model, **SETTINGS), calibration_seconds=0.01
-    )
+    found = estimate_job(requested(items(40), tmp_path, encoder=model, **SETTINGS), calibration_seconds=0.01)
     assert (found.n_texts, found.n_todo, found.n_shards) == (38, 20 - 2 * 7, 1)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
-    done = estimate_job(EncodeRequest.of(items(20), tmp_path / "store", encoder=model, **SETTINGS))
+    done = estimate_job(requested(items(20), tmp_path, encoder=model, **SETTINGS))
     assert (done.n_todo, done.n_tokens, done.tokens_per_second, done.seconds, done.lengths) == (
         0,
         0,
@@ -88,7 +91,7 @@ def interrupted_after(n_calls: int):
 
 def test_many_texts_are_estimated_from_some_shards(model, tmp_path, monkeypatch):
     monkeypatch.setattr(encode_estimate, "_MOST_TOKENIZED", 14)
-    request = EncodeRequest.of(items(200), tmp_path / "store", encoder=model, **SETTINGS)
+    request = requested(items(200), tmp_path, encoder=model, **SETTINGS)
     some = estimate_job(request, calibration_seconds=0.01)
     monkeypatch.undo()
     exact = estimate_job(request, calibration_seconds=0.01)
@@ -99,7 +102,7 @@ def test_many_texts_are_estimated_from_some_shards(model, tmp_path, monkeypatch)
 
 def test_another_identity_is_refused_by_the_dry_run_too(model, tmp_path):
     encode_items(items(), tmp_path / "store", encoder=model, progress=False, **SETTINGS)
-    request = EncodeRequest.of(items(), tmp_path / "store", encoder=model, pooling="last", **SETTINGS)
+    request = requested(items(), tmp_path, encoder=model, pooling="last", **SETTINGS)
     with pytest.raises(EncodeError, match="pooling: 'mean' there, 'last' now"):
         estimate_job(request)
 
