@@ -24,6 +24,7 @@ from learn_rank.ab.candidates.files import CandidateFiles
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import KnownEnvironment
 from learn_rank.ab.simulation.simulate import simulate
+from learn_recall.columns import ITEM_BUCKET, USER_BUCKET
 
 N_ITEMS, N_ADVERTISERS, N_DAYS = 20_000, 300, 9
 BUCKETS = np.array(["cold-start", "long-tail", "other"])
@@ -58,8 +59,8 @@ def _day(day: int, requests: np.ndarray, n_candidates: int, n_users: int, budget
         "item_id": item,
         "advertiser_id": item % N_ADVERTISERS,
         "bid": 20 + (item % 17).astype(float),
-        "user_bucket": pa.DictionaryArray.from_arrays((user % 3).astype(np.int8), BUCKETS),
-        "item_bucket": pa.DictionaryArray.from_arrays((item % 3).astype(np.int8), BUCKETS),
+        USER_BUCKET: pa.DictionaryArray.from_arrays((user % 3).astype(np.int8), BUCKETS),
+        ITEM_BUCKET: pa.DictionaryArray.from_arrays((item % 3).astype(np.int8), BUCKETS),
         "budget": np.full(request.size, budget),
         "p_click": p_click,
         "p_conversion": p_conversion,

@@ -34,7 +34,7 @@ from learn_rank.rankers.train import predict, train_ranker
 from learn_rank.run.arms import LEARN, make_fusion
 from learn_rank.run.config import fitted_to, read_config
 from learn_rank.run.folder import RunFolder
-from learn_recall.columns import CLICK, CONVERSION
+from learn_recall.columns import CLICK, CONVERSION, PCTCVR, PCTR, PCVR
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
@@ -122,12 +122,12 @@ def _vectors_of(ranker: MultiTaskRanker) -> dict[str, Tensor]:
 def aucs(dataset: RankingDataset, scores: Any) -> dict[str, float]:
     """AUC of the click, of the conversion on clicked rows, and of both on all rows."""
     click = dataset.test[CLICK].to_numpy(np.float64)
-    found = {"CTR": roc_auc_score(click, scores["pctr"].to_numpy())}
+    found = {"CTR": roc_auc_score(click, scores[PCTR].to_numpy())}
     if dataset.has_conversions:
         conversion = np.where(click > 0, dataset.test[CONVERSION].to_numpy(np.float64), 0.0)
         is_clicked = click > 0
-        found["CVR"] = roc_auc_score(conversion[is_clicked], scores["pcvr"].to_numpy()[is_clicked])
-        found["CTCVR"] = roc_auc_score(conversion, scores["pctcvr"].to_numpy())
+        found["CVR"] = roc_auc_score(conversion[is_clicked], scores[PCVR].to_numpy()[is_clicked])
+        found["CTCVR"] = roc_auc_score(conversion, scores[PCTCVR].to_numpy())
     return found
 
 

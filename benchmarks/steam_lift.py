@@ -36,6 +36,7 @@ from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES
 from learn_rank.uncertainty.base import add_seed_noise, t_range
 from learn_rank.uncertainty.student_t import t_quantile
+from learn_recall.columns import ITEM_BUCKET
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import write_json
 
@@ -164,7 +165,7 @@ def contrast(
 def warm(tables: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, list[pd.DataFrame]]:
     """The rows of items that the training knows: long-tail and other ones together."""
     return {
-        name: [table.loc[table["item_bucket"] != "cold-start"].reset_index(drop=True) for table in of_seeds]
+        name: [table.loc[table[ITEM_BUCKET] != "cold-start"].reset_index(drop=True) for table in of_seeds]
         for name, of_seeds in tables.items()
     }
 

@@ -26,6 +26,13 @@ CONTEXT_ID = "context_id"  # the row of `contexts` that holds the user as known 
 HISTORY = "history"  # list of item_id, oldest first
 HISTORY_CONVERTED = "history_converted"  # list of bool beside it: the user converted on that item
 
+# predictions, beside the labels of their rows
+PCTR = "pctr"  # probability of a click
+PCVR = "pcvr"  # probability of a conversion, given a click
+PCTCVR = "pctcvr"  # probability of both
+USER_BUCKET = "user_bucket"  # one of learn_rank.metrics.buckets.BUCKETS, by counts of training
+ITEM_BUCKET = "item_bucket"
+
 __all__ = [
     "ATTRIBUTES",
     "BRAND",
@@ -35,13 +42,18 @@ __all__ = [
     "CONVERSION",
     "HISTORY",
     "HISTORY_CONVERTED",
+    "ITEM_BUCKET",
     "ITEM_ID",
     "KEYWORDS",
+    "PCTCVR",
+    "PCTR",
+    "PCVR",
     "POSITION",
     "PRICE",
     "REQUEST_ID",
     "TIMESTAMP",
     "TITLE",
+    "USER_BUCKET",
     "USER_ID",
     "VALUE",
 ]

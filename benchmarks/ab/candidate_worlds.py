@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from learn_recall.columns import ITEM_BUCKET, USER_BUCKET
+
 BUCKETS = ("cold-start", "long-tail", "other")
 
 
@@ -60,8 +62,8 @@ def small_world(
             "bid": bid,
             "p_click": _expit(click_logit),
             "p_conversion": _expit(conversion_logit),
-            "user_bucket": np.array(BUCKETS)[np.arange(n_users) % 3][user[request]],
-            "item_bucket": item_bucket[item],
+            USER_BUCKET: np.array(BUCKETS)[np.arange(n_users) % 3][user[request]],
+            ITEM_BUCKET: item_bucket[item],
         }
     )
     errors = generator.normal(size=(2, request.size))

@@ -23,11 +23,12 @@ from learn_rank.run.auto_choice import choose, combine
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import labelled_rows, validation_rows, write_predictions
+from learn_recall.columns import PCTCVR, PCTR, PCVR
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
 
 BASE = "baseline"
-SCORES = ["pctr", "pcvr", "pctcvr"]
+SCORES = [PCTR, PCVR, PCTCVR]
 TOWER_ONLY = Arm("tower_only", ("tower",))
 NO_WORDS = Arm("no_words", ("tower", "content"), compared=("tower",))
 
@@ -213,7 +214,7 @@ def mean_logits(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
         return np.log(clipped / (1 - clipped))
 
     joined = one.copy()
-    for score in ("pctr", "pcvr"):
+    for score in (PCTR, PCVR):
         joined[score] = 1 / (1 + np.exp(-(logit(one[score]) + logit(other[score])) / 2))
-    joined["pctcvr"] = joined["pctr"] * joined["pcvr"]
+    joined[PCTCVR] = joined[PCTR] * joined[PCVR]
     return joined

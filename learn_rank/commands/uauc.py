@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from learn_rank.commands.common import BAD_INPUT, IS_WORSE
+from learn_recall.columns import CLICK, PCTR, USER_ID
 from learn_recall.files.whole_files import atomic_path, write_json
 
 FileIn = Annotated[
@@ -63,9 +64,9 @@ Spill = Annotated[
 def uauc(  # noqa: PLR0917 - typer passes every option by name
     context: typer.Context,
     predictions: FileIn = None,
-    user: User = "user_id",
-    label: Label = "click",
-    score: Score = "pctr",
+    user: User = USER_ID,
+    label: Label = CLICK,
+    score: Score = PCTR,
     baseline: Baseline = None,
     baseline_score: BaselineScore = None,
     weight: Weight = None,

@@ -15,9 +15,19 @@ from learn_rank.metrics.input_columns import plain
 from learn_rank.metrics.labelled_rows import LabelledRows, as_labels
 from learn_rank.metrics.user_codes import as_users
 from learn_rank.uncertainty.intervals import Uncertainty
-from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, USER_ID
+from learn_recall.columns import (
+    CLICK,
+    CONVERSION,
+    ITEM_BUCKET,
+    ITEM_ID,
+    PCTCVR,
+    PCTR,
+    PCVR,
+    USER_BUCKET,
+    USER_ID,
+)
 
-BUCKET_COLUMNS = {"user": "user_bucket", "item": "item_bucket"}
+BUCKET_COLUMNS = {"user": USER_BUCKET, "item": ITEM_BUCKET}
 
 
 @dataclass(frozen=True)
@@ -40,9 +50,9 @@ class Task:
 TASKS = {
     task.name: task
     for task in (
-        Task("CTR", "pctr", is_on_clicked=False, is_conversion=False),
-        Task("CVR", "pcvr", is_on_clicked=True, is_conversion=True),
-        Task("CTCVR", "pctcvr", is_on_clicked=False, is_conversion=True),
+        Task("CTR", PCTR, is_on_clicked=False, is_conversion=False),
+        Task("CVR", PCVR, is_on_clicked=True, is_conversion=True),
+        Task("CTCVR", PCTCVR, is_on_clicked=False, is_conversion=True),
     )
 }
 

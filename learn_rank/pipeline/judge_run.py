@@ -20,7 +20,7 @@ from learn_rank.report_kit.words import AUTO, LEARN
 from learn_rank.run.auto_arm import choices
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES
-from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_ID
+from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_BUCKET, ITEM_ID
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
 
@@ -101,7 +101,7 @@ def _about(
     seeds: Sequence[int],
 ) -> dict[str, Any]:
     test = predictions["baseline"][0]
-    in_test = dataset.items[ITEM_ID].isin(test.loc[test["item_bucket"] == BUCKETS[0], ITEM_ID])
+    in_test = dataset.items[ITEM_ID].isin(test.loc[test[ITEM_BUCKET] == BUCKETS[0], ITEM_ID])
     return {
         "title": f"LEARN on {dataset.name}",
         "dataset": dataset.name,

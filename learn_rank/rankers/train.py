@@ -21,9 +21,8 @@ from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.id_tables import table_parameters
 from learn_rank.rankers.scores import Scores
 from learn_rank.rankers.zero_start import zero_start_parameters
+from learn_recall.columns import PCTCVR, PCTR, PCVR
 from learn_recall.files.whole_files import atomic_path
-
-PCTR, PCVR, PCTCVR = "pctr", "pcvr", "pctcvr"
 
 
 @dataclass(frozen=True)

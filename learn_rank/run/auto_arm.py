@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from learn_rank.evaluation.compare import defined
-from learn_rank.run.auto_choice import PCTCVR, PCTR, PCVR, choose, combine
+from learn_rank.run.auto_choice import choose, combine
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import write_predictions
+from learn_recall.columns import PCTCVR, PCTR, PCVR
 from learn_recall.files.whole_files import read_json, write_json
 
 AUTO, BASE, FUSED = "auto", "baseline", "learn"

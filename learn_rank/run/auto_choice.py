@@ -16,9 +16,7 @@ from learn_rank.metrics.auc import AUC
 from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.uncertainty.base import Delta
 from learn_rank.uncertainty.intervals import ClosedForm
-from learn_recall.columns import CLICK, CONVERSION, USER_ID
-
-PCTR, PCVR, PCTCVR = "pctr", "pcvr", "pctcvr"
+from learn_recall.columns import CLICK, CONVERSION, PCTCVR, PCTR, PCVR, USER_ID
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,18 @@ import pandas as pd
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.host_statistics import HostStatistics
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
-from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, USER_ID
+from learn_recall.columns import (
+    CLICK,
+    CONTEXT_ID,
+    CONVERSION,
+    ITEM_BUCKET,
+    ITEM_ID,
+    PCTCVR,
+    PCTR,
+    PCVR,
+    USER_BUCKET,
+    USER_ID,
+)
 from learn_recall.files.whole_files import atomic_path
 
 RATES = "rates"
@@ -21,10 +32,11 @@ def labelled_rows(dataset: RankingDataset) -> pd.DataFrame:
     counts = training_counts(dataset.train, dataset.interactions)
     kept = [name for name in (USER_ID, ITEM_ID, CONTEXT_ID, CLICK, CONVERSION) if name in dataset.test]
     rows = dataset.test[kept].reset_index(drop=True)
-    return rows.assign(
-        user_bucket=assign_buckets(rows[USER_ID], counts.users, USER_RULE),
-        item_bucket=assign_buckets(rows[ITEM_ID], counts.items, ITEM_RULE),
-    )
+    buckets = {
+        USER_BUCKET: assign_buckets(rows[USER_ID], counts.users, USER_RULE),
+        ITEM_BUCKET: assign_buckets(rows[ITEM_ID], counts.items, ITEM_RULE),
+    }
+    return rows.assign(**buckets)
 
 
 def validation_rows(dataset: RankingDataset) -> pd.DataFrame:
@@ -49,7 +61,7 @@ def rate_scores(dataset: RankingDataset) -> pd.DataFrame:
             _logit(known["item_cvr"]) + _logit(known["user_cvr"]) - _logit(statistics.conversion_rate)
         )
     pctr, pcvr = 1 / (1 + np.exp(-click_logit)), 1 / (1 + np.exp(-conversion_logit))
-    return pd.DataFrame({"pctr": pctr, "pcvr": pcvr, "pctcvr": pctr * pcvr}).astype(np.float32)
+    return pd.DataFrame({PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr}).astype(np.float32)
 
 
 def write_predictions(path: Path, labels: pd.DataFrame, scores: pd.DataFrame) -> None:

@@ -18,6 +18,7 @@ from learn_rank.uauc.prediction_files import check_same_rows, read_predictions
 from learn_rank.uauc.reliability import reliability
 from learn_rank.uauc.users import count_users, user_view
 from learn_rank.uncertainty.intervals import Uncertainty
+from learn_recall.columns import CLICK, PCTR, USER_ID
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 CALIBRATION = (PCOC(), NormalizedEntropy(), LogLoss(), ECE())
@@ -40,9 +41,9 @@ class Question:
         task: what the label is called in the results, or None for the label's own name.
     """
 
-    user: str = "user_id"
-    label: str = "click"
-    score: str = "pctr"
+    user: str = USER_ID
+    label: str = CLICK
+    score: str = PCTR
     baseline_score: str | None = None
     weight: str | None = None
     buckets: tuple[str, ...] = ()

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-IDS = ("request_id", "user_id", "item_id", "advertiser_id")
+from learn_recall.columns import ITEM_BUCKET, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_BUCKET, USER_ID
+
+IDS = (REQUEST_ID, USER_ID, ITEM_ID, "advertiser_id")
 SCORES = ("pctr_a", "pcvr_a", "pctr_b", "pcvr_b")
 REQUIRED = (*IDS[:2], "day", *IDS[2:], "bid", *SCORES)
-USER_BUCKET, ITEM_BUCKET = "user_bucket", "item_bucket"
-TIMESTAMP, BUDGET, ARM = "timestamp", "budget", "arm"
+BUDGET, ARM = "budget", "arm"
 OPTIONAL = (USER_BUCKET, ITEM_BUCKET, TIMESTAMP, BUDGET, ARM)
 
 
@@ -113,12 +114,9 @@ __all__ = [
     "ARM",
     "BUDGET",
     "IDS",
-    "ITEM_BUCKET",
     "OPTIONAL",
     "REQUIRED",
     "SCORES",
-    "TIMESTAMP",
-    "USER_BUCKET",
     "Coded",
     "check_schema",
     "coded",

@@ -13,10 +13,7 @@ from learn_rank.ab.candidates.columns import (
     ARM,
     BUDGET,
     IDS,
-    ITEM_BUCKET,
     SCORES,
-    TIMESTAMP,
-    USER_BUCKET,
     Coded,
     check_schema,
     coded,
@@ -26,6 +23,7 @@ from learn_rank.ab.candidates.columns import (
 )
 from learn_rank.ab.candidates.day import CandidateDay
 from learn_rank.ab.candidates.scan import scan
+from learn_recall.columns import ITEM_BUCKET, TIMESTAMP, USER_BUCKET
 
 _ALL = "all"
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from learn_rank.ab.candidates.columns import ARM, BUDGET, ITEM_BUCKET, USER_BUCKET, Coded, stable_keys
+from learn_rank.ab.candidates.columns import ARM, BUDGET, Coded, stable_keys
 from learn_rank.ab.candidates.problems import Problems
+from learn_recall.columns import ITEM_BUCKET, USER_BUCKET
 
 _FROZEN = "a treatment after the fact; freeze the buckets before the first day"
 _REMEDIES = {

@@ -14,12 +14,9 @@ from learn_rank.ab.candidates.columns import (
     ARM,
     BUDGET,
     IDS,
-    ITEM_BUCKET,
     OPTIONAL,
     REQUIRED,
     SCORES,
-    TIMESTAMP,
-    USER_BUCKET,
     Coded,
     coded,
     days_of,
@@ -28,6 +25,7 @@ from learn_rank.ab.candidates.columns import (
 )
 from learn_rank.ab.candidates.members import Member, Members
 from learn_rank.ab.candidates.problems import Problems
+from learn_recall.columns import ITEM_BUCKET, TIMESTAMP, USER_BUCKET
 
 _ARMS = {"a": 0, "b": 1, "0": 0, "1": 1}
 

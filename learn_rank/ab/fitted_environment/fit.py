@@ -15,16 +15,14 @@ from learn_rank.ab.fitted_environment.files import open_fitted_environment, save
 from learn_rank.ab.fitted_environment.gate import GateRow, gate_rows
 from learn_rank.ab.fitted_environment.log import (
     DELAY,
-    ITEM_BUCKET,
     SLOT,
-    USER_BUCKET,
     check_no_overlap,
     read_log,
     row_hashes,
     split_log,
 )
 from learn_rank.ab.fitted_environment.trees import TreeData, Trees, fit_trees
-from learn_recall.columns import CLICK, CONVERSION, USER_ID
+from learn_recall.columns import CLICK, CONVERSION, ITEM_BUCKET, USER_BUCKET, USER_ID
 
 __all__ = ["FittedEnvironment", "fit_environment", "open_fitted_environment"]
 

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
-from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, TIMESTAMP, USER_ID
+from learn_recall.columns import CLICK, CONVERSION, ITEM_BUCKET, ITEM_ID, TIMESTAMP, USER_BUCKET, USER_ID
 
 __all__ = ["LogParts", "check_no_overlap", "read_log", "row_hashes", "split_log"]
 
 SLOT = "position"  # 0 = top of the page
 ROW = [USER_ID, ITEM_ID, TIMESTAMP]
-USER_BUCKET, ITEM_BUCKET = "user_bucket", "item_bucket"
 DELAY = "conversion_delay_days"
 NEEDED = (*ROW, SLOT, CLICK, CONVERSION)
 _DAY_SECONDS = 86_400

@@ -24,7 +24,17 @@ from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
 from learn_rank.run.config import read_config
 from learn_rank.run.folder import RunFolder
-from learn_recall.columns import BRAND, CATEGORY, ITEM_ID, PRICE, REQUEST_ID, TIMESTAMP, USER_ID
+from learn_recall.columns import (
+    BRAND,
+    CATEGORY,
+    ITEM_BUCKET,
+    ITEM_ID,
+    PRICE,
+    REQUEST_ID,
+    TIMESTAMP,
+    USER_BUCKET,
+    USER_ID,
+)
 from learn_recall.files.whole_files import atomic_path
 
 __all__ = ["MarketplaceTest", "marketplace_candidates", "marketplace_environment"]
@@ -193,14 +203,14 @@ def _rows(dataset: RankingDataset, traffic: Traffic, test: MarketplaceTest) -> p
             * price
             * JOURNEY.mean_quantity
             * keenness[np.searchsorted(brands, items[BRAND].to_numpy())],
-            "item_bucket": assign_buckets(items[ITEM_ID], counts.items, ITEM_RULE),
+            ITEM_BUCKET: assign_buckets(items[ITEM_ID], counts.items, ITEM_RULE),
         }
     ).set_axis(items[ITEM_ID])
     asked = traffic.asked[[REQUEST_ID, USER_ID, DAY, TIMESTAMP, ITEM_ID]]
     rows = asked.join(advertised, on=ITEM_ID)
     users = pd.Series(asked[USER_ID].unique())
     bucket = pd.Series(assign_buckets(users, counts.users, USER_RULE), index=users)
-    return rows.assign(user_bucket=rows[USER_ID].map(bucket))
+    return rows.assign(**{USER_BUCKET: rows[USER_ID].map(bucket)})
 
 
 def _write(path: Path, rows: pd.DataFrame, control: np.ndarray, treatment: np.ndarray) -> None:

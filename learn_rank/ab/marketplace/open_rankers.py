@@ -17,11 +17,11 @@ from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows, encode_dat
 from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.rankers.multi_task import MultiTaskRanker
-from learn_rank.rankers.train import PCTR, PCVR, RankTrainConfig, load_ranker, parameter_groups, predict
+from learn_rank.rankers.train import RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_rank.run.arms import ARMS, Arm, config_of, frozen_table
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
-from learn_recall.columns import CONTEXT_ID
+from learn_recall.columns import CONTEXT_ID, PCTR, PCVR
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
