@@ -9,7 +9,7 @@ from typing import Any
 
 from learn_rank.ab.candidates.day import CandidateSource
 from learn_rank.ab.report.result import ABResult
-from learn_rank.ab.report.verdict import headline, judge
+from learn_rank.ab.report.verdict import headline, verdict_of
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import Environment
 from learn_rank.ab.simulation.simulate import simulate
@@ -107,7 +107,7 @@ def run_ab(
     known = about_run(source, environment, config, analysis, worlds=worlds, seconds=seconds)
     return ABResult(
         mode="E",
-        verdict=judge(rows, checked, level=analysis.level),
+        verdict=verdict_of(rows, checked, level=analysis.level),
         rows=rows,
         guards=checked,
         daily=daily_rows(worlds.ab, analysis),

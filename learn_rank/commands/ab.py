@@ -153,8 +153,8 @@ def exit_code(result: ABResult, *, fail_if_worse: bool = False) -> int:
 
     Example:
         >>> from learn_rank.ab.report.result import ABResult
-        >>> from learn_rank.ab.report.verdict import Verdict
-        >>> result = ABResult("D", Verdict("descriptive only", ("No propensities.",)))
+        >>> from learn_rank.ab.report.verdict import ABVerdict
+        >>> result = ABResult("D", ABVerdict("descriptive only", ("No propensities.",)))
         >>> exit_code(result), exit_code(result, fail_if_worse=True)
         (0, 3)
     """

@@ -6,10 +6,10 @@ from learn_rank.report.files import (
     Report,
     ReportError,
     Verdict,
-    judge,
     print_report,
     read_report,
     report_html,
+    verdict_of,
     write_report,
 )
 
@@ -19,9 +19,9 @@ __all__ = [
     "Report",
     "ReportError",
     "Verdict",
-    "judge",
     "print_report",
     "read_report",
     "report_html",
+    "verdict_of",
     "write_report",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from learn_rank.report.data import DELTA_KEYS, ROW_KEYS, Report, ReportError
 from learn_rank.report.page import report_html
 from learn_rank.report.terminal import print_report
-from learn_rank.report.verdict import Verdict, judge
+from learn_rank.report.verdict import Verdict, verdict_of
 from learn_recall.files.whole_files import atomic_path, read_json, write_json
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"
@@ -60,9 +60,9 @@ __all__ = [
     "Report",
     "ReportError",
     "Verdict",
-    "judge",
     "print_report",
     "read_report",
     "report_html",
+    "verdict_of",
     "write_report",
 ]

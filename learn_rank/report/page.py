@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, Report
 from learn_rank.report.plots import forest_plot, training_plot
-from learn_rank.report.verdict import TASK_ORDER, Verdict, judge
+from learn_rank.report.verdict import TASK_ORDER, Verdict, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.render import interval_name, render
 from learn_rank.report_kit.rules import find, headline_metric, mark
@@ -31,7 +31,7 @@ def page_content(report: Report) -> dict[str, Any]:
     rows, deltas = report.rows, report.deltas
     known = (*ABOUT_TEXTS, *ABOUT_DICTS, *ABOUT_LISTS, *ABOUT_TABLES)
     about = {**dict.fromkeys(known), **report.about}
-    verdict = judge(deltas)
+    verdict = verdict_of(deltas)
     tasks = words.ordered((row["task"] for row in (*rows, *deltas)), TASK_ORDER)
     seeds = about.get("seeds") or []
     return {

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from learn_rank.report_kit.bucket_plot import draw_buckets
 from learn_rank.report_kit.rules import mark
-from learn_rank.report_kit.svg import SETTINGS, bare, cut, svg_text
+from learn_rank.report_kit.svg import SETTINGS, bare, shorten, svg_text
 from learn_rank.report_kit.words import (
     BASELINE,
     LEARN,
@@ -31,7 +31,7 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
     """Draws the differences from the baseline per bucket, with intervals, the models next to each other.
 
     Args:
-        deltas: rows with the keys of `report_data.DELTA_KEYS`; those of other tasks, metrics and baselines
+        deltas: rows with the keys of `DELTA_KEYS`; those of other tasks, metrics and baselines
             are left out.
         task: e.g. `CTR`.
         metric: e.g. `UAUC`.
@@ -39,7 +39,7 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
 
     Returns:
         An `<svg>` element in points (1 point = 0.01), or an empty string where there is nothing to draw.
-        A full marker is a clear difference, a hollow one is not (see `report_rules.mark`).
+        A full marker is a clear difference, a hollow one is not (see `rules.mark`).
     """
     names = (task, metric, BASELINE)
     own = [row for row in deltas if (row["task"], row["metric"], row["baseline"]) == names]
@@ -52,7 +52,7 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
         axes = figure.add_subplot()
         styles = {model: _style(model, models) for model in models}
         draw_buckets(axes, own, buckets, styles, key="delta", is_full=_is_clear)
-        axes.set_xlabel(f"difference from the baseline, points of {cut(metric, 16)}")
+        axes.set_xlabel(f"difference from the baseline, points of {shorten(metric, 16)}")
         _legend(figure, models, linestyle="none")
         return svg_text(figure, prefix)
 
@@ -118,7 +118,7 @@ def _legend(figure: Figure, models: Sequence[str], linestyle: Any) -> None:
                 marker=shape,
                 markersize=5,
                 linestyle=linestyle,
-                label=cut(short_model_words(model), 16),
+                label=shorten(short_model_words(model), 16),
             )
         )
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(models), 4), frameon=False)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from learn_rank.report.data import Report
-from learn_rank.report.verdict import TASK_ORDER, judge
+from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.rules import find, headline_metric, mark
 
@@ -25,7 +25,7 @@ def print_report(report: Report, console: Console) -> None:
         report: what was found.
         console: where to print, 80 columns or more; given texts are shown as they are, never read as markup.
     """
-    verdict = judge(report.deltas)
+    verdict = verdict_of(report.deltas)
     for task in words.ordered((row["task"] for row in (*report.rows, *report.deltas)), TASK_ORDER):
         console.print(headline_table(report, task))
         console.print(bucket_table(report, task))

@@ -32,7 +32,7 @@ class Verdict:
     control: str  # quiet | lift | missing
 
 
-def judge(deltas: Sequence[Delta]) -> Verdict:
+def verdict_of(deltas: Sequence[Delta]) -> Verdict:
     """Answers "would LLM knowledge help this ranker, and for whom?" from the differences of a report.
 
     Definition: per task the difference LEARN - baseline over all rows, in UAUC (see `headline_metric`), is
@@ -43,7 +43,7 @@ def judge(deltas: Sequence[Delta]) -> Verdict:
     `none`; `unknown` where nothing could be compared.
 
     Args:
-        deltas: rows with the keys of `report_data.DELTA_KEYS`.
+        deltas: rows with the keys of `DELTA_KEYS`.
 
     Returns:
         The verdict; every number in its sentences is one of the given deltas, in points.

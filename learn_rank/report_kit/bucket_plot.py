@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 
-from learn_rank.report_kit.svg import FAINT, INK, bare, cut
+from learn_rank.report_kit.svg import FAINT, INK, bare, shorten
 from learn_rank.report_kit.words import bucket_words, count_words
 
 Style = tuple[str, str]  # colour, shape of the marker
@@ -38,7 +38,7 @@ def draw_buckets(
     for centre, (kind, bucket) in zip(centres, buckets, strict=True):
         here = [row for row in rows if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
         n_rows = count_words(max(row["n_rows"] for row in here))
-        labels.append(f"{cut(bucket_words(kind, bucket), 22)}\n{n_rows} rows")
+        labels.append(f"{shorten(bucket_words(kind, bucket), 22)}\n{n_rows} rows")
         missing = [row for row in here if any(row[name] is None for name in (key, "low", "high"))]
         if len(missing) == len(here):
             axes.annotate(

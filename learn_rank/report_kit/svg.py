@@ -24,8 +24,8 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
-def cut(text: str, n_letters: int) -> str:
-    """A name that leaves the plot its room; the whole name stands in the tables."""
+def shorten(text: str, n_letters: int) -> str:
+    """A name that leaves space for the plot; the whole name stands in the tables."""
     return text if len(text) <= n_letters else f"{text[: n_letters - 1]}…"
 
 

@@ -27,10 +27,10 @@ from learn_rank.ab.report.page import ab_html, page_content
 from learn_rank.ab.report.plots import daily_plot, forest_plot
 from learn_rank.ab.report.result import ABResult, read_result, write_result
 from learn_rank.ab.report.terminal import print_ab
-from learn_rank.ab.report.verdict import STATUSES, Verdict, judge, judge_log, significant
+from learn_rank.ab.report.verdict import STATUSES, ABVerdict, significant, verdict_of, verdict_of_log
 from learn_rank.ab.statistics.interference import gap_in_errors, interference_guard
 
-DESCRIPTIVE = Verdict("descriptive only", ("This log cannot say which ranker is better.",))
+DESCRIPTIVE = ABVerdict("descriptive only", ("This log cannot say which ranker is better.",))
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +143,8 @@ def test_a_json_of_another_kind_is_refused(tmp_path):
     ],
 )
 def test_revenue_over_all_users_decides(row, status):
-    assert judge([row, ab_row("CTR", relative=-0.2, error=0.01)], guards()).status == status
-    assert judge([row], guards()).status == status
+    assert verdict_of([row, ab_row("CTR", relative=-0.2, error=0.01)], guards()).status == status
+    assert verdict_of([row], guards()).status == status
 
 
 @settings(deadline=None)
@@ -155,67 +155,67 @@ def test_revenue_over_all_users_decides(row, status):
 )
 def test_a_failed_guard_makes_it_invalid_whatever_the_p(p, relative, failed):
     rows = [ab_row(relative=relative, p=p, p_adjusted=p)]
-    verdict = judge(rows, guards(**dict.fromkeys(failed, False)))
+    verdict = verdict_of(rows, guards(**dict.fromkeys(failed, False)))
     assert verdict.status == "invalid"
     assert all(name in verdict.words[0] for name in failed)
-    assert judge(rows, guards()).status != "invalid"
+    assert verdict_of(rows, guards()).status != "invalid"
 
 
 def test_a_guard_that_does_not_apply_does_not_fail():
-    assert judge([ab_row()], guards(SRM=None)).status == "better"
+    assert verdict_of([ab_row()], guards(SRM=None)).status == "better"
 
 
 def test_swapped_arms_swap_the_verdict():
     row = ab_row(relative=0.05, error=0.01)
     swapped = row | {"delta": -row["delta"], "low": -row["high"], "high": -row["low"]}
-    assert (judge([row], []).status, judge([swapped], []).status) == ("better", "worse")
+    assert (verdict_of([row], []).status, verdict_of([swapped], []).status) == ("better", "worse")
 
 
 def test_buckets_are_named_and_never_decide():
     cold = ab_row("revenue", "user", "cold-start", relative=0.3, error=0.01)
-    verdict = judge([ab_row(relative=0.001, error=0.01), cold], guards())
+    verdict = verdict_of([ab_row(relative=0.001, error=0.01), cold], guards())
     assert verdict.status == "no detectable difference"
     assert "Better in single buckets: cold-start users (revenue per user +30.0 %)." in verdict.words
     assert significant([ab_row(relative=0.001), cold], "better") == [cold]
 
 
 def test_without_revenue_the_next_metric_decides():
-    assert judge([ab_row("CVR", relative=-0.2, error=0.01)], guards()).status == "worse"
+    assert verdict_of([ab_row("CVR", relative=-0.2, error=0.01)], guards()).status == "worse"
 
 
 def test_the_smallest_lift_that_would_be_found_stands_beside_no_detectable_difference():
-    verdict = judge([ab_row(relative=0.001, error=0.01, mde=0.028)], guards())
+    verdict = verdict_of([ab_row(relative=0.001, error=0.01, mde=0.028)], guards())
     assert "a true change of 2.8 % would be found in four of five cases" in " ".join(verdict.words)
 
 
 def test_an_interval_without_0_that_does_not_count_after_correction_says_why():
     hint = ab_row(relative=0.05, error=0.01, p_adjusted=0.108)
-    said = judge([hint, ab_row("CTR"), ab_row("CVR", flag="skewed", p_adjusted=None)], guards()).words[0]
+    said = verdict_of([hint, ab_row("CTR"), ab_row("CVR", flag="skewed", p_adjusted=None)], guards()).words[0]
     assert "after correction for 2 comparisons" in said and said.endswith("adjusted p .108.")
-    assert "correction" not in judge([ab_row(relative=0.01, error=0.01)], guards()).words[0]
+    assert "correction" not in verdict_of([ab_row(relative=0.01, error=0.01)], guards()).words[0]
 
 
 def test_nothing_to_compare_is_said():
-    assert judge([], guards()).words == (
+    assert verdict_of([], guards()).words == (
         "Nothing could be compared: no metric has an interval over all users.",
     )
 
 
 def test_a_log_is_decided_by_the_difference_of_snips_alone():
     rows = [estimate_row("IPS", value=-0.01), estimate_row()]
-    assert judge_log(rows, []).status == "better"
-    assert judge_log([estimate_row(value=-0.002)], []).status == "worse"
-    assert judge_log([estimate_row(p=0.051)], []).status == "no detectable difference"
-    assert judge_log([estimate_row(policy="control")], []).status == "no detectable difference"
-    assert judge_log(rows, guards(ESS=False)).status == "invalid"
+    assert verdict_of_log(rows, []).status == "better"
+    assert verdict_of_log([estimate_row(value=-0.002)], []).status == "worse"
+    assert verdict_of_log([estimate_row(p=0.051)], []).status == "no detectable difference"
+    assert verdict_of_log([estimate_row(policy="control")], []).status == "no detectable difference"
+    assert verdict_of_log(rows, guards(ESS=False)).status == "invalid"
 
 
 def test_a_verdict_needs_a_known_status_and_a_sentence():
     assert len(STATUSES) == 5
     with pytest.raises(ValueError, match="status: expected one of better, worse"):
-        Verdict("great", ("Yes.",))
+        ABVerdict("great", ("Yes.",))
     with pytest.raises(ValueError, match="words: expected a tuple of sentences"):
-        Verdict("better", ())
+        ABVerdict("better", ())
 
 
 # --- interference
@@ -343,7 +343,7 @@ def test_a_deterministic_page_has_no_p_column():
 
 def test_a_log_shows_its_estimators_with_the_headline_first():
     rows = [estimate_row(name, policy) for policy in ("control", "treatment") for name in ("IPS", "SNIPS")]
-    made = ABResult("R", judge_log([estimate_row()], []), estimates=rows)
+    made = ABResult("R", verdict_of_log([estimate_row()], []), estimates=rows)
     shown = [row["estimator"] for row in page_content(made)["estimates"]]
     assert shown == ["SNIPS", "SNIPS", "IPS", "IPS"]
     assert "What the log says" in text_of(ab_html(made))
@@ -371,7 +371,7 @@ def test_the_page_is_the_same_for_the_same_result(result):
 
 
 def test_a_result_with_nothing_in_it_still_gives_a_page():
-    page = ab_html(ABResult("E", judge([], [])))
+    page = ab_html(ABResult("E", verdict_of([], [])))
     assert "For whom?" not in page
     assert "<svg" not in page
 

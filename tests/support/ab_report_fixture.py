@@ -1,7 +1,7 @@
 """A made-up A/B result with every kind of row: clear, hinted, level, flagged, undefined; and hostile text."""
 
 from learn_rank.ab.report.result import ABResult
-from learn_rank.ab.report.verdict import judge
+from learn_rank.ab.report.verdict import verdict_of
 from learn_rank.ab.statistics.guards import Guard
 
 EVIL = "<script>alert(1)</script> $x$ & \"quotes\" 'too'"
@@ -155,7 +155,7 @@ def example_result(**changes):
     rows, checked = changes.pop("rows", example_rows()), changes.pop("guards", guards())
     made = {
         "mode": "E",
-        "verdict": judge(rows, checked),
+        "verdict": verdict_of(rows, checked),
         "rows": rows,
         "guards": checked,
         "daily": example_daily(),

@@ -10,7 +10,7 @@ from typing import Any
 from learn_rank.ab.logged.estimators import OffPolicyConfig, estimate, overlap_guards
 from learn_rank.ab.logged.files import DecisionLog, read_decision_log
 from learn_rank.ab.report.result import ABResult
-from learn_rank.ab.report.verdict import DESCRIPTIVE, Verdict, judge_log
+from learn_rank.ab.report.verdict import DESCRIPTIVE, ABVerdict, verdict_of_log
 from learn_rank.ab.run import PACKAGES
 from learn_rank.report_kit.provenance import provenance
 
@@ -58,15 +58,15 @@ def run_log(
     seconds = round(time.monotonic() - started, 1)
     return ABResult(
         mode="R",
-        verdict=judge_log(estimates, guards, reward=reward, level=config.level),
+        verdict=verdict_of_log(estimates, guards, reward=reward, level=config.level),
         guards=guards,
         estimates=estimates,
         about={**known, "seconds": seconds},
     )
 
 
-def _descriptive(log: DecisionLog, reward: str) -> Verdict:
-    return Verdict(
+def _descriptive(log: DecisionLog, reward: str) -> ABVerdict:
+    return ABVerdict(
         DESCRIPTIVE,
         (
             f"This log cannot say which ranker is better. {log.why}",

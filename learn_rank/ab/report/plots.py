@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from learn_rank.ab import words
-from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, cut, svg_text
+from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, shorten, svg_text
 from learn_rank.report_kit.words import count_words, ordered_buckets
 
 ESTIMATE, LAUNCH, FLAGGED = "#0b5cad", "#b3530b", "#8a94a0"
@@ -42,7 +42,7 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, lev
         for height, place in enumerate(reversed(places)):
             _draw_lift(axes, by_place[place], height, level)
         labels = [
-            f"{cut(words.place_words(*place), 24)}\n{_users(by_place[place])} users"
+            f"{shorten(words.place_words(*place), 24)}\n{_users(by_place[place])} users"
             for place in reversed(places)
         ]
         axes.axvline(0, color=INK, linewidth=1, zorder=1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learn_rank.ab.report.verdict import Verdict
+from learn_rank.ab.report.verdict import ABVerdict
 from learn_recall.files.whole_files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ class ABResult:
             metric and bucket, or a p-value, power or MDE in mode D, where none exists.
 
     Example:
-        >>> result = ABResult("D", Verdict("descriptive only", ("No propensities.",)), about={"n_rows": 3})
+        >>> result = ABResult("D", ABVerdict("descriptive only", ("No propensities.",)), about={"n_rows": 3})
         >>> result.mode, result.rows, result.about
         ('D', (), {'n_rows': 3})
     """
 
     mode: str
-    verdict: Verdict
+    verdict: ABVerdict
     rows: Sequence[Mapping[str, Any]] = ()
     guards: Sequence[Guard] = ()
     daily: Sequence[Mapping[str, Any]] = ()
@@ -140,7 +140,7 @@ def read_result(path: str | os.PathLike[str]) -> ABResult:
         raise ValueError(f"{path}: expected the format {FORMAT!r}, got {got!r}. Remedy: run `learn-rank ab`.")
     return ABResult(
         content["mode"],
-        Verdict(content["verdict"]["status"], tuple(content["verdict"]["words"])),
+        ABVerdict(content["verdict"]["status"], tuple(content["verdict"]["words"])),
         content["rows"],
         [Guard(**guard) for guard in content["guards"]],
         content["daily"],

@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ABVerdict:
     """What may be said about treatment against control.
 
     Attributes:
@@ -33,7 +33,7 @@ class Verdict:
         ValueError: an unknown status, or no sentence.
 
     Example:
-        >>> Verdict("better", ("Revenue per user rose.",)).status
+        >>> ABVerdict("better", ("Revenue per user rose.",)).status
         'better'
     """
 
@@ -48,7 +48,7 @@ class Verdict:
         object.__setattr__(self, "words", tuple(self.words))
 
 
-def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) -> Verdict:
+def verdict_of(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) -> ABVerdict:
     """The verdict of a simulation (mode E).
 
     Definition: invalid if any guard failed, whatever the rows say. Else the first metric of the family
@@ -65,7 +65,7 @@ def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) 
         Status and sentences.
 
     Example:
-        >>> judge([], []).status
+        >>> verdict_of([], []).status
         'no detectable difference'
     """
     failed = [guard for guard in guards if guard.has_passed is False]
@@ -74,7 +74,7 @@ def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) 
     row = headline(rows)
     key = words.mark(row, level)
     if row is None or key == "missing":
-        return Verdict(LEVEL, ("Nothing could be compared: no metric has an interval over all users.",))
+        return ABVerdict(LEVEL, ("Nothing could be compared: no metric has an interval over all users.",))
     name = words.short_metric_words(row["metric"])
     if key in (BETTER, WORSE):
         direction = "higher" if key == BETTER else "lower"
@@ -93,19 +93,19 @@ def judge(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) 
     else:
         answer = f"No detectable difference in {name}: {words.lift_words(row)}."
     status = key if key in (BETTER, WORSE) else LEVEL
-    return Verdict(status, (answer, *_grounds(rows, row, status, level)))
+    return ABVerdict(status, (answer, *_grounds(rows, row, status, level)))
 
 
-def judge_log(
+def verdict_of_log(
     estimates: Sequence[Row], guards: Iterable[Guard], *, reward: str = "reward", level: float = 0.95
-) -> Verdict:
+) -> ABVerdict:
     """The verdict of a randomised log (mode R).
 
     Definition: invalid if any guard failed, as too few effective rows. Else the SNIPS difference of
     treatment and control on the same rows decides, at ``1 - level``; one comparison, so nothing is adjusted.
 
     Args:
-        estimates: the rows of `off_policy.estimate` for the policies control and treatment.
+        estimates: the rows of `estimators.estimate` for the policies control and treatment.
         guards: the overlap guards.
         reward: what was averaged, for the words.
         level: of the intervals.
@@ -115,24 +115,24 @@ def judge_log(
         return invalid(failed)
     row = find(estimates, estimator=HEADLINE, policy=CONTRAST)
     if row is None or row["p"] is None:
-        return Verdict(LEVEL, ("The log gives no interval for the difference of the two rankers.",))
+        return ABVerdict(LEVEL, ("The log gives no interval for the difference of the two rankers.",))
     found = f"{words.amount_words(row['value'])} {words.amount_interval(row['low'], row['high'])}"
     found = f"treatment minus control {found}, p {words.p_words(row['p'])} ({HEADLINE})"
     if row["p"] >= 1 - level:
-        return Verdict(LEVEL, (f"No detectable difference in {reward} per decision: {found}.",))
+        return ABVerdict(LEVEL, (f"No detectable difference in {reward} per decision: {found}.",))
     status, direction = (BETTER, "higher") if row["value"] > 0 else (WORSE, "lower")
     answer = f"On the logged traffic {reward} per decision would have been {direction}: {found}."
     others = [each for each in estimates if each["policy"] == CONTRAST and each["estimator"] != HEADLINE]
     listed = joined(f"{each['estimator']} {words.amount_words(each['value'])}" for each in others)
-    return Verdict(status, (answer, f"The other estimators read {listed}."))
+    return ABVerdict(status, (answer, f"The other estimators read {listed}."))
 
 
-def invalid(failed: Sequence[Guard]) -> Verdict:
+def invalid(failed: Sequence[Guard]) -> ABVerdict:
     """The verdict where guards failed: their names, and their words as grounds."""
     names = "; ".join(guard.name for guard in failed)
     noun = "this guard" if len(failed) == 1 else "these guards"
     answer = f"This result is invalid and must not be used for a decision: {noun} failed: {names}."
-    return Verdict(INVALID, (answer, *(f"{_start(guard.name)}: {guard.words}" for guard in failed)))
+    return ABVerdict(INVALID, (answer, *(f"{_start(guard.name)}: {guard.words}" for guard in failed)))
 
 
 def headline(rows: Sequence[Row]) -> Row | None:
