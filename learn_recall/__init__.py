@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from learn_recall.old_doors import MOVED, open_old_doors
 
 if TYPE_CHECKING:
-    from learn_recall.encode import EncodeConfig
+    from learn_recall.encode.config import EncodeConfig
     from learn_recall.encode.job import encode_items
     from learn_recall.encoder.text_encoder import TextEncoder
     from learn_recall.errors import StoreError
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from learn_recall.towers.presets import preset
     from learn_recall.train.loop import train_towers
 
-__version__ = "0.1.0"
+__version__: str  # of what is installed, asked for on first use
 __all__ = [
     "Block",
     "DoubleTower",
@@ -84,7 +84,7 @@ _HOME = {
     "Block": "learn_recall.store.card",
     "DoubleTower": "learn_recall.towers.double_tower",
     "EmbeddingStore": "learn_recall.store.read",
-    "EncodeConfig": "learn_recall.encode",
+    "EncodeConfig": "learn_recall.encode.config",
     "IdentityCard": "learn_recall.store.card",
     "ItemTower": "learn_recall.towers.item_towers",
     "RecallConfig": "learn_recall.towers.config",
@@ -121,6 +121,8 @@ open_old_doors(MOVED)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("learn_recall.files.package_version").package_version()
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(__all__)}")
