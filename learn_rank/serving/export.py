@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
-import learn_rank
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.serving.example import example_of
@@ -21,6 +20,7 @@ from learn_rank.serving.manifest import MANIFEST, ExportError, Manifest, TableFi
 from learn_rank.serving.swap import VectorSource
 from learn_rank.serving.table_files import stored_as, write_table
 from learn_rank.serving.tensor_ranker import Features, ServingRanker, Tables, rows_as_inputs, scores_of
+from learn_recall.files.package_version import package_version
 from learn_recall.files.whole_files import atomic_path, sha256_of_file, write_json
 
 PROGRAM, TORCHSCRIPT = "program.pt2", "program.ts"
@@ -117,7 +117,7 @@ def export_ranker(
                     torchscript_inputs=_plain_names(features, tables),
                     max_change=change,
                     versions={
-                        "learn_rank": learn_rank.__version__,
+                        "learn_rank": package_version(),
                         "torch": torch.__version__,
                         "torchrec": version("torchrec"),
                     },
