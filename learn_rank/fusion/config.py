@@ -22,7 +22,7 @@ class FusionConfig:
             validated better.
         projected_blocks: numbers of the blocks that the linear layers and `passes_vectors` read; None = all.
             The similarities compare every block in any case. A block that was itself learned from clicks is
-            best compared only: through a linear layer it is learned by heart.
+            best compared only: through a linear layer the ranker overfits to it.
         projection_dim: width of the linear layer of each side.
         hidden_dim: width of the MLP.
         fusion_dim: F, width of the fusion embedding.
@@ -32,7 +32,7 @@ class FusionConfig:
             for inputs that drive clicks, and for data without conversions; "both": a logit and a loss each.
         auxiliary_space: rows that the auxiliary CVR loss sees: "clicked" or "all" impressions (CTR: all).
         passes_vectors: also hand the scaled user and item vector to the host, as the paper's concat does. Off
-            by default: with some 10 k users those inputs were learned by heart.
+            by default: with some 10 k users the ranker overfits to those inputs.
         stops_gradient: the ranking loss does not flow back into the fusion module.
     """
 

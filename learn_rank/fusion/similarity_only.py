@@ -12,7 +12,7 @@ from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 class SimilarityFusion(LearnFeatureFusion):
     """An MLP over cosines, the histogram of similarities to recent items, its maximum and mean, and presence.
 
-    A few dozen numbers without an identity: nothing there to learn a user or an item by heart.
+    A few dozen numbers without an identity: nothing there with which to overfit to a user or an item.
 
     Source: SimTier (arXiv 2407.19467).
     """

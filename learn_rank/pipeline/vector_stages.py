@@ -48,7 +48,10 @@ def read_words(run: RunFolder, config: RunConfig) -> None:
     store = EmbeddingStore.open(run.language_model)
     texts = texts_of(store, dataset.items)
     is_known = np.isin(store.ids, dataset.interactions[ITEM_ID].to_numpy())
-    words = WordVectors.fit([texts[row] for row in np.flatnonzero(is_known)], config.word_dimension)
+    try:
+        words = WordVectors.fit([texts[row] for row in np.flatnonzero(is_known)], config.word_dimension)
+    except ValueError as error:
+        raise ValueError(f"{error} (learn-rank run --words 0)") from error
     words.save(run.words)
     add_words(store, texts, run.content, words, overwrite=True)
 

@@ -38,7 +38,7 @@ class RankTrainConfig:
         embedding_learning_rate: of the embedding tables; ids are seen rarely and want larger steps.
         weight_decay: of the dense layers (AdamW).
         embedding_weight_decay: of the embedding tables; every step shrinks every row, so the ids that are
-            seldom seen stay near zero and do not learn their own labels by heart.
+            seldom seen stay near zero and do not overfit to their own labels.
         newness_rate: share of training rows whose item is made new (`EncodedRows.batches`), in every arm.
         seed: of initialisation, order, dropout and newness.
     """

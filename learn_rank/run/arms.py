@@ -26,7 +26,7 @@ class Arm:
         blocks: names of the store's blocks that it gets, "words" where there are any; None = no fusion, the
             baseline.
         compared: those of them that are only compared, and not read by the fusion's linear layers
-            (`FusionConfig.projected_blocks`): what was learned from clicks would be learned by heart there.
+            (`FusionConfig.projected_blocks`): the ranker would overfit there to what was learned from clicks.
         is_shuffled: every id gets the vector of another id: equal in capacity, empty in content.
         is_random: every id gets random directions instead, block by block.
     """

@@ -1,6 +1,6 @@
 """`auto`: the fused ranker where validation proves it better, the team's own ranker everywhere else.
 
-Vectors that say nothing still cost: a ranker with more inputs learns more noise by heart, and no amount of
+Vectors that say nothing still cost: a ranker with more inputs overfits to more noise, and no amount of
 dropout takes that away. What cannot harm is a choice between two trained rankers, head by head, in which the
 one without the plugin wins every doubt.
 """

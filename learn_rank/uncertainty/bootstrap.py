@@ -44,7 +44,7 @@ class Bootstrap(Uncertainty[Resamples]):
         level: of the intervals.
         n_resamples: how many.
         seed: of the draws.
-        max_groups: above this many users, users are dealt at random into this many groups of equal size, and
+        max_groups: above this many users, users are shuffled into this many groups of equal size, and
             groups are drawn. The variance stays right (users are independent, so sums over random groups vary
             as their users do) and is known to sqrt(2 / max_groups), 1 % at the default, which is less than
             the noise of 1,000 resamples.

@@ -50,9 +50,11 @@ class WordVectors:
         """Learn words, their rarity and the directions from texts.
 
         Args:
-            texts: (n,), best those of all items at hand. dimension: K; fewer where the texts span fewer.
+            texts: (n,), best those of all items at hand.
+            dimension: K; fewer where the texts span fewer.
 
-        Raises: ValueError for texts with less than two distinct words or a dimension below 1.
+        Raises:
+            ValueError: texts with less than two distinct words, or a dimension below 1.
         """
         if dimension < 1:
             raise ValueError(f"dimension: expected at least 1; got {dimension}")
@@ -64,7 +66,7 @@ class WordVectors:
         if count_NV.shape[1] < 2:
             raise ValueError(
                 f"texts: expected two distinct words of two letters or more; got {count_NV.shape[1]} in "
-                f"{len(texts)} texts. Encode other fields, or leave the words out (learn-rank run --words 0)."
+                f"{len(texts)} texts. Remedy: give fields with more words, or go on without word vectors"
             )
         n_with_V = np.bincount(count_NV.indices, minlength=count_NV.shape[1])
         inverse_V = (1 + np.log((1 + len(texts)) / (1 + n_with_V))).astype(np.float32)
@@ -103,7 +105,8 @@ class WordVectors:
     def load(cls, path: str | os.PathLike[str]) -> WordVectors:
         """Read back what `save` wrote.
 
-        Raises: StoreError for a file that is none.
+        Raises:
+            StoreError: a file that is none.
         """
         header, tensors = read_tensors(Path(path))
         return cls(
@@ -122,13 +125,18 @@ def add_words(
     """Write a content store of ``[language model | words]``, each block of length 1.
 
     Args:
-        content: store of the language model's vectors. texts: (N,) of its ids, in their order. out: folder of
-            the new store. words: fitted before; the same for new items. overwrite: replace a store that is
-            there.
+        content: store of the language model's vectors.
+        texts: (N,) of its ids, in their order.
+        out: folder of the new store.
+        words: fitted before; the same for new items.
+        overwrite: replace a store that is there.
 
-    Returns: the new store; towers that were trained on it refuse one of other words.
+    Returns:
+        The new store; towers that were trained on it refuse one of other words.
 
-    Raises: ValueError when there are more or fewer texts than ids; StoreError as in `write_store`.
+    Raises:
+        ValueError: more or fewer texts than ids.
+        StoreError: as in `write_store`.
     """
     if len(texts) != len(content):
         raise ValueError(f"texts: expected one for each of {len(content)} ids; got {len(texts)}")

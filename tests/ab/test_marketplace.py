@@ -28,7 +28,7 @@ from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
-from learn_rank.pipeline.run_pipeline import run_pipeline
+from learn_rank.pipeline.order import run_pipeline
 from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.config import read_config
 from learn_rank.run.folder import RunFolder
@@ -278,7 +278,7 @@ def test_the_stage_leaves_the_comparison_and_what_must_show_nothing_beside_it(ru
     assert guard["has_passed"] is all(row["is_as_expected"] for row in beside)
     assert guard["has_passed"] or found["ab"]["verdict"]["status"] == "invalid"
     page = RunFolder(run).ab_html.read_text(encoding="utf-8")
-    assert "Played beside it" in page and "LEARN, vectors dealt to other ids" in page
+    assert "Played beside it" in page and "LEARN, vectors permuted over ids" in page
     assert json.loads(RunFolder(run).stamp_of("ab").read_text())["is_finished"]
 
 

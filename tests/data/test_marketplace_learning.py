@@ -74,19 +74,19 @@ def test_the_page_tells_how_likely_a_clicked_product_is_bought(small, content):
     assert page_auc(content) > 0.6
 
 
-def test_texts_dealt_at_random_change_no_event_and_tell_nothing(small, content):
-    dealt = generate_marketplace(replace(SMALL, informative_text=False))
-    pd.testing.assert_frame_equal(dealt.train, small.train)
+def test_texts_permuted_at_random_change_no_event_and_tell_nothing(small, content):
+    permuted = generate_marketplace(replace(SMALL, informative_text=False))
+    pd.testing.assert_frame_equal(permuted.train, small.train)
     pd.testing.assert_frame_equal(
-        dealt.items.drop(columns=["title", "keywords", "attributes"]),
+        permuted.items.drop(columns=["title", "keywords", "attributes"]),
         small.items.drop(columns=["title", "keywords", "attributes"]),
     )
     columns = ["title", "keywords", "attributes"]
-    assert (dealt.items["title"] != small.items["title"]).mean() > 0.95
+    assert (permuted.items["title"] != small.items["title"]).mean() > 0.95
     pd.testing.assert_frame_equal(
-        dealt.items[columns].sort_values("title", ignore_index=True),
+        permuted.items[columns].sort_values("title", ignore_index=True),
         small.items[columns].sort_values("title", ignore_index=True),
     )
-    order = pd.Index(small.items["title"]).get_indexer(dealt.items["title"])
+    order = pd.Index(small.items["title"]).get_indexer(permuted.items["title"])
     assert separation(content[order], small.world.catalogue.theme) < 0.55
-    assert click_auc(dealt, content[order])[1] < click_auc(small)[1] + 0.02
+    assert click_auc(permuted, content[order])[1] < click_auc(small)[1] + 0.02

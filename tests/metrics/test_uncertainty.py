@@ -308,7 +308,7 @@ def test_bootstrap_and_closed_form_agree_and_the_seed_fixes_the_draws():
         assert (drawn.low, drawn.high) == pytest.approx((closed.low, closed.high), abs=0.5 * closed.std_error)
 
 
-def test_dealing_many_users_into_groups_keeps_the_variance():
+def test_shuffling_many_users_into_groups_keeps_the_variance():
     labels, users, scores, _ = clustered(np.random.default_rng(17), 3000, mean_rows=3)
     for metric in AUCS:
         exact = interval(labels, users, scores, metric=metric).std_error

@@ -59,9 +59,9 @@ def test_shuffled_vectors_are_the_same_vectors_at_other_ids(stores):
     shuffled, has_vector = looked_up(SHUFFLED, store)
     np.testing.assert_array_equal(has_vector, store.present)
     own = np.asarray(store.vectors)[store.present]
-    dealt = shuffled[store.present]
-    assert sorted(map(tuple, dealt.tolist())) == sorted(map(tuple, own.tolist()))
-    assert (dealt != own).any(axis=1).mean() > 0.8
+    permuted = shuffled[store.present]
+    assert sorted(map(tuple, permuted.tolist())) == sorted(map(tuple, own.tolist()))
+    assert (permuted != own).any(axis=1).mean() > 0.8
 
 
 def test_random_vectors_are_unit_directions_that_know_nothing_of_the_store(stores):

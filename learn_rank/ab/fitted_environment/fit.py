@@ -1,4 +1,4 @@
-"""From a log to a fitted environment: cut by days, grown, put right, judged, saved."""
+"""From a log to a fitted environment: cut by days, grown, calibrated, judged, saved."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fit_environment(
 ) -> FittedEnvironment:
     """Fit clicks and conversions on a log that neither arm was trained on, judge the fit, and save it.
 
-    The last days are held out. On half of their users the probabilities are put right (Platt), on the other
+    The last days are held out. On half of their users the probabilities are calibrated (Platt), on the other
     half observed over expected is taken, over all rows and by user bucket, item bucket and position. A folder
     whose gate failed is written, to be looked at, and cannot be opened for use.
 

@@ -1,4 +1,4 @@
-"""What a ranker of a marketplace would show to everybody, what comes of it, and scores put right on that."""
+"""What a ranker of a marketplace would show to everybody, what comes of it, and scores calibrated on that."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _ROUNDS = 2  # calibrating moves the choices a little, so it is done once more
 
 @dataclass(frozen=True)
 class Calibration:
-    """The last layer of a ranker: both scores put right on what its own choices showed."""
+    """The last layer of a ranker: both scores calibrated on what its own choices showed."""
 
     click: Platt = field(default_factory=Platt)
     conversion: Platt = field(default_factory=Platt)
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
-        """(2, M) pCTR and pCVR, put right."""
+        """(2, M) pCTR and pCVR, calibrated."""
         return np.stack([self.click(raw[0]), self.conversion(raw[1])])
 
 
@@ -35,7 +35,7 @@ class Serving:
     """One slot for everybody: the auction's choices and their outcomes, which no ranker can change.
 
     A candidate's fate is that of `uniforms`, so a simulated test with this seed, one slot and no budget sees
-    the clicks and conversions that a ranker was put right on and learned from.
+    the clicks and conversions that a ranker was calibrated on and learned from.
 
     Args:
         rows: candidates, ``n_candidates`` for each request: request_id, user_id, item_id, day, bid,
@@ -65,7 +65,7 @@ class Serving:
         return self._auction(scores, is_wanted)[0]
 
     def calibration(self, raw: np.ndarray, is_known: np.ndarray) -> Calibration:
-        """Put right on what the ranker itself would have shown in the known requests.
+        """Calibrated on what the ranker itself would have shown in the known requests.
 
         Args:
             raw: (2, N) scores of the ranker.
@@ -77,7 +77,7 @@ class Serving:
         return found
 
     def fitted(self, raw: np.ndarray, shown: np.ndarray) -> Calibration:
-        """Put right on these rows: clicks on all of them, conversions on the clicked ones."""
+        """Calibrated on these rows: clicks on all of them, conversions on the clicked ones."""
         clicked = shown[self.click[shown]]
         return Calibration(
             fit_platt(raw[0, shown], self.click[shown].astype(np.int64)),

@@ -14,7 +14,7 @@ def live_through(ranker: OpenRanker, serving: Serving, is_warm_up: np.ndarray) -
     """The scores of a ranker that goes on learning, each day's by what it knew that morning.
 
     Definition: each day it scores and serves every request; in the night behind it goes on for one pass over
-    that day's feed and its own exposures with their clicks and conversions, and its scores are put right on
+    that day's feed and its own exposures with their clicks and conversions, and its scores are calibrated on
     all of its exposures so far. An exposure is never learned before it happened. Both arms learn from a log
     of everybody: were each given the log of its own users, the smaller arm would be measured with a fifth of
     the data, and not with the log that it would have after a launch.

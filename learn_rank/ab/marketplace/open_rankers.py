@@ -159,7 +159,7 @@ def _vectors_of_contexts(
 def _fusion(
     run: RunFolder, arm: Arm, contexts: EmbeddingStore, config: RunConfig, *, rows: EncodedDataset, seed: int
 ) -> LearnFeatureFusion | None:
-    """The plugin as trained, over the new contexts; a shuffled arm keeps the items' vectors as dealt."""
+    """The plugin as trained, over the new contexts; a shuffled arm keeps the items' vectors as permuted."""
     if arm.blocks is None:
         return None
     generator = np.random.default_rng(seed)

@@ -47,7 +47,7 @@ def run_stage(
     """Write ab.json and ab.html, and beside them arms with known answers; a wrong one is a failed guard.
 
     ``ab_aa.json``: the control against itself. ``ab_inflated.json``: the control against itself with every
-    pCVR 1.3 times as high. ``ab_shuffled.json``, where that arm was trained: vectors dealt to other ids.
+    pCVR 1.3 times as high. ``ab_shuffled.json``, where that arm was trained: vectors permuted over ids.
 
     Args:
         out: folder of a marketplace run.
@@ -75,8 +75,8 @@ def run_stage(
         ),
     ]
     if SHUFFLED in paths:
-        dealt = "LEARN, vectors dealt to other ids"
-        played.append((dealt, NOT_BETTER, SHUFFLED, lambda: CandidateFiles(paths[SHUFFLED])))
+        permuted = "LEARN, vectors permuted over ids"
+        played.append((permuted, NOT_BETTER, SHUFFLED, lambda: CandidateFiles(paths[SHUFFLED])))
     beside = []
     for name, expected, short, source in played:
         found = _test(

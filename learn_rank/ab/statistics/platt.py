@@ -1,4 +1,4 @@
-"""Scores put right on what their own choices showed: the last layer of a production ranker."""
+"""Scores calibrated on what their own choices showed: the last layer of a production ranker."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def fit_platt(scores: np.ndarray, labels: np.ndarray) -> Platt:
     """Platt's two numbers by logistic regression.
 
     An auction shows what a ranker overrates, and shows it at the top of the page; a ranker trained on the
-    whole feed therefore has to be put right on its own served traffic.
+    whole feed therefore has to be calibrated on its own served traffic.
 
     Args:
         scores: (M,) probabilities of what was served.
         labels: (M,) 0 or 1.
 
     Returns:
-        With fewer than 50 labels of either kind the slope stays 1 and only the sum is put right; with none
+        With fewer than 50 labels of either kind the slope stays 1 and only the sum is calibrated; with none
         of a kind the scores stay as they are.
 
     Source: Platt, "Probabilistic Outputs for Support Vector Machines" (1999).

@@ -26,7 +26,7 @@ class MarketplaceConfig:
         popularity_exponent: Zipf exponent of the exposure of items.
         ab_days: days after the recorded ones on which items and users go on arriving, so that they can be
             simulated; they add rows to `items` and to the world and change nothing that was there.
-        informative_text: False deals the texts out at random among the items, so that they say nothing:
+        informative_text: False permutes the texts among the items at random, so that they say nothing:
             the world in which a text encoder must not help, and must not harm.
 
     Raises:

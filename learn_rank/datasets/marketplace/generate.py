@@ -100,7 +100,7 @@ def generate_marketplace(config: MarketplaceConfig) -> Marketplace:
     click = generator.random(len(user)) < p_click
     conversion = (generator.random(len(user)) < p_conversion) & click
     if not config.informative_text:
-        items = _with_dealt_texts(items, generator)
+        items = _with_permuted_texts(items, generator)
 
     day = np.repeat(requests.day, config.n_candidates)
     impressions = pd.DataFrame(
@@ -132,7 +132,7 @@ def generate_marketplace(config: MarketplaceConfig) -> Marketplace:
     )
 
 
-def _with_dealt_texts(items: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
+def _with_permuted_texts(items: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
     words = [TITLE, KEYWORDS, ATTRIBUTES]
     order = generator.permutation(len(items))
     return items.assign(**{name: items[name].to_numpy()[order] for name in words})

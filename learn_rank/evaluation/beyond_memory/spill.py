@@ -1,4 +1,4 @@
-"""Second pass over the files: rows are dealt to partitions on disk, by user and, for each model, by score."""
+"""Second pass over the files: rows go to partitions on disk, by user and, for each model, by score."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def spill_rows(
     limits: MemoryLimits,
     track: Track,
 ) -> None:
-    """Reads everything once more and deals the rows out."""
+    """Reads everything once more and distributes the rows."""
     wanted = {model: [source.column] for model, source in models.items()}
     first = next(iter(models))
     wanted[first] = list(dict.fromkeys([*dealer.layout.shared, *wanted[first]]))
