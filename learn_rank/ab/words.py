@@ -1,13 +1,20 @@
-"""The words and number formats of the A/B report, the same on the page, in the plots and in the terminal."""
+"""The words that are the A/B report's alone; number formats are those of the kit."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from learn_rank.report_kit.rules import outcome
-from learn_rank.report_kit.words import DASH, MINUS, bucket_words
+from learn_rank.report_kit import rules
+from learn_rank.report_kit.words import (
+    DASH,
+    MARK_WORDS,
+    amount_words,
+    bucket_words,
+    interval_words,
+    percent_words,
+    share_words,
+)
 
 NOT_ONLINE = "A simulated lift is not evidence of online lift."
 MODE_NAMES = {
@@ -33,23 +40,14 @@ METRIC_WORDS = {
 }
 METRIC_ORDER = tuple(METRIC_WORDS)
 ARM_WORDS = {"a": "control", "b": "treatment"}
-MARKS = {
-    "better": "▲",
-    "hint-better": "△",
-    "worse": "▼",
-    "hint-worse": "▽",
-    "none": "○",
-    "flagged": "⚑",
-    "missing": DASH,
-}
-MARK_WORDS = {
+MEANINGS = {  # of the marks, in the order of the legend
     "better": "better, also after correction for the number of comparisons",
-    "hint-better": "better by its own interval, but not after correction",
+    "hint-better": MARK_WORDS["hint-better"],
     "worse": "worse, also after correction for the number of comparisons",
-    "hint-worse": "worse by its own interval, but not after correction",
-    "none": "no detectable difference: the interval contains 0",
+    "hint-worse": MARK_WORDS["hint-worse"],
+    "none": MARK_WORDS["none"],
     "flagged": "not judged: its interval cannot be trusted, and the row says why",
-    "missing": "not defined",
+    "missing": MARK_WORDS["missing"],
 }
 GUARD_WORDS = {True: "passed", False: "failed", None: "not applicable"}
 GUARD_MARKS = {True: "✓", False: "✗", None: DASH}
@@ -66,25 +64,14 @@ def guard_summary(guards: Sequence[Any]) -> str:
 
 
 def mark(row: Mapping[str, Any] | None, level: float = 0.95) -> str:
-    """The key of ``MARKS`` for one row.
-
-    Definition: missing without an interval; flagged where the row has a flag; none where the interval
-    contains 0; else better or worse, prefixed by ``hint-`` where the adjusted p is ``1 - level`` or more.
+    """The key of ``MEANINGS`` for one row: a difference that was not adjusted is never more than a hint.
 
     Example:
         >>> row = {"delta": 2.0, "low": 1.0, "high": 3.0, "p_adjusted": 0.2, "flag": None}
         >>> mark(row), mark(row | {"p_adjusted": 0.01}), mark(row | {"flag": "skewed"})
         ('hint-better', 'better', 'flagged')
     """
-    result = outcome(row)
-    if row is None or result == "missing":
-        return "missing"
-    if row.get("flag") is not None:
-        return "flagged"
-    if result == "none":
-        return "none"
-    adjusted = row["p_adjusted"]
-    return result if adjusted is not None and adjusted < 1 - level else f"hint-{result}"
+    return rules.mark(row, 1 - level, is_correction_needed=True)
 
 
 def metric_words(metric: str) -> str:
@@ -107,66 +94,21 @@ def row_words(row: Mapping[str, Any]) -> str:
     return f"{short_metric_words(row['metric'])} of {place_words(row['bucket_kind'], row['bucket'])}"
 
 
-def value_words(metric: str, value: float | None) -> str:
+def metric_value_words(metric: str, value: float | None) -> str:
     """A level: rates in percent, amounts with four significant digits; a dash where undefined."""
-    if value is None:
-        return DASH
-    if metric in ("CTR", "CVR"):
-        return f"{100 * value:.2f} %" if value >= 0.01 else f"{100 * value:.3g} %"
-    return amount_words(value)
+    if metric not in ("CTR", "CVR"):
+        return amount_words(value)
+    return f"{100 * value:.3g} %" if value is not None and value < 0.01 else share_words(value, 2)
 
 
-def amount_words(value: float | None) -> str:
-    """``12345.678`` -> ``12,346``, ``0.012345`` -> ``0.01234``: four significant digits or whole numbers."""
-    if value is None:
-        return DASH
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    if "e" in text:
-        text = f"{value:.2e}"
-    return text.replace("-", MINUS)
-
-
-def percent_words(value: float | None) -> str:
-    """A relative change with sign: ``0.0423`` -> ``+4.23 %``, ``-0.52`` -> ``−52.0 %``."""
-    if value is None:
-        return DASH
-    percent = 100 * value
-    text = f"{percent:+.1f}" if abs(percent) >= 10 else f"{percent:+.2f}"
-    return f"{'0.00' if text in ('+0.00', '-0.00') else text.replace('-', MINUS)} %"
-
-
-def percent_interval(low: float | None, high: float | None) -> str:
+def lift_interval(row: Mapping[str, Any]) -> str:
     """``[+1.10 %, +7.30 %]``; nothing where there is no interval."""
-    return "" if low is None or high is None else f"[{percent_words(low)}, {percent_words(high)}]"
+    return interval_words(row["relative_low"], row["relative_high"], percent_words)
 
 
 def lift_words(row: Mapping[str, Any]) -> str:
     """``+4.23 % [+1.10 %, +7.30 %]``."""
-    interval = percent_interval(row["relative_low"], row["relative_high"])
-    return f"{percent_words(row['relative'])} {interval}".strip()
-
-
-def unbroken(text: str) -> str:
-    """The text with non-breaking spaces before percent signs and inside intervals, for a page."""
-    bound = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
-    return re.sub(r"\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), bound)
-
-
-def p_words(p: float | None) -> str:
-    """``< .001``, ``.023``, a dash where there is none."""
-    if p is None:
-        return DASH
-    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
-
-
-def share_words(share: float | None) -> str:
-    """``0.8`` -> ``80.0 %``; without sign."""
-    return DASH if share is None else f"{100 * share:.1f} %"
-
-
-def ratio_words(ratio: float | None) -> str:
-    """Observed over expected, with two decimals."""
-    return DASH if ratio is None else f"{ratio:.2f}"
+    return f"{percent_words(row['relative'])} {lift_interval(row)}".strip()
 
 
 def ratio_class(ratio: float | None) -> str:
@@ -177,11 +119,6 @@ def ratio_class(ratio: float | None) -> str:
 def pair_words(control: float, treatment: float) -> str:
     """``8,012 / 1,988``: control / treatment."""
     return f"{amount_words(control)} / {amount_words(treatment)}"
-
-
-def amount_interval(low: float | None, high: float | None) -> str:
-    """``[0.0035, 0.0041]``; nothing where there is no interval."""
-    return "" if low is None or high is None else f"[{amount_words(low)}, {amount_words(high)}]"
 
 
 def gap_points(row: Mapping[str, Any]) -> str:

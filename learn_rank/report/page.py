@@ -10,8 +10,10 @@ from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT
 from learn_rank.report.plots import forest_plot, training_plot
 from learn_rank.report.verdict import TASK_ORDER, Verdict, verdict_of
 from learn_rank.report_kit import words
-from learn_rank.report_kit.render import interval_name, render
+from learn_rank.report_kit.provenance import provenance_lines
+from learn_rank.report_kit.render import render
 from learn_rank.report_kit.rules import find, headline_metric, mark
+from learn_rank.report_kit.value_table import value_table
 
 TEMPLATES = Path(__file__).with_name("templates")
 _NAMES = ("task", "metric", "bucket_kind", "bucket")
@@ -38,7 +40,7 @@ def page_content(report: Report) -> dict[str, Any]:
         "about": about,
         "verdict": verdict,
         "seeds": seeds,
-        "interval_name": interval_name(about),
+        "interval_name": words.unbroken(words.interval_name(about["confidence"])),
         "has_rates": any(row["model"] == words.RATES for row in rows),
         "notices": [*(about.get("warnings") or []), *notices(report)],
         "cards": [card(report, verdict, task) for task in tasks],
@@ -51,7 +53,10 @@ def page_content(report: Report) -> dict[str, Any]:
         "examples": about.get("examples") or [],
         "example_columns": list(dict.fromkeys(key for row in about.get("examples") or [] for key in row)),
         "training_svg": Markup(training_plot(about.get("training") or [], "training")),
-        "provenance": provenance(about),
+        "protocol": [(name.replace("_", " "), text) for name, text in (about["protocol"] or {}).items()],
+        "provenance": provenance_lines(
+            about, [("dataset", about["dataset"]), ("seeds", ", ".join(map(str, seeds)))]
+        ),
     }
 
 
@@ -122,30 +127,6 @@ def task_plots(deltas: Sequence[Mapping[str, Any]], task: str) -> dict[str, Any]
     return {"task": task, "first": drawn[:1], "others": drawn[1:]}
 
 
-def value_table(rows: Sequence[Mapping[str, Any]], task: str) -> dict[str, Any]:
-    """Every value of a task: one line per bucket and metric, one cell per model, with the counts."""
-    own = [row for row in rows if row["task"] == task]
-    models = words.ordered((row["model"] for row in own), words.MODEL_WORDS)
-    metrics = words.ordered((row["metric"] for row in own), words.METRIC_ORDER)
-    lines = []
-    for kind, bucket in words.ordered_buckets(own):
-        for metric in metrics:
-            names = {"metric": metric, "bucket_kind": kind, "bucket": bucket}
-            cells = [find(own, model=model, **names) for model in models]
-            counted = next((cell for cell in cells if cell is not None), None)
-            if counted is not None:
-                lines.append(
-                    {
-                        "bucket": words.bucket_words(kind, bucket),
-                        "kind": kind,
-                        "metric": metric,
-                        "cells": cells,
-                        "counts": [counted["n_rows"], counted["n_users"], counted["n_skipped_users"]],
-                    }
-                )
-    return {"task": task, "models": models, "metrics": metrics, "lines": lines}
-
-
 def recall_table(recall: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Models by metrics, of the retrieval with the vectors alone."""
     models = words.ordered((str(row["model"]) for row in recall), words.MODEL_WORDS)
@@ -155,18 +136,3 @@ def recall_table(recall: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "metrics": metrics,
         "lines": [(model, [cells.get((model, metric)) for metric in metrics]) for model in models],
     }
-
-
-def provenance(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where the numbers come from, as (name, text) pairs."""
-    found = [
-        ("command", about.get("command")),
-        ("commit", about.get("commit")),
-        ("machine", about.get("machine")),
-        ("dataset", about.get("dataset")),
-        ("seeds", ", ".join(str(seed) for seed in about.get("seeds") or [])),
-        ("started", about.get("started")),
-        ("took", words.duration_words(about["seconds"]) if about.get("seconds") is not None else None),
-        *(about.get("versions") or {}).items(),
-    ]
-    return [(name, str(text)) for name, text in found if text not in (None, "")]

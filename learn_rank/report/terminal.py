@@ -13,8 +13,8 @@ from learn_rank.report.data import Report
 from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.rules import find, headline_metric, mark
+from learn_rank.report_kit.terminal import COLOURS, open_table
 
-_COLOURS = {"better": "bold green", "hint-better": "green", "worse": "bold red", "hint-worse": "red"}
 _FRAMES = {"yes": "green", "partly": "green", "worse": "red", "untrusted": "bold red", "mixed": "yellow"}
 
 
@@ -45,7 +45,7 @@ def headline_table(report: Report, task: str) -> Table:
     whole = {"task": task, "bucket_kind": "all", "bucket": "all"}
     own = [row for row in report.rows if all(row[name] == text for name, text in whole.items())]
     models = words.ordered((row["model"] for row in own), words.MODEL_WORDS)
-    table = _table(f"{words.task_words(task)}, all rows", space=1)
+    table = open_table(words.capitalised(f"{words.task_words(task)}, all rows"))
     for name in ("metric", "model"):
         table.add_column(name)
     table.add_column("value", justify="right")
@@ -72,7 +72,8 @@ def bucket_table(report: Report, task: str) -> Table:
     deltas = [row for row in report.deltas if (row["task"], row["metric"], row["baseline"]) == names]
     by_bucket = (row["model"] for row in deltas if row["model"] not in words.NOT_BY_BUCKET)
     models = words.ordered(by_bucket, words.MODEL_WORDS)
-    table = _table(f"{words.task_words(task)}, by bucket: points of {metric} over baseline")
+    title = words.capitalised(f"{words.task_words(task)}, by bucket: points of {metric} over baseline")
+    table = open_table(title, space=0)
     table.add_column("bucket")
     for name in ("rows", "users", "skipped", *map(words.short_model_words, models)):
         table.add_column(Text(name), justify="right")
@@ -90,23 +91,10 @@ def bucket_table(report: Report, task: str) -> Table:
     return table
 
 
-def _table(title: str, space: int = 0) -> Table:
-    return Table(
-        title=Text(f"\n{title[:1].upper()}{title[1:]}", style="bold"),
-        title_justify="left",
-        header_style="dim",
-        box=box.HORIZONTALS,
-        border_style="dim",
-        padding=(0, space, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-    )
-
-
 def _value(row: Mapping[str, Any] | None) -> Text:
     if row is None or row["value"] is None:
         return _dash(row)
-    interval = words.interval_words(row["low"], row["high"], in_points=False)
+    interval = words.interval_words(row["low"], row["high"])
     return Text(words.value_words(row["value"])).append(f" {interval}", style="dim")
 
 
@@ -114,9 +102,9 @@ def _difference(row: Mapping[str, Any] | None, with_interval: bool) -> Text:
     key = mark(row)
     if row is None or key == "missing":
         return _dash(row if with_interval else None)
-    text = Text(f"{words.points_words(row['delta'])} {words.MARKS[key]}", style=_COLOURS.get(key, ""))
+    text = Text(f"{words.points_words(row['delta'])} {words.MARKS[key]}", style=COLOURS.get(key, ""))
     if with_interval:
-        interval = words.interval_words(row["low"], row["high"], in_points=True)
+        interval = words.interval_words(row["low"], row["high"], words.points_words)
         text.append(f" {interval}", style="not bold dim")
     return text
 

@@ -86,7 +86,7 @@ def _answer(tasks: Sequence[TaskVerdict], control: str) -> tuple[str, str]:  # n
 
 
 def _said(delta: Delta) -> str:
-    return f"{points_words(delta['delta'])} {interval_words(delta['low'], delta['high'], True)}"
+    return f"{points_words(delta['delta'])} {interval_words(delta['low'], delta['high'], points_words)}"
 
 
 def _task_sentence(task: TaskVerdict) -> str:

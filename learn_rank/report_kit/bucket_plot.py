@@ -64,24 +64,45 @@ def draw_buckets(
             colour, shape = styles[row["model"]]
             scale = 100 if key == "delta" else 1
             middle, low, high = (scale * row[name] for name in (key, "low", "high"))
-            axes.errorbar(
-                [middle],
-                [height],
-                xerr=[[max(0.0, middle - low)], [max(0.0, high - middle)]],
-                fmt=shape,
-                color=colour,
-                markerfacecolor=colour if is_full(row) else "white",
-                markersize=5,
-                elinewidth=1.4,
-                capsize=2.5,
-            )
+            draw_interval(axes, height, (middle, low, high), (colour, shape), is_full=is_full(row))
     for above, below, first, second in zip(centres, centres[1:], buckets, buckets[1:], strict=False):
         axes.axhline((above + below) / 2, color=FAINT, linewidth=1.4 if first[0] != second[0] else 0.5)
-    if key == "delta":
-        axes.axvline(0, color=INK, linewidth=1, zorder=1)
     axes.set_ylim(centres[-1] - step / 2, step / 2)
-    axes.set_yticks(centres, labels)
-    axes.tick_params(axis="y", length=0)
     axes.margins(x=0.08)
+    name_lines(axes, centres, labels, has_zero=key == "delta")
+
+
+def draw_interval(
+    axes: Axes, height: float, ends: tuple[float, float, float], style: Style, *, is_full: bool
+) -> None:
+    """A dot with a bar.
+
+    Args:
+        axes: to draw on.
+        height: of the dot.
+        ends: middle, low and high.
+        style: colour and shape of the dot.
+        is_full: else the dot is hollow.
+    """
+    (middle, low, high), (colour, shape) = ends, style
+    axes.errorbar(
+        [middle],
+        [height],
+        xerr=[[max(0.0, middle - low)], [max(0.0, high - middle)]],
+        fmt=shape,
+        color=colour,
+        markerfacecolor=colour if is_full else "white",
+        markersize=5,
+        elinewidth=1.4,
+        capsize=2.5,
+    )
+
+
+def name_lines(axes: Axes, heights: Sequence[float], labels: Sequence[str], *, has_zero: bool) -> None:
+    """Names beside the lines of a plot, no other axis on the left, and where it is asked for a line at 0."""
+    if has_zero:
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+    axes.set_yticks(heights, labels)
+    axes.tick_params(axis="y", length=0)
     bare(axes)
     axes.spines["left"].set_visible(False)

@@ -1,15 +1,17 @@
-"""Where a figure comes from: machine, versions, commit."""
+"""Where a figure comes from: machine, versions, commit, and the lines that say so on a page."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from learn_rank.report_kit.words import duration_words
 
 _PACKAGES = ("torch", "torchrec", "transformers", "numpy", "pandas", "pyarrow")
 
@@ -23,6 +25,26 @@ def provenance(packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
         "commit": _commit(),
         "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def provenance_lines(about: Mapping[str, Any], own: Iterable[tuple[str, Any]] = ()) -> list[tuple[str, str]]:
+    """Names and texts for the end of a page; what is not known is left out.
+
+    Args:
+        about: `provenance` and, where they are known, command and seconds.
+        own: what only this report tells; it follows the command.
+    """
+    seconds = about.get("seconds")
+    found = [
+        ("command", about.get("command")),
+        *own,
+        ("commit", about.get("commit")),
+        ("machine", about.get("machine")),
+        ("started", about.get("started")),
+        ("took", None if seconds is None else duration_words(seconds)),
+        *(about.get("versions") or {}).items(),
+    ]
+    return [(name, str(text)) for name, text in found if text not in (None, "")]
 
 
 def _version(name: str) -> str:

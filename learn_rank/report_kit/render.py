@@ -17,12 +17,13 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render(template: str, content: Mapping[str, Any], folder: Path) -> str:
-    """Fills a template that takes `style`, `script` and `script_digest` besides its content.
+    """Fills a template that extends `page.html.j2`; it may take cells from `cells.html.j2`.
 
     Args:
-        template: its name.
-        content: what it shows; text is escaped, `Markup` is not.
-        folder: where it lies; what it imports may lie here as well.
+        template: its name, `NAME.html.j2`; a `NAME.css` beside it follows the shared style.
+        content: what it shows, and `main_class` where the main part has a class; text is escaped, `Markup`
+            is not.
+        folder: where it lies.
     """
     environment = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]),
@@ -32,17 +33,14 @@ def render(template: str, content: Mapping[str, Any], folder: Path) -> str:
         lstrip_blocks=True,
     )
     environment.globals["words"] = words
+    environment.filters["unbroken"] = words.unbroken
+    own_style = folder / template.replace(".html.j2", ".css")
+    styles = [TEMPLATES / "page.css", *([own_style] if own_style.is_file() else [])]
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(
-        **content,
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        **{"main_class": "", **content},
+        style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),
         script=Markup(script),
         script_digest=digest,
     )
-
-
-def interval_name(about: Mapping[str, Any]) -> str:
-    """`95 % interval` where the confidence is stated, else `interval`."""
-    confidence = about.get("confidence")
-    return f"{100 * confidence:g} % interval" if confidence is not None else "interval"

@@ -36,17 +36,29 @@ def outcome(delta: Delta | None) -> str:
     return "worse" if delta["high"] < 0 else "none"
 
 
-def mark(delta: Delta | None, significant: float = SIGNIFICANT) -> str:
-    """The key of `report_words.MARKS` for one difference.
+def mark(delta: Delta | None, significant: float = SIGNIFICANT, *, is_correction_needed: bool = False) -> str:
+    """The key of `words.MARKS` for one difference.
 
-    Definition: its outcome, prefixed by `hint-` where the interval excludes 0 but the adjusted p is not below
-    `significant`: a table of buckets makes many comparisons, and some intervals exclude 0 by chance.
+    Definition: `flagged` where a row that has an interval carries a flag; else its outcome, prefixed by
+    `hint-` where the interval excludes 0 but the adjusted p is not below `significant`: a table of buckets
+    makes many comparisons, and some intervals exclude 0 by chance. Where nothing was adjusted (None), the
+    interval decides alone, or `is_correction_needed` and it is a hint.
     """
     result = outcome(delta)
-    if delta is None or result not in ("better", "worse"):
-        return result
+    if delta is None or result == "missing":
+        return "missing"
+    if delta.get("flag") is not None:
+        return "flagged"
+    if result == "none":
+        return "none"
     adjusted = delta["p_adjusted"]
-    return result if adjusted is None or adjusted < significant else f"hint-{result}"
+    is_clear = not is_correction_needed if adjusted is None else adjusted < significant
+    return result if is_clear else f"hint-{result}"
+
+
+def clear(deltas: Iterable[Delta], direction: str, significant: float = SIGNIFICANT) -> list[Delta]:
+    """The differences that are `better` or `worse` also after correction, and not flagged."""
+    return [row for row in deltas if mark(row, significant, is_correction_needed=True) == direction]
 
 
 def find(deltas: Iterable[Delta], **wanted: str) -> Delta | None:

@@ -1,7 +1,7 @@
-"""The words and number formats of the report, the same on the page, in the plots and in the terminal."""
+"""The words and number formats of all reports, the same on the page, in the plots and in the terminal."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 BASELINE, LEARN, RAW_TEXT, SHUFFLED = "baseline", "learn", "raw_text", "shuffled"
@@ -11,7 +11,7 @@ RATES = "rates"  # item rate + user rate: no ranker, but what any ranker must be
 NOT_BY_BUCKET = (RATES, AUTO)
 HEADLINE_METRICS = ("UAUC", "AUC", "WUAUC")
 SIGNIFICANT = 0.05
-DASH, MINUS = "–", "−"
+DASH, MINUS, NBSP = "–", "−", "\N{NO-BREAK SPACE}"
 
 MODEL_WORDS = {
     BASELINE: "Baseline",
@@ -25,7 +25,15 @@ TASK_WORDS = {"CTR": "clicks", "CVR": "conversions after a click", "CTCVR": "con
 METRIC_ORDER = ("AUC", "UAUC", "WUAUC")
 KIND_ORDER = ("all", "user", "item")
 BUCKET_ORDER = ("all", "cold-start", "long-tail", "other")
-MARKS = {"better": "▲", "hint-better": "△", "worse": "▼", "hint-worse": "▽", "none": "○", "missing": DASH}
+MARKS = {
+    "better": "▲",
+    "hint-better": "△",
+    "worse": "▼",
+    "hint-worse": "▽",
+    "none": "○",
+    "flagged": "⚑",  # of an A/B test alone
+    "missing": DASH,
+}
 MARK_WORDS = {
     "better": "better: the interval lies above 0",
     "hint-better": "better by its own interval, but not after correction for the number of comparisons",
@@ -34,6 +42,7 @@ MARK_WORDS = {
     "none": "no detectable difference: the interval contains 0",
     "missing": "not defined",
 }
+_TOGETHER = re.compile(r"(?:\S+(?: %)? )?\[[^\[\]]*\]|(?<=\d) %(?: interval)?")
 
 
 def model_words(model: str) -> str:
@@ -76,6 +85,16 @@ def ordered_buckets(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     ]
 
 
+def bare_metric(metric: str) -> str:
+    """The name of a metric without its settings: `WUAUC(weight='w')` -> `WUAUC`."""
+    return metric.partition("(")[0]
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital first letter; the other letters stay."""
+    return text[:1].upper() + text[1:]
+
+
 def value_words(value: float | None) -> str:
     """A metric with four decimals, a dash where it is undefined."""
     return DASH if value is None else f"{value:.4f}".replace("-", MINUS)
@@ -83,23 +102,61 @@ def value_words(value: float | None) -> str:
 
 def points_words(delta: float | None) -> str:
     """A difference of fractions in points with sign and two decimals: 0.0283 -> `+2.83`."""
-    if delta is None:
+    return DASH if delta is None else _signed(100 * delta, 2)
+
+
+def percent_words(change: float | None) -> str:
+    """A relative change with sign: 0.0423 -> `+4.23 %`, -0.52 -> `−52.0 %`."""
+    if change is None:
         return DASH
-    text = f"{100 * delta:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", MINUS)
+    return f"{_signed(100 * change, 1 if abs(100 * change) >= 10 else 2)} %"
 
 
-def interval_words(low: float | None, high: float | None, in_points: bool) -> str:
-    """`[+2.41, +3.25]` in points or `[0.8301, 0.8359]` as a value; nothing where there is no interval."""
-    if low is None or high is None:
-        return ""
-    say = points_words if in_points else value_words
-    return f"[{say(low)}, {say(high)}]"
+def share_words(share: float | None, digits: int = 1) -> str:
+    """A share without sign: 0.8 -> `80.0 %`."""
+    return DASH if share is None else f"{100 * share:.{digits}f} %"
+
+
+def amount_words(value: float | None) -> str:
+    """12345.678 -> `12,346`, 0.012345 -> `0.01234`: four significant digits or whole numbers."""
+    if value is None:
+        return DASH
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return (f"{value:.2e}" if "e" in text else text).replace("-", MINUS)
+
+
+def ratio_words(ratio: float | None) -> str:
+    """Observed over expected, with two decimals."""
+    return DASH if ratio is None else f"{ratio:.2f}"
+
+
+def p_words(p: float | None) -> str:
+    """`< .001`, `.023`, a dash where there is none."""
+    if p is None:
+        return DASH
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def interval_words(
+    low: float | None, high: float | None, say: Callable[[float | None], str] = value_words
+) -> str:
+    """`[0.8301, 0.8359]`, each end in the words of its value; nothing where there is no interval."""
+    return "" if low is None or high is None else f"[{say(low)}, {say(high)}]"
+
+
+def interval_name(level: float | None) -> str:
+    """`95 % interval` where the level is stated, else `interval`."""
+    return "interval" if level is None else f"{100 * level:g} % interval"
 
 
 def unbroken(text: str) -> str:
-    """The text with non-breaking spaces inside `+2.08 [+1.73, +2.43]`, for a page that wraps its lines."""
-    return re.sub(r"(\S+ )?\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    """The text for a page that wraps its lines: no line ends before a percent sign or inside a result.
+
+    Example:
+        >>> unbroken("of 5 % to +2.08 % [+1.73 %, +2.43 %] at").split(" ")
+        ['of', '5\\xa0%', 'to', '+2.08\\xa0%\\xa0[+1.73\\xa0%,\\xa0+2.43\\xa0%]', 'at']
+    """
+    return _TOGETHER.sub(lambda found: found[0].replace(" ", NBSP), text)
 
 
 def count_words(count: int) -> str:
@@ -114,7 +171,7 @@ def undefined_words(row: Mapping[str, Any]) -> str:
         return "empty, 0 rows"
     if row.get("delta") is not None:
         return f"{points_words(row['delta'])} without an interval, {rows}"
-    if row["metric"].partition("(")[0] in ("UAUC", "WUAUC"):
+    if bare_metric(row["metric"]) in ("UAUC", "WUAUC"):
         return f"no user with both classes in {rows}"
     return f"one class only in {rows}"
 
@@ -134,3 +191,8 @@ def joined(parts: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     listed = list(parts)
     return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}" if listed else ""
+
+
+def _signed(number: float, digits: int) -> str:
+    text = f"{number:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)

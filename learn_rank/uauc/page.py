@@ -8,14 +8,23 @@ from typing import Any
 
 from markupsafe import Markup
 
-from learn_rank.report.page import value_table
 from learn_rank.report_kit import words
+from learn_rank.report_kit.provenance import provenance_lines
 from learn_rank.report_kit.render import render
 from learn_rank.report_kit.rules import find, mark
-from learn_rank.report_kit.words import bucket_words, count_words, ordered_buckets
+from learn_rank.report_kit.value_table import value_table
+from learn_rank.report_kit.words import (
+    bare_metric,
+    bucket_words,
+    count_words,
+    interval_name,
+    ordered_buckets,
+    share_words,
+    unbroken,
+)
 from learn_rank.uauc.plots import MAX_BUCKETS, bucket_plot, difference_plot, reliability_plot, user_plot
 from learn_rank.uauc.users import FEW_ROWS
-from learn_rank.uauc.verdict import ALL_ROWS, headline, interval_name, percent, short
+from learn_rank.uauc.verdict import ALL_ROWS, headline
 
 TEMPLATES = Path(__file__).with_name("templates")
 MEANINGS = {
@@ -30,7 +39,7 @@ Row = Mapping[str, Any]
 
 
 def page_html(found: Mapping[str, Any]) -> str:
-    """Renders a judgement of `uauc_judgement.compare` with details and provenance."""
+    """Renders a judgement of `judgement.compare` with details and provenance."""
     return render("uauc.html.j2", page_content(found), TEMPLATES)
 
 
@@ -48,8 +57,7 @@ def page_content(found: Mapping[str, Any]) -> dict[str, Any]:
         "about": about,
         "files": {role: name for name, role in models.items()},
         "verdict": headline(found),
-        "interval_name": interval_name(about["level"]),
-        "percent": percent,
+        "interval_name": unbroken(interval_name(about["level"])),
         "cards": [_card(metric, ranking, deltas, significant) for metric in about["metrics"]],
         "value_plots": [_value_plot(metric, ranking, at) for at, metric in enumerate(about["metrics"])],
         "delta_plots": [
@@ -57,7 +65,7 @@ def page_content(found: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "hidden_buckets": max(len(ordered_buckets(ranking)) - MAX_BUCKETS, 0),
         "deltas": [_delta_line(row, ranking, significant) for row in _in_order(deltas)],
-        "metrics": [short(metric) for metric in about["metrics"]],
+        "metrics": [bare_metric(metric) for metric in about["metrics"]],
         "users": users,
         "user_words": [user_words(role, users[role], len(models)) for role in reversed(models.values())],
         "user_plots": user_plots(users),
@@ -69,7 +77,7 @@ def page_content(found: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": _table(calibration, about["task"]) if calibration else None,
         "reliability_svg": Markup(reliability_plot(found["reliability"], "reliability")),
         "meaning": MEANINGS[about["bucket_meaning"]],
-        "provenance": provenance_lines(about),
+        "provenance": provenance_lines(about, own_lines(about)),
     }
 
 
@@ -77,9 +85,9 @@ def user_words(role: str, view: Row, n_models: int) -> str:
     """The distribution of one model in words, with its role where there are two models."""
     if not view["n_scored"]:
         return "No user can be scored."
-    exact = [f"{percent(view[key], 1)} at exactly {text}" for key, text in EXACT]
+    exact = [f"{share_words(view[key])} at exactly {text}" for key, text in EXACT]
     return (
-        f"{f'{role.capitalize()}: ' if n_models > 1 else ''}{percent(view['below_half'], 1)} of the "
+        f"{f'{role.capitalize()}: ' if n_models > 1 else ''}{share_words(view['below_half'])} of the "
         f"{count_words(view['n_scored'])} scored users are below .5, where a coin would do better; "
         f"{words.joined(exact)}."
     )
@@ -111,28 +119,25 @@ def user_plots(users: Mapping[str, Row]) -> list[dict[str, Any]]:
     return [{"title": title, "svg": Markup(svg)} for title, svg in drawn if svg]
 
 
-def provenance_lines(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and texts for the end of the page."""
+def own_lines(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What this page alone tells of where its numbers come from."""
     lines = []
     for file in about.get("files", ()):
         size = "" if file["n_bytes"] is None else f"{count_words(file['n_bytes'])} bytes, "
         lines.append((file["name"], size + (file["note"] or f"sha256 {file['sha256']}")))
-    lines += [
+    options = about.get("options", {})
+    return [
+        *lines,
         ("intervals", about["uncertainty"]),
         ("adjustment", about["family"]),
         ("buckets", f"{about['bucket_meaning']}; " + "; ".join(about["buckets"].values())),
+        ("options", ", ".join(f"{name} = {value}" for name, value in options.items())),
     ]
-    options = about.get("options", {})
-    lines.append(("options", ", ".join(f"{name} = {value}" for name, value in options.items())))
-    lines += list(about.get("versions", {}).items())
-    return [(name, text) for name, text in lines if text]
 
 
 def _table(rows: Sequence[Row], task: str) -> dict[str, Any]:
     table = value_table(rows, task)
-    if table["models"] == ["candidate"]:
-        table["models"] = ["value"]
-    return {**table, "shown": [short(metric) for metric in table["metrics"]]}
+    return {**table, "heads": ["value"] if table["models"] == ["candidate"] else table["models"]}
 
 
 def _card(metric: str, rows: Sequence[Row], deltas: Sequence[Row], significant: float) -> dict[str, Any]:
@@ -148,13 +153,13 @@ def _card(metric: str, rows: Sequence[Row], deltas: Sequence[Row], significant: 
 
 def _value_plot(metric: str, rows: Sequence[Row], at: int) -> dict[str, Any]:
     own = [row for row in rows if row["metric"] == metric]
-    svg = bucket_plot(own, "value", short(metric), f"value-{at}", lambda row: True)
+    svg = bucket_plot(own, "value", bare_metric(metric), f"value-{at}", lambda row: True)
     return {"metric": metric, "svg": Markup(svg)}
 
 
 def _delta_plot(metric: str, deltas: Sequence[Row], at: int, significant: float) -> dict[str, Any]:
     own = [row for row in deltas if row["metric"] == metric]
-    label = f"difference, points of {short(metric)}"
+    label = f"difference, points of {bare_metric(metric)}"
     svg = bucket_plot(
         own, "delta", label, f"delta-{at}", lambda row: mark(row, significant) in ("better", "worse")
     )
@@ -166,7 +171,7 @@ def _delta_line(row: Row, values: Sequence[Row], significant: float) -> dict[str
     return {
         **row,
         "name": bucket_words(row["bucket_kind"], row["bucket"]),
-        "short": short(row["metric"]),
+        "short": bare_metric(row["metric"]),
         "mark": mark(row, significant),
         "before": find(values, model="baseline", **place),
         "after": find(values, model="candidate", **place),

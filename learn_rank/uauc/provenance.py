@@ -1,14 +1,12 @@
-"""Where the numbers come from: files with their hashes, options, versions, time."""
+"""Where the numbers come from: files with their hashes and the options, besides what every report tells."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from learn_rank.report_kit import provenance as machine
 from learn_recall.files.whole_files import sha256_of_file
 
 MAX_HASHED_BYTES = 1_000_000_000
@@ -16,7 +14,7 @@ LIBRARIES = ("numpy", "pandas", "pyarrow")
 
 
 def provenance(files: Sequence[Path], options: Mapping[str, Any]) -> dict[str, Any]:
-    """{"started", "files", "options", "versions"} of a run.
+    """`report_kit.provenance` of a run with its files and options.
 
     Args:
         files: what was judged, in order.
@@ -24,14 +22,13 @@ def provenance(files: Sequence[Path], options: Mapping[str, Any]) -> dict[str, A
             given) are left out.
     """
     return {
-        "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **machine.provenance(LIBRARIES),
         "files": [_file(path) for path in dict.fromkeys(files)],
         "options": {
             name.removesuffix("_out"): _plain(value)
             for name, value in options.items()
             if not (value is None or value is False or value == [])
         },
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
     }
 
 

@@ -1,67 +1,88 @@
-"""What benchmarks/uauc.py prints."""
+"""What `learn-rank uauc` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-Row = dict[str, Any]
-MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+from learn_rank.report_kit.rules import clear, mark
+from learn_rank.report_kit.terminal import COLOURS, open_table
+from learn_rank.report_kit.words import (
+    DASH,
+    MARKS,
+    bucket_words,
+    count_words,
+    interval_name,
+    interval_words,
+    ordered_buckets,
+    p_words,
+    points_words,
+    ratio_words,
+    undefined_words,
+    value_words,
+)
+
+Row = Mapping[str, Any]
 
 
 def result_table(rows: Sequence[Row], title: str) -> Table:
     """The metrics of one file, bucket by bucket."""
-    table = Table(title=escape(title), box=SIMPLE)
+    table = open_table(title)
     table.add_column("metric", overflow="fold")
-    for name, width in (("value", 9), ("interval over users", 20), ("skipped users", 13)):
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    for name in ("value", "interval over users", "skipped users"):
+        table.add_column(name, justify="right", no_wrap=True)
     for bucket, group in _by_bucket(rows):
-        first = group[0]
+        n_rows, n_users = (count_words(group[0][name]) for name in ("n_rows", "n_users"))
         table.add_section()
-        table.add_row(
-            f"[bold]{escape(bucket)}[/bold]", "", f"{first['n_rows']:,} rows", f"of {first['n_users']:,}"
-        )
+        table.add_row(Text(bucket, style="bold"), "", f"{n_rows} rows", f"of {n_users}")
         for row in group:
-            value = _number(row["value"], "undefined")
-            table.add_row(f"  {row['metric']}", value, _interval(row), f"{row['n_skipped_users']:,}")
+            interval = interval_words(row["low"], row["high"]) or DASH
+            table.add_row(
+                Text(f"  {row['metric']}"),
+                value_words(row["value"]),
+                undefined_words(row) if row["value"] is None else interval,
+                count_words(row["n_skipped_users"]),
+            )
     return table
 
 
 def delta_table(rows: Sequence[Row], level: float) -> Table:
-    """One line per bucket and metric, with marks for Holm's adjusted p."""
-    table = Table(
-        title=f"Candidate - baseline, paired by user, {level:.0%} intervals",
-        caption="adjusted p (Holm, all comparisons of this run): * < .05, ** < .01, *** < .001",
-        box=SIMPLE,
-        pad_edge=False,
+    """One line per bucket and metric, with the marks of the page."""
+    table = open_table(f"Candidate - baseline, points, paired by user, {interval_name(level)}")
+    table.caption = Text(
+        "adj. p: Holm, over all comparisons of this run. "
+        f"{MARKS['better']} {MARKS['worse']} clear after correction, "
+        f"{MARKS['hint-better']} {MARKS['hint-worse']} by the interval alone, {MARKS['none']} not clear"
     )
+    table.caption_justify = "left"
     table.add_column("metric", overflow="fold")
-    for name, width in (("delta", 7), ("interval", 18), ("p", 5), ("adjusted p", 10)):
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    for name in ("points", "interval", "p", "adj. p"):
+        table.add_column(name, justify="right", no_wrap=True)
     for bucket, group in _by_bucket(rows):
         table.add_section()
-        table.add_row(f"[bold]{escape(bucket)}[/bold]")
+        table.add_row(Text(bucket, style="bold"))
         for row in group:
-            adjusted = row["p_adjusted"]
-            mark = "" if adjusted is None else next((m for below, m in MARKS if adjusted < below), "")
-            delta = _number(row["delta"], "undefined", "{:+.4f}")
+            key = mark(row, 1 - level)
+            is_defined = row["delta"] is not None
+            points = f"{points_words(row['delta'])} {MARKS[key]}" if is_defined else DASH
+            interval = interval_words(row["low"], row["high"], points_words) or DASH
             table.add_row(
-                f"  {row['metric']}",
-                delta,
-                _interval(row, "{:+.4f}"),
-                _p(row["p"]),
-                f"{_p(adjusted)} {mark:3}",
+                Text(f"  {row['metric']}"),
+                Text(points, style=COLOURS.get(key, "")),
+                interval if is_defined else undefined_words(row),
+                p_words(row["p"]),
+                p_words(row["p_adjusted"]),
             )
     return table
 
 
 def speed_table(found: Row) -> Table:
     """Time and memory."""
-    table = Table(title=f"UAUC of {found['rows']:,} rows, {found['users']:,} users (Zipf), float32 scores")
+    n_rows, n_users = count_words(found["rows"]), count_words(found["users"])
+    table = open_table(f"UAUC of {n_rows} rows, {n_users} users (Zipf), float32 scores")
     for name in (
         "seconds",
         "one np.sort of as many uint64",
@@ -73,9 +94,9 @@ def speed_table(found: Row) -> Table:
     table.add_row(
         f"{found['seconds']:.3f}",
         f"{found['sort_seconds']:.3f}",
-        f"{found['ratio_to_sort']:.2f}",
+        ratio_words(found["ratio_to_sort"]),
         f"{found['peak_bytes_per_row']:.1f}",
-        f"{found['bootstrap_ratio']:.2f}",
+        ratio_words(found["bootstrap_ratio"]),
     )
     return table
 
@@ -86,7 +107,8 @@ def verdict(deltas: Sequence[Row], level: float) -> str:
     if n_tested == 0:
         return "Verdict: nothing could be tested; no comparison has an interval."
     found = []
-    for word, rows in (("worse", worse(deltas, level)), ("better", better(deltas, level))):
+    for word in ("worse", "better"):
+        rows = clear(deltas, word, 1 - level)
         if rows:
             names = ", ".join(f"{row['metric']} ({_bucket(row)})" for row in rows)
             found.append(f"significantly {word} in {len(rows)} of {n_tested} comparisons: {names}")
@@ -97,36 +119,16 @@ def verdict(deltas: Sequence[Row], level: float) -> str:
 
 def worse(deltas: Iterable[Row], level: float) -> list[Row]:
     """The comparisons in which the candidate is significantly below the baseline."""
-    return [row for row in _significant(deltas, level) if row["delta"] < 0]
+    return clear(deltas, "worse", 1 - level)
 
 
-def better(deltas: Iterable[Row], level: float) -> list[Row]:
-    """The comparisons in which the candidate is significantly above the baseline."""
-    return [row for row in _significant(deltas, level) if row["delta"] > 0]
-
-
-def _significant(deltas: Iterable[Row], level: float) -> list[Row]:
-    return [row for row in deltas if row["p_adjusted"] is not None and row["p_adjusted"] < 1 - level]
-
-
-def _by_bucket(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+def _by_bucket(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(_bucket(row), []).append(row)
+    for kind, bucket in ordered_buckets(rows):
+        own = [row for row in rows if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
+        groups.setdefault(bucket_words(kind, bucket), []).extend(own)
     return list(groups.items())
 
 
 def _bucket(row: Row) -> str:
-    return row["bucket"] if row["bucket_kind"] == "all" else f"{row['bucket_kind']} = {row['bucket']}"
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else "<.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _number(value: float | None, missing: str, form: str = "{:.5f}") -> str:
-    return missing if value is None else form.format(value)
-
-
-def _interval(row: Row, form: str = "{:.5f}") -> str:
-    return "-" if row["low"] is None else f"{form.format(row['low'])} .. {form.format(row['high'])}"
+    return bucket_words(row["bucket_kind"], row["bucket"])

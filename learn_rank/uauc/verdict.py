@@ -6,22 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learn_rank.report_kit.rules import find
+from learn_rank.report_kit.rules import clear, find
 from learn_rank.report_kit.words import (
     DASH,
+    bare_metric,
     bucket_words,
     count_words,
+    interval_name,
     interval_words,
     joined,
     points_words,
+    share_words,
     value_words,
 )
-from learn_rank.uauc.terminal import better, worse
 
 Found = Mapping[str, Any]
 ALL_ROWS = {"bucket_kind": "all", "bucket": "all"}
 MAX_NAMED = 6
-NBSP = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class Headline:
 
 
 def headline(found: Found) -> Headline:
-    """Reads a judgement of `uauc_judgement.compare` with its details."""
+    """Reads a judgement of `judgement.compare` with its details."""
     return _compared(found) if found["about"].get("baseline") is not None else _single(found)
 
 
 def _compared(found: Found) -> Headline:
     deltas, level = found["deltas"], found["about"]["level"]
-    gains, losses = better(deltas, level), worse(deltas, level)
+    gains, losses = (clear(deltas, word, 1 - level) for word in ("better", "worse"))
     tested = [row for row in deltas if row["p_adjusted"] is not None]
     limits = (_coverage(found), _family(len(tested), level))
     whole = [row for row in tested if _is_whole(row)]
@@ -57,7 +58,7 @@ def _compared(found: Found) -> Headline:
         return Headline("unknown", f"{sentence}interval.", (), limits[:1])
     findings = [
         f"{row['metric']} over all rows: {points_words(row['delta'])} points, {interval_name(level)} "
-        f"{interval_words(row['low'], row['high'], True)}."
+        f"{interval_words(row['low'], row['high'], points_words)}."
         for row in whole
     ]
     findings += [
@@ -73,8 +74,8 @@ def _compared(found: Found) -> Headline:
 
 def _answer(whole: Sequence[Found], gains: Sequence[Found], losses: Sequence[Found]) -> tuple[str, str]:
     """The answer and its sentence: first all rows, then the buckets that do not follow them."""
-    up, down = ([short(row["metric"]) for row in whole if row in rows] for rows in (gains, losses))
-    level = [short(row["metric"]) for row in whole if row not in gains and row not in losses]
+    up, down = ([bare_metric(row["metric"]) for row in whole if row in rows] for rows in (gains, losses))
+    level = [bare_metric(row["metric"]) for row in whole if row not in gains and row not in losses]
     unclear = f", with no clear difference in {joined(level)}" if level else ""
     if up and down:
         sentence = f"Mixed: over all rows the candidate gains in {joined(up)} and loses in {joined(down)}."
@@ -102,44 +103,14 @@ def _single(found: Found) -> Headline:
         sentence = f"UAUC is not defined: no user has rows with and without {about['task']}."
         beside = () if auc is None or auc["value"] is None else (_value(auc, about["level"]),)
         return Headline("unknown", sentence, beside, (_coverage(found),))
-    share = percent(uauc["value"], 1)
+    share = share_words(uauc["value"])
     sentence = f"Within a user's own rows, {share} of the pairs are in the right order."
     findings = (
         f"That is UAUC: one row with {about['task']} against one without, both of the same user, averaged "
-        f"over users; a coin would get {percent(0.5)}.",
+        f"over users; a coin would get {share_words(0.5, 0)}.",
         *(_value(row, about["level"]) for row in (uauc, wuauc, auc)),
     )
     return Headline("plain", sentence, findings, (_coverage(found),))
-
-
-def interval_name(level: float) -> str:
-    """`95 % interval`.
-
-    Example:
-        >>> interval_name(0.95).replace("\N{NO-BREAK SPACE}", " ")
-        '95 % interval'
-    """
-    return f"{100 * level:g}{NBSP}%{NBSP}interval"
-
-
-def percent(share: float, digits: int = 0) -> str:
-    """A share as text.
-
-    Example:
-        >>> percent(0.1234, 1).replace("\N{NO-BREAK SPACE}", " ")
-        '12.3 %'
-    """
-    return f"{100 * share:.{digits}f}{NBSP}%"
-
-
-def short(metric: str) -> str:
-    """The name of a metric without its settings.
-
-    Example:
-        >>> short("WUAUC(weight='w', min_rows=5)")
-        'WUAUC'
-    """
-    return metric.partition("(")[0]
 
 
 def _is_whole(row: Found) -> bool:
@@ -164,7 +135,7 @@ def _coverage(found: Found) -> str:
         return f"None of the {count_words(counts['n_users'])} users can be scored by UAUC."
     share = counts["n_scored_rows"] / counts["n_rows"]
     words = (
-        f"UAUC and WUAUC speak for {percent(share)} of the {count_words(counts['n_rows'])} rows: "
+        f"UAUC and WUAUC speak for {share_words(share, 0)} of the {count_words(counts['n_rows'])} rows: "
         f"{count_words(counts['n_scored_users'])} of {count_words(counts['n_users'])} users are scored. "
         f"{count_words(counts['n_one_class_users'])} have rows of one kind only and no order to get right"
     )
@@ -183,7 +154,7 @@ def _family(n_tested: int, level: float) -> str:
 def _value(row: Found, level: float) -> str:
     if row["low"] is None:
         return f"{row['metric']} {value_words(row['value'])}, without an interval."
-    interval = interval_words(row["low"], row["high"], False)
+    interval = interval_words(row["low"], row["high"])
     return f"{row['metric']} {value_words(row['value'])}, {interval_name(level)} {interval}."
 
 

@@ -347,7 +347,7 @@ def test_the_terminal_shows_values_intervals_differences_and_marks(report):
         if (item["model"], item["task"], item["metric"], item["bucket"]) == ("learn", "CTR", "UAUC", "all")
     )
     assert f"{words.points_words(learn['delta'])} ▲" in text
-    assert words.interval_words(learn["low"], learn["high"], True) in text
+    assert words.interval_words(learn["low"], learn["high"], words.points_words) in text
     assert "long-tail items" in text and "48,210" in text and "2,034" in text
     assert "Yes, for clicks (CTR) and conversions per impression (CTCVR)." in text
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -408,8 +408,8 @@ def test_points_are_hundredths_with_a_sign_and_no_negative_zero():
     assert words.points_words(-0.0283) == "−2.83"
     assert words.points_words(-0.00001) == "0.00"
     assert words.points_words(None) == "–"
-    assert words.interval_words(-0.01, 0.02, True) == "[−1.00, +2.00]"
-    assert words.interval_words(None, None, True) == ""
+    assert words.interval_words(-0.01, 0.02, words.points_words) == "[−1.00, +2.00]"
+    assert words.interval_words(None, None) == ""
 
 
 @given(st.floats(-1, 1))
@@ -447,4 +447,4 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
 
 def test_the_documentation_shows_the_marks_that_the_report_uses():
     text = Path(__file__).parents[2].joinpath("docs/report.md").read_text(encoding="utf-8")
-    assert all(sign in text for key, sign in words.MARKS.items() if key != "missing")
+    assert all(words.MARKS[key] in text for key in words.MARK_WORDS if key != "missing")

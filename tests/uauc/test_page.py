@@ -104,10 +104,10 @@ def test_every_number_of_the_json_stands_in_a_table_with_all_its_digits(compared
     assert missing == []
     for row in found["rows"]:
         assert words.value_words(row["value"]) in page
-        assert words.interval_words(row["low"], row["high"], False) in page
+        assert words.interval_words(row["low"], row["high"]) in page
     for row in found["deltas"]:
         assert words.points_words(row["delta"]) in page
-        assert words.interval_words(row["low"], row["high"], True) in page
+        assert words.interval_words(row["low"], row["high"], words.points_words) in page
 
 
 def test_a_number_that_is_changed_in_the_judgement_changes_on_the_page(compared):

@@ -11,9 +11,18 @@ from markupsafe import Markup
 from learn_rank.ab import words
 from learn_rank.ab.report.plots import daily_plot, forest_plot
 from learn_rank.ab.report.result import ABResult
+from learn_rank.report_kit.provenance import provenance_lines
 from learn_rank.report_kit.render import render
 from learn_rank.report_kit.rules import find
-from learn_rank.report_kit.words import DASH, count_words, duration_words, ordered, ordered_buckets
+from learn_rank.report_kit.words import (
+    DASH,
+    amount_words,
+    count_words,
+    interval_name,
+    ordered,
+    ordered_buckets,
+    unbroken,
+)
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATUS_CLASS = {
@@ -45,14 +54,13 @@ def page_content(result: ABResult) -> dict[str, Any]:
     metrics = ordered((row["metric"] for row in result.rows), words.METRIC_ORDER)
     return {
         "ab": words,
-        "ab_style": Markup((TEMPLATES / "ab.css").read_text(encoding="utf-8")),
         "title": about.get("title") or "A/B simulation",
         "started": about.get("started"),
         "result": result,
-        "status_class": STATUS_CLASS[result.verdict.status],
+        "main_class": STATUS_CLASS[result.verdict.status],
         "mode_name": words.MODE_NAMES[result.mode],
         "mode_words": words.MODE_WORDS[result.mode],
-        "interval_name": f"{100 * level:g} % interval",
+        "interval_name": unbroken(interval_name(level)),
         "level": level,
         "declared_lift": about.get("declared_lift"),
         "notices": about.get("notices") or [],
@@ -71,7 +79,9 @@ def page_content(result: ABResult) -> dict[str, Any]:
         "counts": facts(about.get("counts")),
         "excluded": facts(about.get("excluded")),
         "settings": facts(about.get("config")),
-        "provenance": provenance(about),
+        "provenance": provenance_lines(
+            about, [*facts(about.get("source")), *facts(about.get("environment"))]
+        ),
     }
 
 
@@ -127,26 +137,10 @@ def fact_words(value: Any) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 10_000 else count_words(value)
     if isinstance(value, float):
-        return words.amount_words(value)
+        return amount_words(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(fact_words, value))
     return DASH if value is None else str(value)
-
-
-def provenance(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where the numbers come from, as (name, text) pairs."""
-    seconds = about.get("seconds")
-    found = [
-        ("command", about.get("command")),
-        *facts(about.get("source")),
-        *facts(about.get("environment")),
-        ("commit", about.get("commit")),
-        ("machine", about.get("machine")),
-        ("started", about.get("started")),
-        ("took", None if seconds is None else duration_words(seconds)),
-        *(about.get("versions") or {}).items(),
-    ]
-    return [(name, str(text)) for name, text in found if text not in (None, "")]
 
 
 __all__ = ["ab_html", "page_content"]

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from learn_rank.ab import words
+from learn_rank.report_kit.bucket_plot import draw_interval, name_lines
 from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, shorten, svg_text
 from learn_rank.report_kit.words import count_words, ordered_buckets
 
 ESTIMATE, LAUNCH, FLAGGED = "#0b5cad", "#b3530b", "#8a94a0"
-_BETTER_OR_WORSE = ("better", "worse")
 
 
 def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, level: float = 0.95) -> str:
@@ -45,13 +45,9 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, lev
             f"{shorten(words.place_words(*place), 24)}\n{_users(by_place[place])} users"
             for place in reversed(places)
         ]
-        axes.axvline(0, color=INK, linewidth=1, zorder=1)
-        axes.set_yticks(range(len(places)), labels)
         axes.set_ylim(-0.6, len(places) - 0.4)
-        axes.tick_params(axis="y", length=0)
+        name_lines(axes, range(len(places)), labels, has_zero=True)
         axes.set_xlabel(f"{words.short_metric_words(metric)}: treatment over control, percent")
-        bare(axes)
-        axes.spines["left"].set_visible(False)
         return svg_text(figure, prefix)
 
 
@@ -83,7 +79,11 @@ def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> 
             axes.fill_between(days, low, high, color=ESTIMATE, alpha=0.15, linewidth=0)
             axes.plot(days, middle, color=ESTIMATE, linewidth=2, label="all days so far")
         for row in single:
-            _draw_bar(axes, row["day"], row, is_vertical=True)
+            middle, low, high = (100 * row[name] for name in ("relative", "relative_low", "relative_high"))
+            bar = [[middle - low], [high - middle]]
+            axes.errorbar(
+                [row["day"]], [middle], bar, fmt="o", color=FLAGGED, markersize=4, elinewidth=1, capsize=2
+            )
         axes.plot([], [], "o", color=FLAGGED, markersize=4, label="this day alone")
         axes.axhline(0, color=INK, linewidth=1, zorder=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -98,27 +98,11 @@ def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> 
 def _draw_lift(axes: Axes, row: Mapping[str, Any], height: int, level: float) -> None:
     key = words.mark(row, level)
     colour = FLAGGED if key == "flagged" else ESTIMATE
-    middle = 100 * row["relative"]
     if row["relative_low"] is not None and row["relative_high"] is not None:
-        axes.errorbar(
-            [middle],
-            [height],
-            xerr=[[middle - 100 * row["relative_low"]], [100 * row["relative_high"] - middle]],
-            fmt="o",
-            color=colour,
-            markerfacecolor=colour if key in _BETTER_OR_WORSE else "white",
-            markersize=5.5,
-            elinewidth=1.4,
-            capsize=2.5,
-        )
+        ends = 100 * row["relative"], 100 * row["relative_low"], 100 * row["relative_high"]
+        draw_interval(axes, height, ends, (colour, "o"), is_full=key in ("better", "worse"))
     if row["launch"] is not None:
         axes.plot([100 * row["launch"]], [height - 0.26], "D", color=LAUNCH, markersize=4)
-
-
-def _draw_bar(axes: Axes, at: float, row: Mapping[str, Any], *, is_vertical: bool) -> None:
-    middle = 100 * row["relative"]
-    bar = [[middle - 100 * row["relative_low"]], [100 * row["relative_high"] - middle]]
-    axes.errorbar([at], [middle], yerr=bar, fmt="o", color=FLAGGED, markersize=4, elinewidth=1, capsize=2)
 
 
 def _users(row: Mapping[str, Any]) -> str:

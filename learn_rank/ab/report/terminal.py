@@ -14,20 +14,25 @@ from rich.text import Text
 from learn_rank.ab import words
 from learn_rank.ab.report.result import ABResult
 from learn_rank.report_kit.rules import find
-from learn_rank.report_kit.words import count_words, ordered, ordered_buckets
+from learn_rank.report_kit.terminal import COLOURS, open_table
+from learn_rank.report_kit.words import (
+    MARKS,
+    amount_words,
+    capitalised,
+    count_words,
+    interval_words,
+    ordered,
+    ordered_buckets,
+    p_words,
+    percent_words,
+    ratio_words,
+    share_words,
+)
 
 if TYPE_CHECKING:
     from learn_rank.ab.fitted_environment.gate import GateRow
 
 WIDE = 98  # columns that the whole table needs
-_COLOURS = {
-    "better": "bold green",
-    "hint-better": "green",
-    "worse": "bold red",
-    "hint-worse": "red",
-    "flagged": "yellow",
-    "missing": "dim",
-}
 _FRAMES = {"better": "green", "worse": "red", "invalid": "bold red", "descriptive only": "yellow"}
 _GUARDS = {True: "green", False: "bold red", None: "dim"}
 
@@ -55,7 +60,7 @@ def print_ab(result: ABResult, console: Console) -> None:
         console.print(beside_table(result))
     for row in result.rows:
         if row["flag"] is not None:
-            flagged = f"{words.MARKS['flagged']} {words.row_words(row)}: {row['flag']}"
+            flagged = f"{MARKS['flagged']} {words.row_words(row)}: {row['flag']}"
             console.print(Text(flagged, style="yellow"))
     counted = (result.about.get("excluded") or {}).items()
     listed = "; ".join(f"{name.replace('_', ' ')} {count_words(count)}" for name, count in counted)
@@ -87,7 +92,7 @@ def verdict_panel(result: ABResult) -> Panel:
 def metric_table(result: ABResult, metric: str, level: float = 0.95, *, is_narrow: bool = False) -> Table:
     """One line per bucket: both values, the lift with its interval, and what it could have found."""
     rows = {(row["bucket_kind"], row["bucket"]): row for row in result.rows if row["metric"] == metric}
-    table = _table(words.metric_words(metric))
+    table = open_table(capitalised(words.metric_words(metric)))
     table.add_column("bucket", no_wrap=True, overflow="ellipsis", max_width=20)
     more = () if is_narrow else ("power", "MDE", "launch")
     for name in ("control", "treatment", "lift, percent", "interval", "adj. p", *more):
@@ -95,14 +100,14 @@ def metric_table(result: ABResult, metric: str, level: float = 0.95, *, is_narro
     for place in ordered_buckets(rows.values()):
         row = rows[place]
         key = words.mark(row, level)
-        last = (words.share_words(row["power"]), words.share_words(row["mde"]), _bare(row["launch"]))
+        last = (share_words(row["power"]), share_words(row["mde"]), _bare(row["launch"]))
         table.add_row(
             Text(words.place_words(*place)),
-            words.value_words(metric, row["control"]),
-            words.value_words(metric, row["treatment"]),
-            Text(f"{_bare(row['relative'])} {words.MARKS[key]}", style=_COLOURS.get(key, "")),
-            words.percent_interval(row["relative_low"], row["relative_high"]).replace(" %", ""),
-            words.p_words(row["p_adjusted"]),
+            words.metric_value_words(metric, row["control"]),
+            words.metric_value_words(metric, row["treatment"]),
+            Text(f"{_bare(row['relative'])} {MARKS[key]}", style=COLOURS.get(key, "")),
+            words.lift_interval(row).replace(" %", ""),
+            p_words(row["p_adjusted"]),
             *(() if is_narrow else last),
         )
         if place == ("all", "all"):
@@ -112,7 +117,7 @@ def metric_table(result: ABResult, metric: str, level: float = 0.95, *, is_narro
 
 def count_table(result: ABResult) -> Table:
     """One line per bucket: users, clicks and conversions of both arms."""
-    table = _table("what the lifts rest on: control / treatment")
+    table = open_table("What the lifts rest on: control / treatment")
     table.add_column("bucket", no_wrap=True, overflow="ellipsis", max_width=20)
     for name in ("users", "clicks", "conversions"):
         table.add_column(name, justify="right")
@@ -126,14 +131,14 @@ def count_table(result: ABResult) -> Table:
 
 def guard_table(result: ABResult) -> Table:
     """One line per guard: passed or not, value, limit."""
-    table = _table("guards")
+    table = open_table("Guards")
     for name, justify in (("guard", "left"), ("", "left"), ("value", "right"), ("limit", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for guard in result.guards:
         style = _GUARDS[guard.has_passed]
         state = f"{words.GUARD_MARKS[guard.has_passed]} {words.GUARD_WORDS[guard.has_passed]}"
         table.add_row(
-            Text(guard.name), Text(state, style=style), words.amount_words(guard.value), Text(guard.limit)
+            Text(guard.name), Text(state, style=style), amount_words(guard.value), Text(guard.limit)
         )
         if guard.has_passed is not True:
             table.add_row("", "", "", Text(guard.words, style="dim"))
@@ -142,7 +147,7 @@ def guard_table(result: ABResult) -> Table:
 
 def beside_table(result: ABResult) -> Table:
     """One line per arm whose answer is known: what it has to be, what it was."""
-    table = _table("played beside it, with known answers")
+    table = open_table("Played beside it, with known answers")
     table.add_column("treatment")
     for name in ("has to be", "was", "revenue per user"):
         table.add_column(name, no_wrap=True)
@@ -155,7 +160,7 @@ def beside_table(result: ABResult) -> Table:
 
 def calibration_table(result: ABResult) -> Table:
     """Observed over expected, and cost over target, per arm over all users; buckets stand on the page."""
-    table = _table("observed over expected, all users (buckets: on the page)")
+    table = open_table("Observed over expected, all users (buckets: on the page)")
     table.add_column("arm")
     for name in ("clicks", "conversions", "cost per conversion", "target", "cost over target"):
         table.add_column(name, justify="right")
@@ -164,18 +169,18 @@ def calibration_table(result: ABResult) -> Table:
             continue
         table.add_row(
             Text(words.ARM_WORDS.get(row["arm"], str(row["arm"]))),
-            words.ratio_words(row["clicks_ratio"]),
-            words.ratio_words(row["conversions_ratio"]),
-            words.amount_words(row["cost_per_conversion"]),
-            words.amount_words(row["target_cpa"]),
-            words.ratio_words(row["cost_ratio"]),
+            ratio_words(row["clicks_ratio"]),
+            ratio_words(row["conversions_ratio"]),
+            amount_words(row["cost_per_conversion"]),
+            amount_words(row["target_cpa"]),
+            ratio_words(row["cost_ratio"]),
         )
     return table
 
 
 def gate_table(rows: Iterable[GateRow]) -> Table:
     """One line per event and bucket of a fitted environment's held-out days."""
-    table = _table("observed over expected on held-out days")
+    table = open_table("Observed over expected on held-out days")
     for name in ("event", "bucket"):
         table.add_column(name)
     for name in ("observed", "expected", "ratio", "interval", ""):
@@ -185,10 +190,10 @@ def gate_table(rows: Iterable[GateRow]) -> Table:
         table.add_row(
             row.event,
             Text(row.bucket_kind if row.bucket == row.bucket_kind else f"{row.bucket_kind} {row.bucket}"),
-            words.amount_words(row.observed),
-            words.amount_words(row.expected),
-            words.ratio_words(row.ratio),
-            "" if row.low is None or row.high is None else f"[{row.low:.2f}, {row.high:.2f}]",
+            amount_words(row.observed),
+            amount_words(row.expected),
+            ratio_words(row.ratio),
+            interval_words(row.low, row.high, ratio_words),
             Text(words.GUARD_WORDS[row.has_passed], style=style),
         )
     return table
@@ -196,7 +201,7 @@ def gate_table(rows: Iterable[GateRow]) -> Table:
 
 def estimate_table(result: ABResult) -> Table:
     """One line per estimator and policy, of a logged bandit."""
-    table = _table("what the log says")
+    table = open_table("What the log says")
     for name in ("estimator", "policy"):
         table.add_column(name)
     for name in ("value", "interval", "p", "effective rows", "supported"):
@@ -205,10 +210,10 @@ def estimate_table(result: ABResult) -> Table:
         table.add_row(
             Text(str(row["estimator"])),
             Text(str(row["policy"])),
-            words.amount_words(row["value"]),
-            words.amount_interval(row["low"], row["high"]),
-            words.p_words(row["p"]),
-            words.amount_words(row["ess"]),
+            amount_words(row["value"]),
+            interval_words(row["low"], row["high"], amount_words),
+            p_words(row["p"]),
+            amount_words(row["ess"]),
             "yes" if row["supported"] else "no",
         )
     return table
@@ -219,17 +224,4 @@ def _pair(row: Mapping[str, Any], name: str) -> str:
 
 
 def _bare(share: float | None) -> str:
-    return words.percent_words(share).removesuffix(" %")
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=Text(f"\n{title[:1].upper()}{title[1:]}", style="bold"),
-        title_justify="left",
-        header_style="dim",
-        box=box.HORIZONTALS,
-        border_style="dim",
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-    )
+    return percent_words(share).removesuffix(" %")

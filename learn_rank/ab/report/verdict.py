@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from learn_rank.ab import words
 from learn_rank.ab.statistics.interference import gap_words
-from learn_rank.report_kit.rules import find
-from learn_rank.report_kit.words import joined, ordered_buckets
+from learn_rank.report_kit.rules import clear, find
+from learn_rank.report_kit.words import (
+    amount_words,
+    capitalised,
+    interval_words,
+    joined,
+    ordered_buckets,
+    p_words,
+    percent_words,
+    share_words,
+)
 
 if TYPE_CHECKING:
     from learn_rank.ab.statistics.guards import Guard
@@ -80,15 +89,15 @@ def verdict_of(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0
         direction = "higher" if key == BETTER else "lower"
         answer = (
             f"In this simulation {name} is {direction} with the treatment: {words.lift_words(row)}, "
-            f"adjusted p {words.p_words(row['p_adjusted'])}."
+            f"adjusted p {p_words(row['p_adjusted'])}."
         )
     elif key == "flagged":
-        answer = f"{_start(name)} cannot be judged: {row['flag']} (it reads {words.lift_words(row)})."
+        answer = f"{capitalised(name)} cannot be judged: {row['flag']} (it reads {words.lift_words(row)})."
     elif key.startswith("hint"):
         n_family = sum(other["p_adjusted"] is not None for other in rows)
         answer = (
             f"No detectable difference in {name} after correction for {n_family} comparisons: "
-            f"{words.lift_words(row)}, adjusted p {words.p_words(row['p_adjusted'])}."
+            f"{words.lift_words(row)}, adjusted p {p_words(row['p_adjusted'])}."
         )
     else:
         answer = f"No detectable difference in {name}: {words.lift_words(row)}."
@@ -116,14 +125,14 @@ def verdict_of_log(
     row = find(estimates, estimator=HEADLINE, policy=CONTRAST)
     if row is None or row["p"] is None:
         return ABVerdict(LEVEL, ("The log gives no interval for the difference of the two rankers.",))
-    found = f"{words.amount_words(row['value'])} {words.amount_interval(row['low'], row['high'])}"
-    found = f"treatment minus control {found}, p {words.p_words(row['p'])} ({HEADLINE})"
+    found = f"{amount_words(row['value'])} {interval_words(row['low'], row['high'], amount_words)}"
+    found = f"treatment minus control {found}, p {p_words(row['p'])} ({HEADLINE})"
     if row["p"] >= 1 - level:
         return ABVerdict(LEVEL, (f"No detectable difference in {reward} per decision: {found}.",))
     status, direction = (BETTER, "higher") if row["value"] > 0 else (WORSE, "lower")
     answer = f"On the logged traffic {reward} per decision would have been {direction}: {found}."
     others = [each for each in estimates if each["policy"] == CONTRAST and each["estimator"] != HEADLINE]
-    listed = joined(f"{each['estimator']} {words.amount_words(each['value'])}" for each in others)
+    listed = joined(f"{each['estimator']} {amount_words(each['value'])}" for each in others)
     return ABVerdict(status, (answer, f"The other estimators read {listed}."))
 
 
@@ -132,7 +141,7 @@ def invalid(failed: Sequence[Guard]) -> ABVerdict:
     names = "; ".join(guard.name for guard in failed)
     noun = "this guard" if len(failed) == 1 else "these guards"
     answer = f"This result is invalid and must not be used for a decision: {noun} failed: {names}."
-    return ABVerdict(INVALID, (answer, *(f"{_start(guard.name)}: {guard.words}" for guard in failed)))
+    return ABVerdict(INVALID, (answer, *(f"{capitalised(guard.name)}: {guard.words}" for guard in failed)))
 
 
 def headline(rows: Sequence[Row]) -> Row | None:
@@ -143,13 +152,13 @@ def headline(rows: Sequence[Row]) -> Row | None:
 
 def significant(rows: Iterable[Row], direction: str, level: float = 0.95) -> list[Row]:
     """The rows, of any metric and bucket, that are "better" or "worse" after correction and not flagged."""
-    return [row for row in rows if words.mark(row, level) == direction]
+    return clear(rows, direction, 1 - level)
 
 
 def _grounds(rows: Sequence[Row], row: Row, status: str, level: float) -> Iterable[str]:
     if status == LEVEL and row["mde"] is not None:
         yield (
-            f"With this much traffic a true change of {words.share_words(row['mde'])} would be found in "
+            f"With this much traffic a true change of {share_words(row['mde'])} would be found in "
             "four of five cases; a smaller one may well be there."
         )
     if row["launch"] is not None:
@@ -161,7 +170,7 @@ def _grounds(rows: Sequence[Row], row: Row, status: str, level: float) -> Iterab
             yield f"Also {direction} over all users: {joined(_named(other) for other in overall)}."
         inside = [other for other in found if other["bucket_kind"] != "all"]
         if inside:
-            yield f"{_start(direction)} in single buckets: {_by_bucket(inside)}."
+            yield f"{capitalised(direction)} in single buckets: {_by_bucket(inside)}."
     n_flagged = sum(words.mark(other, level) == "flagged" for other in rows)
     if n_flagged:
         yield f"{n_flagged} of {len(rows)} rows {'is' if n_flagged == 1 else 'are'} not judged: flagged."
@@ -176,11 +185,7 @@ def _by_bucket(rows: Sequence[Row]) -> str:
     for kind, bucket in ordered_buckets(rows):
         own = [row for row in rows if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
         lifts = joined(
-            f"{words.short_metric_words(row['metric'])} {words.percent_words(row['relative'])}" for row in own
+            f"{words.short_metric_words(row['metric'])} {percent_words(row['relative'])}" for row in own
         )
         parts.append(f"{words.place_words(kind, bucket)} ({lifts})")
     return joined(parts)
-
-
-def _start(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -9,7 +9,7 @@ from typing import Any
 from scipy.stats import norm
 
 from learn_rank.ab.statistics.guards import Guard
-from learn_rank.ab.words import percent_words
+from learn_rank.report_kit.words import percent_words
 
 N_ERRORS = 3.29  # two-sided 99.9 %: a guard that trips by chance once in a thousand runs
 
