@@ -18,14 +18,15 @@ their events in the training.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -36,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from benchmarks.recall.variants import RECIPE
 from learn_rank.uncertainty.student_t import t_quantile
 from learn_recall.datasets import read_amazon
-from learn_recall.export.add_items import add_items
+from learn_recall.export.new_items import add_items
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore, write_store
@@ -51,6 +52,9 @@ from learn_recall.train.loop import train_towers
 
 BUCKETS = ((0, 0), (1, 2), (3, 5), (6, 10), (11, 20), (21, None))
 KS = (10, 50)
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @dataclass(frozen=True)
@@ -246,45 +250,50 @@ def show(rows: list[dict[str, object]]) -> None:
     Console(width=140).print(table)
 
 
-def main() -> None:
-    """Read the options, replay, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of amazon_beauty")
-    parser.add_argument("--content", type=Path, required=True, help="content store of its items")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--new-share", type=float, default=0.2)
-    parser.add_argument("--replay-share", type=float, default=0.2)
-    parser.add_argument("--max-targets", type=int, default=8_000, help="of old items, and of new ones")
-    parser.add_argument("--epochs", type=int, default=None, help="default: the preset's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--recipe", action="store_true", help="the settings of benchmarks/recall_quality.py")
-    parser.add_argument("--text-only", action="store_true", help="towers without id residual")
-    parser.add_argument("--content-dimension", type=int, default=64, help="of an exported block of text")
-    parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    values = preset("thorough" if options.recipe else "default").to_dict()
-    if options.recipe:
+@app.command(help=__doc__)
+def main(  # noqa: D103
+    *,
+    context: typer.Context,
+    data: Annotated[Path, typer.Option(help="Folder of amazon_beauty.")],
+    content_store: Annotated[Path, typer.Option("--content", help="Content store of its items.")],
+    out: Annotated[Path, typer.Option(help="Folder for the towers, the vectors and item_age.json.")],
+    new_share: Annotated[float, typer.Option(help="Of the items, that arrive later.")] = 0.2,
+    replay_share: Annotated[float, typer.Option(help="Of the users, who are replayed.")] = 0.2,
+    max_targets: Annotated[int, typer.Option(help="Of old items, and of new ones.")] = 8_000,
+    epochs: Annotated[int | None, typer.Option(help="Default: the preset's.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the replay and the training.")] = 0,
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="The settings of benchmarks/recall_quality.py.")
+    ] = False,
+    text_only: Annotated[bool, typer.Option("--text-only", help="Towers without id residual.")] = False,
+    content_dimension: Annotated[int, typer.Option(help="Of an exported block of text.")] = 64,
+    threads: Annotated[int, typer.Option(help="0: as torch decides.")] = 0,
+) -> None:
+    options = {name: context.params[name] for name in context.params if name != "content_store"}
+    options["content"] = content_store
+    if threads:
+        torch.set_num_threads(threads)
+    values = preset("thorough" if recipe else "default").to_dict()
+    if recipe:
         for part, fields in RECIPE.items():
             values[part] |= fields
-    if options.text_only:
+    if text_only:
         values["tower"]["id_residual"] = False
-    values["train"]["seed"] = options.seed
-    if options.epochs is not None:
-        values["train"]["n_epochs"] = options.epochs
+    values["train"]["seed"] = seed
+    if epochs is not None:
+        values["train"]["n_epochs"] = epochs
     config = RecallConfig.from_dict(values)
-    content = EmbeddingStore.open(options.content, expect={"kind": "content"})
+    content = EmbeddingStore.open(content_store, expect={"kind": "content"})
     replay = make_replay(
-        read_amazon(options.data).interactions,
+        read_amazon(data).interactions,
         content,
-        new_share=options.new_share,
-        replay_share=options.replay_share,
+        new_share=new_share,
+        replay_share=replay_share,
         history_length=config.sampling.history_length,
-        max_targets=options.max_targets,
-        seed=options.seed,
+        max_targets=max_targets,
+        seed=seed,
     )
-    arms = frozen_vectors(replay, content, options.out, config, options.content_dimension)
+    arms = frozen_vectors(replay, content, out, config, content_dimension)
     arms["text alone, centred"] = text_vectors(replay, content, "center")
     arms["text alone, whitened"] = text_vectors(replay, content, "zca")
     ranks = {name: ranks_of(replay, *vectors) for name, vectors in arms.items()}
@@ -299,10 +308,10 @@ def main() -> None:
             highlight=False,
         )
     write_json(
-        options.out / "item_age.json",
-        {"rows": rows, "contrasts": against, "options": vars(options), "config": values},
+        out / "item_age.json",
+        {"rows": rows, "contrasts": against, "options": options, "config": values},
     )
 
 
 if __name__ == "__main__":
-    main()
+    app()

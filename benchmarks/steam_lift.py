@@ -115,7 +115,7 @@ def predictions_of(
 ) -> dict[str, list[pd.DataFrame]]:
     """Arm -> test predictions of one split: `SEEDED` a table for each seed, the others for the first."""
     from learn_rank.datasets.steam import SteamSplit, read_steam
-    from learn_rank.pipeline.run_pipeline import run_pipeline
+    from learn_rank.pipeline.order import run_pipeline
     from learn_rank.run.config import RunConfig
 
     run_pipeline(

@@ -22,7 +22,7 @@ def report(
     Example: learn-rank report runs/steam
     """
     with plain_errors():
-        from learn_rank.pipeline.run_pipeline import report_stage
+        from learn_rank.pipeline.order import report_stage
         from learn_rank.run.config import read_config
         from learn_rank.run.folder import RunFolder
 

@@ -118,7 +118,7 @@ def run(
         --valid valid.parquet --test test.parquet --dense price,age_days --categorical category --out runs/own
     """
     with plain_errors():
-        from learn_rank.pipeline.run_pipeline import run_pipeline
+        from learn_rank.pipeline.order import run_pipeline
         from learn_rank.rankers.multi_task import RankerConfig
         from learn_rank.rankers.train import RankTrainConfig
         from learn_rank.run.config import RunConfig

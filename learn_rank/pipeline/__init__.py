@@ -1,7 +1,7 @@
 """`learn-rank run`: from item texts to a bucketed report, stage by stage; calls every other folder in
 turn."""
 
-from learn_rank.pipeline.run_pipeline import (
+from learn_rank.pipeline.order import (
     run_pipeline,
 )
 

@@ -33,8 +33,8 @@ def add_items(
       learn-recall add-items --towers runs/towers --content stores/content --items stores/items
     """
     with plain_errors():
-        from learn_recall.export.add_items import add_items as append
-        from learn_recall.export.add_items import version_of
+        from learn_recall.export.new_items import add_items as append
+        from learn_recall.export.new_items import version_of
         from learn_recall.store import EmbeddingStore
 
         set_threads(threads)

@@ -1,6 +1,6 @@
 """Trained towers become stores: the vectors of users and items, and those of new items."""
 
-from learn_recall.export.add_items import (
+from learn_recall.export.new_items import (
     add_items,
     version_of,
 )

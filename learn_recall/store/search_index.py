@@ -1,6 +1,6 @@
 """A faiss index over one block of an item store: written once, appended to when the store gets new items.
 
-The index's ids are rows of the store, which never change their place (`learn_recall.export.add_items`).
+The index's ids are rows of the store, which never change their place (`learn_recall.export.new_items`).
 """
 
 from __future__ import annotations

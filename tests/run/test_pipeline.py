@@ -241,7 +241,7 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
     before = pd.read_parquet(RunFolder(finished).predictions_of("baseline", 0))
     from learn_rank.data.ease_features import EASE_FEATURES, EaseFeatures
     from learn_rank.data.ease_rows import host_rows
-    from learn_rank.pipeline.run_pipeline import run_pipeline
+    from learn_rank.pipeline.order import run_pipeline
     from learn_rank.serving import load_exported
     from learn_rank.serving.run_export import export_run
 
@@ -264,7 +264,7 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
 
 
 def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path, encoder):
-    from learn_rank.pipeline.run_pipeline import run_pipeline
+    from learn_rank.pipeline.order import run_pipeline
 
     with pytest.raises(ValueError, match="run without one of the two"):
         run_pipeline(pytest.fail, {"ab_days": 3}, tmp_path, replace(config(str(encoder)), ease="own"))
@@ -273,7 +273,7 @@ def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path,
 
 
 def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_alone(encoder, tmp_path):
-    from learn_rank.pipeline.run_pipeline import run_pipeline
+    from learn_rank.pipeline.order import run_pipeline
     from learn_rank.serving.manifest import read_manifest
     from learn_rank.serving.run_export import export_run
     from learn_recall.text.word_vectors import WordVectors, texts_of

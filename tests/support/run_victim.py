@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -11,11 +10,11 @@ from rich.console import Console
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.fusion.config import FusionConfig
+from learn_rank.pipeline import order as pipeline
 from learn_rank.rankers.multi_task import RankerConfig
 from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.config import RunConfig
 
-pipeline = import_module("learn_rank.pipeline.run_pipeline")  # the folder has a function of that name
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 COUNT_FAULTS = """
 import ctypes, resource, sys
-from learn_recall.host_memory import keep_freed_memory
+from learn_recall.encoder.memory import keep_freed_memory
 is_kept = sys.argv[1] == "keep" and keep_freed_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

@@ -8,7 +8,7 @@ from tower_world import CARD, CONTENT, content_store, interactions, small_config
 from typer.testing import CliRunner
 
 from learn_recall.cli import app
-from learn_recall.export.add_items import add_items, version_of
+from learn_recall.export.new_items import add_items, version_of
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.store import Block, EmbeddingStore, StoreError, write_store
 from learn_recall.train.loop import train_towers

@@ -283,7 +283,7 @@ module.export_embeddings({str(out)!r}, EmbeddingStore.open({str(content.path)!r}
     content_dimension=4, dtype="float32")
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240  # beside other jobs the import alone takes long
     while time.monotonic() < deadline and not (tmp_path / "reached").exists():
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)

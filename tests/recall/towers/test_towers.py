@@ -259,7 +259,7 @@ def test_vectors_that_cannot_be_fitted_are_refused():
 
 
 def test_a_tower_of_ones_own_is_named_in_the_config_and_a_taken_name_is_refused(monkeypatch):
-    from learn_recall.towers import double_tower as item_towers
+    from learn_recall.towers import item_towers
 
     monkeypatch.setattr(item_towers, "ITEM_TOWERS", dict(item_towers.ITEM_TOWERS))
     names = list(item_towers.NAMES)
