@@ -15,7 +15,6 @@ that the moments of the kills fall into the job and not into the imports. The fa
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -28,10 +27,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -40,6 +40,7 @@ from learn_recall.encode.job import EncodeError, encode_items
 from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.store import EmbeddingStore
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 SETTINGS: dict[str, Any] = {"dtype": "float32", "shard_size": 64, "batch_tokens": 512, "progress": False}
 
 
@@ -249,26 +250,24 @@ def out_of_memory(stage: Stage) -> Outcome:
     )
 
 
-def main() -> None:
-    """Print what became of each fault."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--items", type=int, default=4000)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="where to work; default a temporary folder")
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+@app.command(help=__doc__)
+def main(  # noqa: D103
+    *,
+    items: Annotated[int, typer.Option(help="Made items.")] = 4000,
+    n_kills: Annotated[int, typer.Option("--kills", help="How many kills have to strike.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the moments and places of the faults.")] = 0,
+    folder: Annotated[Path | None, typer.Option(help="Where to work; default a temporary folder.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the outcomes there.")] = None,
+) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(1)  # a process that forks must not have threads
     outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-        stage = Stage(Path(name), asked.items, asked.seed)
-        print(f"{asked.items} items in shards of 64; an undisturbed run takes {stage.run_seconds:.1f} s")
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        stage = Stage(Path(name), items, seed)
+        print(f"{items} items in shards of 64; an undisturbed run takes {stage.run_seconds:.1f} s")
         print("| fault | struck | same bytes | |\n|---|---|---|---|")
         for play in (
-            lambda: kills(stage, asked.kills),
+            lambda: kills(stage, n_kills),
             lambda: workers(stage, 2, kill_one=False),
             lambda: workers(stage, 4, kill_one=False),
             lambda: workers(stage, 2, kill_one=True),
@@ -280,11 +279,11 @@ def main() -> None:
             outcomes.append(outcome)
             said = "yes" if outcome.is_same else "no"
             print(f"| {outcome.fault} | {outcome.happened} | {said} | {outcome.note} |", flush=True)
-    if asked.json is not None:
-        asked.json.write_text(
+    if json_out is not None:
+        json_out.write_text(
             json.dumps([asdict(each) for each in outcomes], indent=2) + "\n", encoding="utf-8"
         )
 
 
 if __name__ == "__main__":
-    main()
+    app()

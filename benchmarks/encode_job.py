@@ -13,7 +13,6 @@ Loading the model and its checks stand apart: they are paid once, whatever the n
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -23,13 +22,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import typer
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 WORDS = [f"{first}{second}" for first in ("sil", "gold", "red", "mat", "lux", "nat") for second in
          ("ver", "en", "dish", "te", "ury", "ural", "ring", "pin", "care", "set")]  # fmt: skip
 _ROWS_AT_ONCE = 50_000
@@ -181,34 +182,32 @@ def overhead(n_items: int, folder: Path, rounds: int) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> None:
-    """Print the tables; write them as JSON where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--items", type=int, action="append", default=[], help="a size; repeat for more")
-    parser.add_argument("--overhead", type=int, default=0, help="items for MiniLM")
-    parser.add_argument("--rounds", type=int, default=3, help="of --overhead")
-    parser.add_argument("--folder", type=Path, help="where to work; default a temporary folder")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.child is not None:
-        child(json.loads(asked.child))
+@app.command(help=__doc__)
+def main(  # noqa: D103
+    *,
+    items: Annotated[list[int] | None, typer.Option(help="A size; repeat for more.")] = None,
+    n_overhead: Annotated[int, typer.Option("--overhead", help="Items for MiniLM.")] = 0,
+    rounds: Annotated[int, typer.Option(help="Of --overhead.")] = 3,
+    folder: Annotated[Path | None, typer.Option(help="Where to work; default a temporary folder.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the results there.")] = None,
+    child_options: Annotated[str | None, typer.Option("--child", hidden=True)] = None,
+) -> None:
+    if child_options is not None:
+        child(json.loads(child_options))
         return
     results: dict[str, Any] = {"cores": os.cpu_count()}
-    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-        if asked.items:
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        if items:
             print("| items | run | seconds | CPU s | MiB after the imports | MiB at the peak |")
             print("|---|---|---|---|---|---|")
-            results["sizes"] = sizes(asked.items, Path(name))
-        if asked.overhead:
+            results["sizes"] = sizes(items, Path(name))
+        if n_overhead:
             print("| items | once: load and check, s | in the model, s | around it, s | overhead |")
             print("|---|---|---|---|---|")
-            results["overhead"] = overhead(asked.overhead, Path(name), asked.rounds)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            results["overhead"] = overhead(n_overhead, Path(name), rounds)
+    if json_out is not None:
+        json_out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    app()

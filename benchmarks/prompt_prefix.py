@@ -9,14 +9,15 @@ shared. They take turns, and the ratio is the median over the rounds.
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 from unittest import mock
 
 import numpy as np
 import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 from transformers import Qwen2Config, Qwen2Model
@@ -28,6 +29,7 @@ from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.tables.read import read_items
 from learn_recall.text.prompt import render_items
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 PROMPTS = {
     "none": "{title}",
     "paper": 'Item title is "{title}".',
@@ -70,31 +72,31 @@ def measure(encoder: TextEncoder, texts: list[str], n_rounds: int) -> tuple[int,
     return len(shared_prefix(rows.ids)), speed, gain, lowest_cosine(vectors[True], vectors[False])
 
 
-def main() -> None:
-    """Read the options, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=Path, required=True, help="items table with a title")
-    parser.add_argument("--n-texts", type=int, default=256)
-    parser.add_argument("--hidden", type=int, default=896, help="896 is the width of a decoder of 0.5B")
-    parser.add_argument("--layers", type=int, default=4, help="the gain does not depend on it; 0.5B has 24")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--dtype", default="bfloat16")
-    parser.add_argument("--threads", type=int, default=0, help="0: as torch decides")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+@app.command(help=__doc__)
+def main(  # noqa: D103
+    *,
+    items: Annotated[Path, typer.Option(help="Items table with a title.")],
+    n_texts: Annotated[int, typer.Option(help="Texts of each prompt.")] = 256,
+    hidden: Annotated[int, typer.Option(help="896 is the width of a decoder of 0.5B.")] = 896,
+    layers: Annotated[int, typer.Option(help="The gain does not depend on it; 0.5B has 24.")] = 4,
+    rounds: Annotated[int, typer.Option(help="Of both ways, in turns.")] = 3,
+    dtype: Annotated[str, typer.Option(help="Arithmetic of the decoder.")] = "bfloat16",
+    threads: Annotated[int, typer.Option(help="0: as torch decides.")] = 0,
+) -> None:
+    if threads:
+        torch.set_num_threads(threads)
     words = TextEncoder.load(device="cpu")
-    model = decoder(options.hidden, options.layers, len(words.tokenizer))
-    encoder = replace(words, name="random decoder", model=model, pooling="last", dtype=options.dtype)
-    items = read_items(options.items).head(options.n_texts)
+    model = decoder(hidden, layers, len(words.tokenizer))
+    encoder = replace(words, name="random decoder", model=model, pooling="last", dtype=dtype)
+    known = read_items(items).head(n_texts)
     table = Table("prompt", "tokens", "shared", "texts/s", "gain", "lowest cosine of both ways")
     for name, template in PROMPTS.items():
-        texts = render_items(items, template)
-        n_shared, speed, gain, cosine = measure(encoder, texts, options.rounds)
+        texts = render_items(known, template)
+        n_shared, speed, gain, cosine = measure(encoder, texts, rounds)
         tokens = encoder.tokenize(texts).n_tokens.mean()
         table.add_row(name, f"{tokens:.1f}", str(n_shared), f"{speed:.1f}", f"{gain:.2f}", f"{cosine:.5f}")
     Console().print(table)
 
 
 if __name__ == "__main__":
-    main()
+    app()
