@@ -53,6 +53,7 @@ setup(
         "dev": [
             "pytest>=8",
             "pytest-timeout>=2",
+            "pytest-xdist>=3.8",
             "hypothesis>=6",
             "ruff>=0.9",
             "mypy>=1.14",
