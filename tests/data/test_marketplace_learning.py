@@ -44,14 +44,14 @@ def test_a_text_encoder_sees_the_themes_and_a_random_one_does_not(small, content
     assert separation(content[np.random.default_rng(0).permutation(len(content))], theme) < 0.55
 
 
-def test_real_text_lifts_clicks_most_on_new_items_and_shuffled_text_lifts_nothing():
+def test_real_text_lifts_clicks_most_on_new_items_and_shuffled_text_lifts_nothing(small, content):
     # the mean of three markets: 24 new items are few, and in one market chance moves their lift by a third
     found = []
     for seed in (5, 6, 7):
-        market = generate_marketplace(replace(SMALL, seed=seed, n_impressions=190_000))
-        content = content_of(market)
-        shuffled = content[np.random.default_rng(seed).permutation(len(content))]
-        found.append([click_auc(market), click_auc(market, content), click_auc(market, shuffled)])
+        market = generate_marketplace(replace(SMALL, seed=seed, n_impressions=120_000))
+        texts = content if market.items.equals(small.items) else content_of(market)
+        shuffled = texts[np.random.default_rng(seed).permutation(len(texts))]
+        found.append([click_auc(market), click_auc(market, texts), click_auc(market, shuffled)])
     (base, base_new), (lifted, lifted_new), (shuffled, shuffled_new) = np.mean(found, axis=0)
     assert lifted > base + 0.025
     assert lifted_new > base_new + 0.04
