@@ -28,10 +28,10 @@ class OfficialLmdb:
     """The vectors of an LMDB, in the order of its keys.
 
     Args:
-        path: Its folder.
+        path: its folder.
 
     Raises:
-        StoreError: Not an LMDB, or the package is missing.
+        StoreError: not an LMDB, or the package is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,10 +50,10 @@ class OfficialLmdb:
             raise _wrong(path, "an LMDB", error) from error
 
     def ids(self) -> list[str]:
-        """Give the keys as text, without the count that the published code lays beside them.
+        """The keys as text, without the count that the published code lays beside them.
 
         Raises:
-            StoreError: The count is not that of the vectors: the writing was broken off.
+            StoreError: the count is not that of the vectors: the writing was broken off.
         """
         with self._file.begin() as transaction:
             keys = [bytes(key) for key in transaction.cursor().iternext(keys=True, values=False)]
@@ -66,7 +66,7 @@ class OfficialLmdb:
         return ids
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """Give the vectors in the order of `ids`, (n, D) float64, some thousand at a time."""
+        """The vectors in the order of `ids`, (n, D) float64, some thousand at a time."""
         waiting: list[np.ndarray] = []
         with self._file.begin() as transaction:
             for key, value in transaction.cursor():

@@ -39,7 +39,7 @@ class VectorSource:
 
     Args:
         ids: (N,) int64, or object holding `str`.
-        chunks: Gives the vectors in the order of the ids, pieces (n, D) of float.
+        chunks: gives the vectors in the order of the ids, pieces (n, D) of float.
     """
 
     ids: np.ndarray
@@ -52,12 +52,12 @@ def read_vectors(
     """Open a parquet, npy or safetensors file, an LMDB folder of the published code, or a store.
 
     Args:
-        path: The file or folder.
-        id_column: Of a parquet file; None takes `id`, or the only column of integers or text.
-        vector_column: Of a parquet file; None takes `vector`, or the only column of lists.
+        path: the file or folder.
+        id_column: of a parquet file; None takes `id`, or the only column of integers or text.
+        vector_column: of a parquet file; None takes `vector`, or the only column of lists.
 
     Raises:
-        StoreError: Another format, damaged, without ids, or not one vector a row.
+        StoreError: another format, damaged, without ids, or not one vector a row.
     """
     if (path / store_files.CARD).is_file():
         store = EmbeddingStore.open(path)
@@ -88,12 +88,12 @@ def write_vectors_file(store: EmbeddingStore, path: Path, *, dtype: str | None =
     """Write the vectors of a store as one file, and give how many.
 
     Args:
-        store: Its present rows are written.
-        path: Ends in .parquet, .npy or .safetensors; replaced where it is there.
+        store: its present rows are written.
+        path: ends in .parquet, .npy or .safetensors; replaced where it is there.
         dtype: "float16" or "float32"; None as in the store.
 
     Raises:
-        StoreError: Another ending or dtype, or no id has a vector.
+        StoreError: another ending or dtype, or no id has a vector.
     """
     kind = np.dtype(store.card.dtype if dtype is None else dtype)
     if path.suffix not in VECTOR_FORMATS or kind.name not in _FLOATS[:2]:

@@ -42,7 +42,7 @@ def read_amazon(folder: str | os.PathLike[str]) -> AmazonData:
     """Read a folder of Amazon reviews.
 
     Args:
-        folder: Holds items.jsonl.gz and sequences.txt.gz.
+        folder: holds items.jsonl.gz and sequences.txt.gz.
 
     Raises:
         TableError: A file is missing or damaged, or everything that is wrong with its content.

@@ -20,9 +20,9 @@ class LeaveOneOut:
     """The three parts of `leave_one_out`.
 
     Args:
-        train: All events of a user but the last two; of users with fewer than three events, all.
-        valid: One event per user, the last but one.
-        test: One event per user, the last.
+        train: all events of a user but the last two; of users with fewer than three events, all.
+        valid: one event per user, the last but one.
+        test: one event per user, the last.
     """
 
     train: pd.DataFrame
@@ -77,7 +77,7 @@ def leave_one_out(interactions: pd.DataFrame) -> LeaveOneOut:
         Frames with the given columns, users in the order of their first row, events oldest first.
 
     Raises:
-        TableError: Some rows lack the column that orders them.
+        TableError: some rows lack the column that orders them.
 
     Example:
         >>> events = pd.DataFrame({"user_id": 7, "item_id": list("abcd"), "position": [3, 0, 1, 2]})

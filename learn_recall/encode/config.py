@@ -18,21 +18,21 @@ class EncodeConfig:
     """How items are encoded.
 
     Args:
-        encoder: Folder, hub name, or None for the offline MiniLM.
+        encoder: folder, hub name, or None for the offline MiniLM.
         template: "paper", "short", or an own text (`learn_recall.text.prompt`).
         pooling: "mean", "last", "cls"; None as in `TextEncoder.load`.
-        max_tokens: Length at which texts are cut; None as in `TextEncoder.load`.
+        max_tokens: length at which texts are cut; None as in `TextEncoder.load`.
         dtype: "float32", "bfloat16", "float16", "int8", or "auto": the fastest on this machine that keeps a
             sample's vectors (`learn_recall.encoder.compute_dtype`); later runs of the same store keep what it
             chose.
-        batch_tokens: Padded tokens in a batch.
-        shard_size: Texts in a shard: what a kill can cost.
+        batch_tokens: padded tokens in a batch.
+        shard_size: texts in a shard: what a kill can cost.
         store_dtype: "float16" or "float32" of the stored vectors.
-        trust_remote_code: Run code that lies in the model's folder.
-        overwrite: Replace a store, and drop a work folder, of another identity. One of the same identity is
+        trust_remote_code: run code that lies in the model's folder.
+        overwrite: replace a store, and drop a work folder, of another identity. One of the same identity is
             always continued or brought up to date.
         device: "cpu", "cuda", "cuda:1"; None is this process's GPU of torchrun, or the first, or the CPU.
-        claim_seconds: After so long without a sign of life a process counts as dead, and others do its shard.
+        claim_seconds: after so long without a sign of life a process counts as dead, and others do its shard.
 
     Raises:
         EncodeError, PromptError: A setting that cannot be met.
@@ -73,7 +73,7 @@ class EncodeConfig:
         )
 
     def identity(self, encoder: TextEncoder) -> ContentIdentity:
-        """Give the identity as asked for; its compute dtype may still be "auto"."""
+        """The identity as asked for; its compute dtype may still be "auto"."""
         return ContentIdentity(
             encoder_sha256=encoder.sha256,
             template=Template.of(self.template).text,
@@ -86,7 +86,7 @@ class EncodeConfig:
 
 
 def local_device() -> str | None:
-    """Give the GPU that is this process's under torchrun; None leaves the choice to the encoder."""
+    """The GPU that is this process's under torchrun; None leaves the choice to the encoder."""
     rank = os.environ.get("LOCAL_RANK")
     if rank is None or not torch.cuda.is_available():
         return None

@@ -15,12 +15,12 @@ _BYTES_PER_ID = 9  # and whether it is present; longer where ids are text
 
 
 def shard_bytes(identity: ContentIdentity, n_texts: int) -> int:
-    """Give the bytes of the shards that hold so many texts."""
+    """The bytes of the shards that hold so many texts."""
     return n_texts * (identity.dimension * np.dtype(identity.store_dtype).itemsize + _BYTES_PER_TEXT)
 
 
 def store_bytes(identity: ContentIdentity, n_items: int) -> int:
-    """Give the bytes of a store of so many items."""
+    """The bytes of a store of so many items."""
     return shard_bytes(identity, n_items) + n_items * _BYTES_PER_ID
 
 
@@ -28,7 +28,7 @@ def check_room(plan: EncodePlan, work: WorkFolder, identity: ContentIdentity) ->
     """Refuse before the first batch what the disk cannot hold: the shards left to do, and the store.
 
     Raises:
-        EncodeError: There is less room.
+        EncodeError: there is less room.
     """
     left = sum(shard.n_texts for shard in plan.shards if not (work.path / shard.name).is_file())
     refuse_without_room(work.path.parent, shard_bytes(identity, left) + store_bytes(identity, plan.n_items))

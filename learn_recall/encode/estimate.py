@@ -28,20 +28,20 @@ class EncodeEstimate:
     """What `estimate_job` found.
 
     Args:
-        n_items: Rows of the items.
-        n_without_text: Those that will have no vector.
-        n_texts: Distinct texts.
-        n_todo: Texts without a vector yet.
-        n_tokens: Of these; counted, or estimated by their characters.
-        n_tokenized: Texts whose tokens were counted; fewer than `n_todo`: the rest is estimated.
-        truncation_rate: Share of the tokenized texts that are cut.
+        n_items: rows of the items.
+        n_without_text: those that will have no vector.
+        n_texts: distinct texts.
+        n_todo: texts without a vector yet.
+        n_tokens: of these; counted, or estimated by their characters.
+        n_tokenized: texts whose tokens were counted; fewer than `n_todo`: the rest is estimated.
+        truncation_rate: share of the tokenized texts that are cut.
         lengths: (fewest tokens, most tokens, texts), of all `n_todo`, in powers of two.
-        n_shards: Files to come.
-        shard_bytes, store_bytes, plan_bytes: What they, the store and the plan take on the disk, all at once.
-        free_bytes: What the disk has.
-        compute_dtype: The dtype that the job would compute in.
-        tokens_per_second: Of one process like this one, measured now; 0 where nothing is left to do.
-        seconds: For the tokens, by one such process.
+        n_shards: files to come.
+        shard_bytes, store_bytes, plan_bytes: what they, the store and the plan take on the disk, all at once.
+        free_bytes: what the disk has.
+        compute_dtype: the dtype that the job would compute in.
+        tokens_per_second: of one process like this one, measured now; 0 where nothing is left to do.
+        seconds: for the tokens, by one such process.
     """
 
     n_items: int
@@ -77,7 +77,7 @@ def estimate_job(
     each has twice the texts of the one before, until one takes half of `calibration_seconds`.
 
     Raises:
-        EncodeError: As the job itself; that the disk is too small is for the caller to say.
+        EncodeError: as the job itself; that the disk is too small is for the caller to say.
     """
     work = WorkFolder(request.target)
     store, begun = existing_store(request.target, request.config.overwrite), work.recorded()
@@ -154,14 +154,14 @@ class _Tokens:
         self.is_truncated = np.concatenate([np.empty(0, dtype=bool), *cut])  # (t,)
 
     def total(self) -> int:
-        """Give the tokens of all texts to do."""
+        """The tokens of all texts to do."""
         if len(self.n_tokens) == self._plan.n_todo:
             return int(self.n_tokens.sum())
         n_characters = sum(shard.n_characters for shard in self._plan.shards)
         return round(int(self.n_tokens.sum()) * n_characters / max(self._n_characters, 1))
 
     def lengths(self) -> list[tuple[int, int, int]]:
-        """Give how many of the texts to do have how many tokens, in powers of two."""
+        """How many of the texts to do have how many tokens, in powers of two."""
         found, low = [], 0
         while low <= (self.n_tokens.max() if len(self.n_tokens) else -1):
             high = max(2 * low - 1, 7)
@@ -172,7 +172,7 @@ class _Tokens:
 
 
 def _shards_there(work: WorkFolder) -> list[tuple[str, ContentShard]]:
-    """Give the shards of a work folder and leave all as it is."""
+    """The shards of a work folder and leave all as it is."""
     found = []
     for path in sorted(Path(work.path).glob("shard-*")):
         try:

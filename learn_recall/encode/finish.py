@@ -53,11 +53,11 @@ def write_content_store(
     """Write the store of a plan whose shards are all there.
 
     Args:
-        plan, work, identity, encoder: Of the job.
-        target: Where the store goes.
-        store: The one that is there, where the plan takes vectors from it.
-        prompt: What the card calls the template.
-        card: What the card's `extra` says beyond the counts.
+        plan, work, identity, encoder: of the job.
+        target: where the store goes.
+        store: the one that is there, where the plan takes vectors from it.
+        prompt: what the card calls the template.
+        card: what the card's `extra` says beyond the counts.
     """
     rows = _ItemRows(plan, work, store, identity)
 
@@ -121,7 +121,7 @@ class _ItemRows:
                 yield vectors, n_tokens > 0
 
     def counts(self) -> dict[str, float]:
-        """Give the numbers for the card; none depends on what was known before."""
+        """The numbers for the card; none depends on what was known before."""
         plan = self._plan
         return {
             "n_texts": plan.n_texts,
@@ -133,7 +133,7 @@ class _ItemRows:
         }
 
     def texts(self) -> dict[str, StreamedArray]:
-        """Give what the texts file of the store holds, in item order."""
+        """What the texts file of the store holds, in item order."""
         n_items = self._plan.n_items
         files = {
             "digests": self._plan.digests,

@@ -24,10 +24,10 @@ class ContentIdentity:
     """All that decides the vector of a text: two of them in one store would mix vector spaces.
 
     Args:
-        encoder_sha256: Hash of weights, tokenizer and config.
-        template: Text of the prompt template.
+        encoder_sha256: hash of weights, tokenizer and config.
+        template: text of the prompt template.
         pooling: "mean", "last" or "cls".
-        max_tokens: Length at which texts are cut.
+        max_tokens: length at which texts are cut.
         compute_dtype: "float32", "bfloat16", "float16" or "int8", of the matrix products; "auto" until it is
             settled.
         store_dtype: "float16" or "float32", of the stored vectors.
@@ -58,8 +58,8 @@ class Recorded:
 
     Args:
         path: Where.
-        identity: Its fields.
-        dtype_check: The evidence for its compute dtype.
+        identity: its fields.
+        dtype_check: the evidence for its compute dtype.
     """
 
     path: Path
@@ -73,10 +73,10 @@ def settle_dtype(
     """Settle the compute dtype "auto", as on disk where all else is equal or by a sample, and check parity.
 
     Args:
-        wanted: The identity as asked for.
-        encoder: To compare with.
-        texts: The distinct texts of the run; at most 32, evenly spread, are compared.
-        found: What lies on disk.
+        wanted: the identity as asked for.
+        encoder: to compare with.
+        texts: the distinct texts of the run; at most 32, evenly spread, are compared.
+        found: what lies on disk.
 
     Returns:
         The identity with a compute dtype, and the evidence: why this dtype, and
@@ -107,7 +107,7 @@ def can_continue(identity: ContentIdentity, found: Recorded, *, overwrite: bool)
     """Tell whether what lies on disk can be continued (True) or may be replaced (False).
 
     Raises:
-        EncodeError: It is of another identity and `overwrite` is off.
+        EncodeError: it is of another identity and `overwrite` is off.
     """
     differences = identity.differences(found.identity)
     if differences and not overwrite:

@@ -23,8 +23,8 @@ class ItemSource:
     """The items of a job.
 
     Args:
-        frames: Gives them in pieces; the order is part of the job.
-        fingerprint: Changes whenever a file does (path, size, time); None for items from memory.
+        frames: gives them in pieces; the order is part of the job.
+        fingerprint: changes whenever a file does (path, size, time); None for items from memory.
         is_ragged: A piece may lack a column that another has.
     """
 
@@ -37,7 +37,7 @@ class ItemSource:
         """Take a frame, an iterator of frames, a path, a pattern, a folder, or a list of paths.
 
         Raises:
-            EncodeError: No such file, or not a format that we read.
+            EncodeError: no such file, or not a format that we read.
         """
         if isinstance(items, pd.DataFrame):
             return cls(lambda: [items], None, is_ragged=False)
@@ -50,10 +50,10 @@ class ItemSource:
 
 
 def item_files(paths: Sequence[_PathLike]) -> list[Path]:
-    """Give the files that paths, patterns and folders name: in the order given, names sorted within each.
+    """The files that paths, patterns and folders name: in the order given, names sorted within each.
 
     Raises:
-        EncodeError: Nothing there, or not a format that we read.
+        EncodeError: nothing there, or not a format that we read.
     """
     files: list[Path] = []
     for path in [os.fspath(each) for each in paths]:

@@ -36,10 +36,10 @@ class ItemSpool:
     """Items on disk; made by `spool_items`.
 
     Args:
-        folder: Where the files lie.
+        folder: where the files lie.
         n_items: N.
-        n_without_text: Items whose text is empty.
-        sha256: Of ids and texts in their order: the same items give the same.
+        n_without_text: items whose text is empty.
+        sha256: of ids and texts in their order: the same items give the same.
     """
 
     folder: Path
@@ -58,13 +58,13 @@ class ItemSpool:
         return digests_in(self.folder, self.n_items)
 
     def texts(self) -> Iterable[list[str]]:
-        """Give the texts in their order, some thousand at a time."""
+        """The texts in their order, some thousand at a time."""
         file = pq.ParquetFile(self.folder / _TEXTS)
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=["text"], use_threads=False):
             yield batch.column("text").to_pylist()
 
     def sample(self, n_texts: int) -> list[str]:
-        """Give at most `n_texts` distinct texts, evenly spread over the items."""
+        """At most `n_texts` distinct texts, evenly spread over the items."""
         file = pq.ParquetFile(self.folder / _TEXTS)
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         ends = np.cumsum(sizes)
@@ -91,15 +91,15 @@ def spool_items(
     """Write items to disk as ids, texts and hashes.
 
     Args:
-        frames: The items in pieces; `item_id` and the template's fields.
-        template: How they are written as texts.
-        folder: An empty folder.
+        frames: the items in pieces; `item_id` and the template's fields.
+        template: how they are written as texts.
+        folder: an empty folder.
         is_ragged: A piece may lack a column that another has (lines of JSON).
 
     Raises:
-        EncodeError: No column `item_id`, an id repeated, no text at all.
-        PromptError: The template names a field that no item has.
-        StoreError: Ids of no kind, or of two kinds.
+        EncodeError: no column `item_id`, an id repeated, no text at all.
+        PromptError: the template names a field that no item has.
+        StoreError: ids of no kind, or of two kinds.
     """
     n_items = n_without_text = 0
     columns: dict[str, None] = {}
@@ -176,7 +176,7 @@ def check_distinct_ids(folder: Path, n_items: int) -> None:
 
 
 def id_chunks(folder: Path) -> Iterable[np.ndarray]:
-    """Give the spooled ids in their order, some thousand at a time."""
+    """The spooled ids in their order, some thousand at a time."""
     path = folder / store_files.IDS
     return store_files.id_chunks(store_files.open_ids(path), path, ROWS_AT_ONCE)
 

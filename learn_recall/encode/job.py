@@ -51,20 +51,20 @@ def encode_items(
     (`learn_recall.files.claims`); each returns when the store is whole.
 
     Args:
-        items: Rows with `item_id` and the template's fields: a frame, an iterator of frames (one process
+        items: rows with `item_id` and the template's fields: a frame, an iterator of frames (one process
             only), or files: a path, a folder of parquet parts, a pattern with `*`, or a list of these.
-        out: The store's folder.
-        config: The settings; None is those of `EncodeConfig()`.
-        console: Where progress goes; None is standard error.
-        progress: Whether to show it.
-        settings: Fields of `EncodeConfig`, instead of `config` or in place of what it says.
+        out: the store's folder.
+        config: the settings; None is those of `EncodeConfig()`.
+        console: where progress goes; None is standard error.
+        progress: whether to show it.
+        settings: fields of `EncodeConfig`, instead of `config` or in place of what it says.
 
     Returns:
         The store, kind "content", block "content", raw vectors. An item without text is not present.
 
     Raises:
-        EncodeError: Items, options or what lies at `out` do not fit; no room on the disk.
-        TableError, PromptError, EncoderError, StoreError: From the parts.
+        EncodeError: items, options or what lies at `out` do not fit; no room on the disk.
+        TableError, PromptError, EncoderError, StoreError: from the parts.
 
     Source: LEARN (arXiv 2405.03988), content-extraction module: "each item alone", average pooling.
     """
@@ -141,7 +141,7 @@ def _finished_by_another(plan: EncodePlan, target: Path) -> EmbeddingStore:
 
 
 def _card_extra(job: StartedJob) -> dict[str, Any]:
-    """Give what the card says beyond its own fields; nothing in it depends on how often a job was stopped."""
+    """What the card says beyond its own fields; nothing in it depends on how often a job was stopped."""
     return {
         "identity": asdict(job.identity),
         "dtype_check": job.check,

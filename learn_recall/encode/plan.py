@@ -32,9 +32,9 @@ class PlannedShard:
     """Texts that are encoded together, in one file.
 
     Args:
-        name: Of the file; a hash of the texts.
-        n_texts: How many.
-        n_characters: In all of them.
+        name: of the file; a hash of the texts.
+        n_texts: how many.
+        n_characters: in all of them.
     """
 
     name: str
@@ -47,17 +47,17 @@ class EncodePlan:
     """What is to be done; made by `make_plan`, read by `EncodePlan.read`.
 
     Args:
-        folder: Where its files lie.
-        fingerprint: Of the item files; None for items from memory.
-        items_sha256: Of ids and texts.
+        folder: where its files lie.
+        fingerprint: of the item files; None for items from memory.
+        items_sha256: of ids and texts.
         n_items: N.
-        n_without_text: Items whose text is empty.
-        n_texts: Distinct texts.
-        shard_size: Texts in a shard.
-        batch_tokens: Padded tokens in a batch.
-        sources: Names of the files that hold vectors already, `STORE` for the store itself.
-        store_sha256: Of the store's vectors, where it is a source.
-        shards: What is left to be encoded.
+        n_without_text: items whose text is empty.
+        n_texts: distinct texts.
+        shard_size: texts in a shard.
+        batch_tokens: padded tokens in a batch.
+        sources: names of the files that hold vectors already, `STORE` for the store itself.
+        store_sha256: of the store's vectors, where it is a source.
+        shards: what is left to be encoded.
     """
 
     folder: Path
@@ -103,7 +103,7 @@ class EncodePlan:
         return RowFile(self.folder / _PLACES, 0, np.dtype("<i8"), (), self.n_items).checked()
 
     def texts(self, shard: int) -> list[str]:
-        """Give the texts of a shard."""
+        """The texts of a shard."""
         file = pq.ParquetFile(self.folder / _TODO)
         return file.read_row_group(shard, use_threads=False).column("text").to_pylist()
 
@@ -120,9 +120,9 @@ def make_plan(
     """Join the spooled items with the vectors that are there, and cut what is left into shards.
 
     Args:
-        spool: The items; the plan takes over its folder.
-        known: Names of the files that hold vectors, and what they hold.
-        fingerprint, store_sha256, shard_size, batch_tokens: See `EncodePlan`.
+        spool: the items; the plan takes over its folder.
+        known: names of the files that hold vectors, and what they hold.
+        fingerprint, store_sha256, shard_size, batch_tokens: see `EncodePlan`.
     """
     folder = spool.folder
     n_texts, _ = find_places(
@@ -153,7 +153,7 @@ def make_plan(
 
 
 def shard_name(digests: np.ndarray) -> str:
-    """Give the name of the shard that holds the texts of these digests (n, 16), in their order."""
+    """The name of the shard that holds the texts of these digests (n, 16), in their order."""
     return f"shard-{hashlib.blake2b(digests.tobytes(), digest_size=12).hexdigest()}.safetensors"
 
 

@@ -10,9 +10,9 @@ class EncodeProgress:
     """Progress in tokens, whose total is estimated from characters and corrected as the job goes.
 
     Args:
-        n_characters: Characters of all texts that are still to be encoded.
-        n_texts: How many texts that is.
-        console: Where to draw; None is standard error.
+        n_characters: characters of all texts that are still to be encoded.
+        n_texts: how many texts that is.
+        console: where to draw; None is standard error.
         is_shown: False draws nothing.
     """
 

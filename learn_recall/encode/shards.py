@@ -35,7 +35,7 @@ def encode_shards(
     written as it is done. While one is encoded the next free one is claimed and tokenised.
 
     Raises:
-        EncodeError: The disk is full, or a vector is too large for float16; finished shards are kept.
+        EncodeError: the disk is full, or a vector is too large for float16; finished shards are kept.
     """
     left = [number for number, shard in enumerate(plan.shards) if not (work.path / shard.name).is_file()]
     n_characters = sum(plan.shards[number].n_characters for number in left)

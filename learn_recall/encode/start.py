@@ -34,9 +34,9 @@ class EncodeRequest:
     """What a job was asked for.
 
     Args:
-        source: The items.
-        target: The store to be.
-        config: The settings.
+        source: the items.
+        target: the store to be.
+        config: the settings.
     """
 
     source: ItemSource
@@ -48,7 +48,7 @@ class EncodeRequest:
         """Find the items before anything is read or loaded.
 
         Raises:
-            EncodeError: No such files.
+            EncodeError: no such files.
         """
         return cls(ItemSource.of(items), Path(out).absolute(), config)
 
@@ -63,11 +63,11 @@ class StartedJob:
     """What there is to do.
 
     Args:
-        plan: The work; None where the store is up to date.
-        store: The store that is there and of this identity, or None.
-        identity: Of the vectors.
-        check: The evidence for its compute dtype.
-        encoder: The loaded encoder, in that dtype.
+        plan: the work; None where the store is up to date.
+        store: the store that is there and of this identity, or None.
+        identity: of the vectors.
+        check: the evidence for its compute dtype.
+        encoder: the loaded encoder, in that dtype.
     """
 
     plan: EncodePlan | None
@@ -81,7 +81,7 @@ def start_job(request: EncodeRequest, work: WorkFolder, claims: Claims) -> Start
     """Plan the job, or join the plan that fits; one process at a time.
 
     Raises:
-        EncodeError: What lies on disk is of another identity, or others work there on other items.
+        EncodeError: what lies on disk is of another identity, or others work there on other items.
     """
     encoder = None
     while not claims.take(_CLAIM):
@@ -205,7 +205,7 @@ def existing_store(target: Path, overwrite: bool) -> EmbeddingStore | None:
 
 
 def recorded_in(store: EmbeddingStore) -> Recorded:
-    """Give the identity that a store's card records."""
+    """The identity that a store's card records."""
     extra = store.card.extra
     return Recorded(store.path, extra.get("identity", {}), extra.get("dtype_check", {}))
 

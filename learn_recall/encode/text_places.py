@@ -29,17 +29,17 @@ _FOUND = np.dtype([("number", "<i8"), ("value", "<i8")])
 
 
 def place_of(source: np.ndarray | int, row: np.ndarray) -> np.ndarray:
-    """Give places (n,) int64 of rows (n,) in sources."""
+    """Places (n,) int64 of rows (n,) in sources."""
     return (np.asarray(source, dtype=np.int64) << _SOURCE_SHIFT) | row
 
 
 def source_of(places: np.ndarray) -> np.ndarray:
-    """Give the number of the source of each place, -1 where there is none."""
+    """The number of the source of each place, -1 where there is none."""
     return np.where(places < 0, -1, (places >> _SOURCE_SHIFT) & _SOURCE_MASK)
 
 
 def row_of(places: np.ndarray) -> np.ndarray:
-    """Give the row of each place in its source."""
+    """The row of each place in its source."""
     return places & _ROW_MASK
 
 
@@ -58,11 +58,11 @@ def find_places(
     does not depend on the number of items.
 
     Args:
-        path: The file to write, N int64.
+        path: the file to write, N int64.
         digests: N rows, hashes of the items' texts; zeros where there is no text.
-        known: Hashes of the texts of each source.
-        n_known: Texts in all sources together.
-        shard_size: Texts in a shard of the plan.
+        known: hashes of the texts of each source.
+        n_known: texts in all sources together.
+        shard_size: texts in a shard of the plan.
 
     Returns:
         How many distinct texts there are, and how many of them have no vector yet.
@@ -116,7 +116,7 @@ def _add(texts: RecordBuckets, digests: np.ndarray, values: np.ndarray) -> None:
 
 
 def _join(records: np.ndarray) -> np.ndarray:
-    """Give for each item among the records where its text lies, or which item has the same text first."""
+    """For each item among the records where its text lies, or which item has the same text first."""
     order = np.lexsort((records["value"], records["low"], records["high"]))
     high, low, value = (records[name][order] for name in ("high", "low", "value"))
     is_head = np.ones(len(order), dtype=bool)

@@ -19,7 +19,7 @@ class ShardTokens:
 
     Args:
         texts: n strings.
-        rows: Their n rows of token ids.
+        rows: their n rows of token ids.
     """
 
     texts: list[str]
@@ -30,8 +30,8 @@ class TokensAhead:
     """Shards read and tokenised, one of them ahead of its use; a context manager.
 
     Args:
-        read: Gives the texts of a shard by its number.
-        tokenize: Gives the tokens of texts; never called from two threads at once.
+        read: gives the texts of a shard by its number.
+        tokenize: gives the tokens of texts; never called from two threads at once.
 
     Example:
         >>> import numpy as np
@@ -61,10 +61,10 @@ class TokensAhead:
         self._ahead = number, self._thread.submit(self._tokens, number)
 
     def take(self, number: int) -> ShardTokens:
-        """Give the tokens of a shard: those begun, once they are there, or else made now.
+        """The tokens of a shard: those begun, once they are there, or else made now.
 
         Raises:
-            Exception: What reading or tokenising this shard raised, in whichever thread.
+            Exception: what reading or tokenising this shard raised, in whichever thread.
         """
         ahead, self._ahead = self._ahead, None
         if ahead is None or ahead[0] != number:

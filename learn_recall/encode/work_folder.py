@@ -29,7 +29,7 @@ class WorkFolder:
     """OUT.work/: a manifest with the identity, the plan, the claims, and one file per finished shard.
 
     Args:
-        out: The store to be. The work folder lies beside it, on the same disk.
+        out: the store to be. The work folder lies beside it, on the same disk.
     """
 
     def __init__(self, out: Path) -> None:
@@ -45,14 +45,14 @@ class WorkFolder:
         return EncodePlan.read(self.plan_path)
 
     def claims(self, expiry_seconds: float) -> Claims:
-        """Give the claims of the processes that share this folder."""
+        """The claims of the processes that share this folder."""
         return Claims(self.path / ".claims", expiry_seconds=expiry_seconds)
 
     def recorded(self) -> Recorded | None:
-        """Give the identity that the folder was begun with; None where there is no folder, or an empty one.
+        """The identity that the folder was begun with; None where there is no folder, or an empty one.
 
         Raises:
-            EncodeError: There is something else under that name.
+            EncodeError: there is something else under that name.
         """
         if not self.path.exists():
             return None
@@ -73,7 +73,7 @@ class WorkFolder:
             write_json(self.path / _MANIFEST, {"identity": asdict(identity), "dtype_check": dtype_check})
 
     def finished_shards(self) -> list[tuple[str, ContentShard]]:
-        """Give every whole shard, whatever items it was made for; a damaged one is removed.
+        """Every whole shard, whatever items it was made for; a damaged one is removed.
 
         Shards are cut from the texts without a vector in the order of the items, so a job that lacks some of
         its shards cuts exactly those again.

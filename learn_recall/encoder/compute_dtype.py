@@ -26,8 +26,8 @@ class DtypeTrial:
 
     Args:
         dtype: "float32", "bfloat16", "float16" or "int8".
-        tokens_per_second: Of the sample, the faster of two runs.
-        min_cosine: Lowest cosine of a sample vector to the same in float32; 0, like the speed, where a vector
+        tokens_per_second: of the sample, the faster of two runs.
+        min_cosine: lowest cosine of a sample vector to the same in float32; 0, like the speed, where a vector
             was not finite.
     """
 
@@ -41,11 +41,11 @@ class DtypeCheck:
     """Why a compute dtype was chosen. Holds no times: the same choice is the same card.
 
     Args:
-        dtype: The choice.
-        reason: One sentence.
-        min_cosine: Lowest cosine of a sample vector in the chosen dtype to the same in float32; None if not
+        dtype: the choice.
+        reason: one sentence.
+        min_cosine: lowest cosine of a sample vector in the chosen dtype to the same in float32; None if not
             compared.
-        n_texts: Texts in the sample.
+        n_texts: texts in the sample.
     """
 
     dtype: str
@@ -62,8 +62,8 @@ def choose_dtype(encoder: TextEncoder, sample: Sequence[str]) -> DtypeCheck:
     none is at least 1.1 times as fast as that.
 
     Args:
-        encoder: The encoder; its own dtype does not matter.
-        sample: Texts to measure on; without any the choice is "float32".
+        encoder: the encoder; its own dtype does not matter.
+        sample: texts to measure on; without any the choice is "float32".
 
     Returns:
         The choice and its evidence.
@@ -79,7 +79,7 @@ def try_dtypes(encoder: TextEncoder, sample: Sequence[str]) -> list[DtypeTrial]:
     """Encode a sample in float32 and in each dtype that the machine has arithmetic for.
 
     Args:
-        encoder: The encoder; its own dtype does not matter.
+        encoder: the encoder; its own dtype does not matter.
         sample: n >= 1 texts.
 
     Returns:
@@ -127,14 +127,14 @@ def hardware_of(device: torch.device) -> dict[str, str]:
 
 
 def lowest_cosine(vectors: np.ndarray, others: np.ndarray) -> float:
-    """Give the lowest cosine between rows of the same number, (n, C) each; a row of zeros counts 1."""
+    """The lowest cosine between rows of the same number, (n, C) each; a row of zeros counts 1."""
     norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(others, axis=1)
     cosines = np.divide((vectors * others).sum(axis=1), norms, out=np.ones_like(norms), where=norms > 0)
     return float(cosines.min())
 
 
 def _timed(encoder: TextEncoder, rows: TokenRows) -> tuple[np.ndarray, float]:
-    """Give the vectors and the seconds of the faster of two runs, or of one where that is long."""
+    """The vectors and the seconds of the faster of two runs, or of one where that is long."""
     seconds = float("inf")
     for _ in range(2):
         start = time.perf_counter()

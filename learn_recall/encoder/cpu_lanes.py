@@ -19,16 +19,16 @@ MAX_LANES = 16  # more would wait for Python's lock
 
 
 def cpu_lanes() -> int:
-    """Give how many batches a CPU computes side by side: one per thread of torch, at most 16."""
+    """How many batches a CPU computes side by side: one per thread of torch, at most 16."""
     return min(torch.get_num_threads(), MAX_LANES)
 
 
 def in_lanes(function: Callable[[Job], Result], jobs: Iterable[Job], *, n_lanes: int) -> Iterator[Result]:
-    """Give `function(job)` for each job, in order, computed in `n_lanes` threads.
+    """`function(job)` for each job, in order, computed in `n_lanes` threads.
 
     Args:
-        function: Releases Python's lock while it computes, as torch does.
-        jobs: Taken all at once.
+        function: releases Python's lock while it computes, as torch does.
+        jobs: taken all at once.
         n_lanes: 1 computes in the caller's thread with all of torch's threads. More share them out.
     """
     if n_lanes == 1:

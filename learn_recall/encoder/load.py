@@ -16,7 +16,7 @@ def load_tokenizer(folder: EncoderFolder, *, trust_remote_code: bool) -> Any:
     """Load the tokenizer; one without a pad token pads with its end token, which the mask hides.
 
     Raises:
-        EncoderError: No tokenizer, or one with neither pad nor end token.
+        EncoderError: no tokenizer, or one with neither pad nor end token.
     """
     with _as_encoder_error(folder, "tokenizer"), _quiet():
         tokenizer = AutoTokenizer.from_pretrained(
@@ -38,7 +38,7 @@ def load_model(folder: EncoderFolder, *, trust_remote_code: bool) -> Any:
     Of an encoder-decoder the encoder alone is loaded.
 
     Raises:
-        EncoderError: Code that was not trusted, an architecture that transformers does not know, damaged
+        EncoderError: code that was not trusted, an architecture that transformers does not know, damaged
             files, or weights that the folder lacks (transformers would fill them with random numbers).
     """
     safe = weight_files(folder.path, allow_pickle=trust_remote_code)[0].endswith(
@@ -68,7 +68,7 @@ def load_model(folder: EncoderFolder, *, trust_remote_code: bool) -> Any:
 
 
 def token_limit(model: Any, tokenizer: Any) -> int:
-    """Give the most tokens that both model and tokenizer can read, special tokens included."""
+    """The most tokens that both model and tokenizer can read, special tokens included."""
     limit = int(min(tokenizer.model_max_length, 2**31))
     places = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if places is None or places < 1:

@@ -21,7 +21,7 @@ class HalfLinear(nn.Module):
     """A frozen linear layer with weight, input and output in a half-precision dtype.
 
     Args:
-        linear: The float32 layer.
+        linear: the float32 layer.
         dtype: torch.bfloat16 or torch.float16.
     """
 
@@ -52,7 +52,7 @@ class Int8Linear(nn.Module):
     127 of the output's row; products are summed in int32.
 
     Args:
-        linear: The float32 layer, on a CPU.
+        linear: the float32 layer, on a CPU.
     """
 
     def __init__(self, linear: nn.Linear) -> None:

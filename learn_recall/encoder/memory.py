@@ -27,14 +27,14 @@ def encode_within_memory(
     with those of the whole one up to the rounding of the arithmetic, not to the bit.
 
     Args:
-        encode: Gives (n, C) vectors of n rows.
+        encode: gives (n, C) vectors of n rows.
         rows: n rows of token ids, at least one.
 
     Returns:
         (n, C) vectors in the order of the rows.
 
     Raises:
-        EncoderError: One row alone does not fit.
+        EncoderError: one row alone does not fit.
     """
     try:
         return encode(rows)

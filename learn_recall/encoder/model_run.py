@@ -19,13 +19,13 @@ class ModelRun:
     """A model and how it is run.
 
     Args:
-        model: The base model, with linear layers in the compute dtype.
+        model: the base model, with linear layers in the compute dtype.
         pooling: "mean", "last" or "cls".
         padding_side: "right" or "left".
-        pad_id: What fills shorter rows.
-        half: The dtype of autocast; None computes as the model is.
-        is_causal: Whether no token sees a later one.
-        device: Where the model lies.
+        pad_id: what fills shorter rows.
+        half: the dtype of autocast; None computes as the model is.
+        is_causal: whether no token sees a later one.
+        device: where the model lies.
     """
 
     model: Any

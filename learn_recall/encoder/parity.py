@@ -19,12 +19,12 @@ class Parity:
     """Lowest cosine of a text's vector to the same text's in another way of computing it.
 
     Args:
-        single_against_batch: Each text alone.
-        left_against_right: Padded on the other side.
-        dtype_against_float32: In float32; 1 where that is the dtype.
-        prefix_against_whole: Without a shared beginning computed ahead; 1 where there is none.
-        is_causal: Whether the model was found to be causal.
-        n_texts: Texts compared.
+        single_against_batch: each text alone.
+        left_against_right: padded on the other side.
+        dtype_against_float32: in float32; 1 where that is the dtype.
+        prefix_against_whole: without a shared beginning computed ahead; 1 where there is none.
+        is_causal: whether the model was found to be causal.
+        n_texts: texts compared.
     """
 
     single_against_batch: float
@@ -39,14 +39,14 @@ def check_parity(encoder: TextEncoder, sample: Sequence[str]) -> Parity:
     """Compare an encoder with itself on a sample.
 
     Args:
-        encoder: With the dtype, pooling and padding side that the job is to use.
+        encoder: with the dtype, pooling and padding side that the job is to use.
         sample: n texts; without any there is nothing to compare, and the result is ones.
 
     Returns:
         The lowest cosines, rounded to 5 places.
 
     Raises:
-        EncoderError: One of them is below .999; says which, and what to do.
+        EncoderError: one of them is below .999; says which, and what to do.
     """
     if not sample:
         return Parity(1.0, 1.0, 1.0, 1.0, encoder.is_causal, 0)

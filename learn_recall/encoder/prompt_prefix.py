@@ -26,7 +26,7 @@ class PromptPrefix:
     Args:
         ids: P token ids.
         hidden: (1, P, C) last hidden states.
-        layers: Keys and values of each layer, (1, heads, P, d) each.
+        layers: keys and values of each layer, (1, heads, P, d) each.
     """
 
     ids: list[int]
@@ -34,7 +34,7 @@ class PromptPrefix:
     layers: list[tuple[Tensor, Tensor]]
 
     def cache(self) -> Cache:
-        """Give the cache that a model reads its past from; it keeps nothing of the texts that follow."""
+        """The cache that a model reads its past from; it keeps nothing of the texts that follow."""
         return Cache(layers=[_PrefixLayer(keys, values) for keys, values in self.layers])
 
 
@@ -60,7 +60,7 @@ class _PrefixLayer(DynamicLayer):
 
 
 def shared_prefix(rows: Sequence[list[int]]) -> list[int]:
-    """Give the longest beginning that at least half of the rows share.
+    """The longest beginning that at least half of the rows share.
 
     Definition: rows in lexicographic order; those that share a beginning stand together, so it is the longest
     common beginning of any two rows that stand n // 2 places apart. At least one token of every row remains.
@@ -93,7 +93,7 @@ def make_prefix(model: Any, ids: list[int], device: torch.device) -> PromptPrefi
     Args:
         model: A causal model.
         ids: P token ids.
-        device: Where it lies.
+        device: where it lies.
     """
     output = model(input_ids=torch.tensor([ids], device=device), use_cache=True)
     past: Any = output.get("past_key_values")
@@ -108,9 +108,9 @@ def is_causal(model: Any, ids: Sequence[int], device: torch.device) -> bool:
     """Tell by a run whether no token of the model sees a later one.
 
     Args:
-        model: Any encoder, in float32.
-        ids: At least two ids of ordinary tokens.
-        device: Where the model lies.
+        model: any encoder, in float32.
+        ids: at least two ids of ordinary tokens.
+        device: where the model lies.
     """
     one, other = [ids[0]] * _PROBE_TOKENS, [ids[0]] * (_PROBE_TOKENS - 1) + [ids[1]]
     with torch.inference_mode():

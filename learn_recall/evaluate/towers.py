@@ -42,7 +42,8 @@ class RecallReport:
     def value(self, metric: str, *, history: str = "filtered", bucket: str = "all") -> float | None:
         """One number, for instance ``report.value("recall@10", history="unfiltered")``.
 
-        Raises: KeyError for a row that is not there.
+        Raises:
+            KeyError: a row that is not there.
         """
         for row in self.rows:
             if (row["metric"], row["history"], row["bucket"]) == (metric, history, bucket):
@@ -77,11 +78,13 @@ def evaluate_towers(
         ks: lengths of the list.
         device: where to compute.
 
-    Returns: `RecallReport` with recall and ndcg per k, bucket and protocol, and coverage@10: the share of the
-    catalogue that stands in somebody's first ten.
+    Returns:
+        `RecallReport` with recall and ndcg per k, bucket and protocol, and coverage@10: the share of the
+        catalogue that stands in somebody's first ten.
 
-    Raises: StoreError for a store made by another encoder; ValueError for missing columns or no target to
-    rank.
+    Raises:
+        StoreError: a store made by another encoder.
+        ValueError: missing columns or no target to rank.
     """
     trained = load_checkpoint(checkpoint, device)
     trained.check_content(content)

@@ -60,7 +60,7 @@ def neighbour_hit_rate(vectors: np.ndarray, pairs: np.ndarray, *, k: int = 10) -
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Give rows of length 1, (n, C) float32; a row of zeros stays."""
+    """Rows of length 1, (n, C) float32; a row of zeros stays."""
     wide = vectors.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     return np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0).astype(np.float32)

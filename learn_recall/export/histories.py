@@ -44,7 +44,8 @@ class Histories:
 
     def newest(self, part: slice, length: int) -> np.ndarray:
         """The newest ``length`` rows of each context in ``part``, (n, longest) int64, -1 = padding on the
-        right."""
+        right.
+        """
         stop = self.offsets[1:][part]
         kept = np.minimum(stop - self.offsets[:-1][part], length)
         return gather_padded(self.rows, stop - kept, kept)
@@ -52,7 +53,8 @@ class Histories:
 
 def from_contexts(contexts: pd.DataFrame, content: EmbeddingStore) -> Histories:
     """Histories of a table with context_id and history (lists of item ids, oldest first); ValueError
-    otherwise."""
+    otherwise.
+    """
     missing = [name for name in (CONTEXT_ID, HISTORY) if name not in contexts]
     if missing:
         raise ValueError(f"contexts: expected a column {missing[0]!r}; got {list(contexts.columns)}")

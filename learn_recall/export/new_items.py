@@ -41,17 +41,17 @@ def add_items(
     there is nothing to add, nothing is written.
 
     Args:
-        checkpoint: The folder of the very towers that the store was exported with.
-        content: Content vectors; may hold the old items as well. Made as the training's were.
-        items: The item store's folder.
-        device: Where to compute.
+        checkpoint: the folder of the very towers that the store was exported with.
+        content: content vectors; may hold the old items as well. Made as the training's were.
+        items: the item store's folder.
+        device: where to compute.
 
     Returns:
         The new version, opened; its card says which version it is, how many rows came with it, and the hash
         of the vectors that it was appended to.
 
     Raises:
-        StoreError: Other towers, another encoder, prompt or pooling than the store's; blocks that an export
+        StoreError: other towers, another encoder, prompt or pooling than the store's; blocks that an export
             would not give; or not an item store.
 
     Source: LEARN (arXiv 2405.03988), 3.4: item embeddings are inferred offline and served by id.
@@ -94,7 +94,7 @@ def add_items(
 
 
 def version_of(store: EmbeddingStore) -> int:
-    """Give the version of an item store: 1 as exported, one more with each addition."""
+    """The version of an item store: 1 as exported, one more with each addition."""
     return int(store.card.extra.get("version", 1))
 
 
@@ -117,7 +117,7 @@ def _told(blocks: Sequence[Block]) -> str:
 
 
 def _of_text(content: EmbeddingStore) -> dict[str, Any]:
-    """Give the card fields that decide what space the content vectors lie in."""
+    """The card fields that decide what space the content vectors lie in."""
     return {
         name: getattr(content.card, name) for name in ("encoder_sha256", "prompt", "pooling", "max_tokens")
     }

@@ -69,11 +69,13 @@ def export_embeddings(
             than the training's own time.
         device: where to compute.
 
-    Returns: the two stores, opened: items (ids in the order of ``content``) and users (in the order of
-    contexts).
+    Returns:
+        The two stores, opened: items (ids in the order of ``content``) and users (in the order of contexts).
 
-    Raises: StoreError when ``content`` was made by another encoder, prompt or pooling than the towers were
-    trained on; ValueError for tables that do not fit.
+    Raises:
+        StoreError: ``content`` was made by another encoder, prompt or pooling than the towers were trained
+            on.
+        ValueError: tables that do not fit.
     """
     trained = load_checkpoint(checkpoint, device)
     trained.check_content(content)
@@ -183,7 +185,8 @@ class _Vectors:
     @torch.inference_mode()
     def _mean_text(self, history: np.ndarray) -> Tensor:
         """(n, L) -> (n, K): mean of the history's r(x), its blocks L2-normalised, zeros for an empty
-        history."""
+        history.
+        """
         device = self.text_NK.device
         if not self.text.dimension:
             return torch.zeros(len(history), 0, device=device)

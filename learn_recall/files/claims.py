@@ -24,7 +24,7 @@ class Claims:
     """The claims of this process in one folder; a context manager, within which they are renewed.
 
     Args:
-        folder: Shared by all processes that work together; made when first needed.
+        folder: shared by all processes that work together; made when first needed.
         expiry_seconds: A claim that was not renewed for so long is dead.
 
     Example:
@@ -108,7 +108,7 @@ class Claims:
             return []
 
     def _newest(self, name: str) -> tuple[int, Path | None]:
-        """Give the highest generation of a claim and its file; -1 where there is none."""
+        """The highest generation of a claim and its file; -1 where there is none."""
         generations = [
             (int(match[2]), entry)
             for entry in self._entries()
@@ -127,7 +127,7 @@ class Claims:
         return age_seconds > self._expiry_seconds
 
     def _now(self) -> float:
-        """Give the time by the clock that stamps the claims: the file system's, not this machine's."""
+        """The time by the clock that stamps the claims: the file system's, not this machine's."""
         self._clock.touch()
         return self._clock.stat().st_mtime
 

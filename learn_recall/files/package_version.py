@@ -6,7 +6,7 @@ UNKNOWN = "0+unknown"
 
 
 def package_version() -> str:
-    """Give the version that setup.py says, or "0+unknown" where the source is used without installing it."""
+    """The version that setup.py says, or "0+unknown" where the source is used without installing it."""
     try:
         return version("learn-rank")
     except PackageNotFoundError:

@@ -15,10 +15,10 @@ class RecordBuckets:
     """Fixed-size records, spread over buckets, each small enough to be read whole.
 
     Args:
-        folder: Where the buckets lie; made here.
-        name: Of the set; two sets of other names may share a folder.
-        dtype: Of a record, structured.
-        n_buckets: How many.
+        folder: where the buckets lie; made here.
+        name: of the set; two sets of other names may share a folder.
+        dtype: of a record, structured.
+        n_buckets: how many.
     """
 
     def __init__(self, folder: Path, name: str, *, dtype: np.dtype[Any], n_buckets: int) -> None:
@@ -50,7 +50,7 @@ class RecordBuckets:
         self._waiting, self._waiting_buckets, self._n_waiting = [], [], 0
 
     def take(self, bucket: int) -> np.ndarray:
-        """Give the records of a bucket in the order of their adding, and remove them."""
+        """Take the records of a bucket out, in the order of their adding."""
         self.flush()
         path = self._path(bucket)
         if not path.is_file():

@@ -33,11 +33,11 @@ class RowFile:
     """`n_rows` rows, each an array of `row_shape`, one after the other from `offset` on.
 
     Args:
-        path: The file.
-        offset: First byte of row 0.
-        dtype: Of the components.
-        row_shape: Shape of one row; () for one number.
-        n_rows: How many.
+        path: the file.
+        offset: first byte of row 0.
+        dtype: of the components.
+        row_shape: shape of one row; () for one number.
+        n_rows: how many.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class RowFile:
         """Describe the rows of an npy file.
 
         Raises:
-            ValueError: Not an npy file of rows, cut, or one that needs pickle.
+            ValueError: not an npy file of rows, cut, or one that needs pickle.
         """
         with open(path, "rb") as file:
             version = np.lib.format.read_magic(file)
@@ -67,7 +67,7 @@ class RowFile:
         """Describe the arrays of a safetensors file, and give its metadata.
 
         Raises:
-            ValueError, KeyError, TypeError: Not such a file, cut, or of dtypes that are not ours.
+            ValueError, KeyError, TypeError: not such a file, cut, or of dtypes that are not ours.
         """
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(_HEADER_SIZE_BYTES), "little")
@@ -91,7 +91,7 @@ class RowFile:
         return self.dtype.itemsize * int(np.prod(self.row_shape, dtype=np.int64))
 
     def checked(self) -> "RowFile":
-        """Give itself, after seeing that the file is long enough; raise `ValueError` if not."""
+        """The file itself, once it is seen to be long enough; raise `ValueError` if not."""
         end = self.offset + self.n_rows * self.row_bytes
         size = self.path.stat().st_size
         if size < end:
@@ -108,7 +108,7 @@ class RowFile:
         return rows
 
     def chunks(self, n_rows: int) -> Iterator[np.ndarray]:
-        """Give all rows in their order, at most `n_rows` at a time."""
+        """All rows in their order, at most `n_rows` at a time."""
         for start in range(0, self.n_rows, n_rows):
             yield self.read(start, start + n_rows)
 

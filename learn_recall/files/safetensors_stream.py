@@ -18,9 +18,9 @@ class StreamedArray:
     """An array that comes in pieces.
 
     Args:
-        dtype: One of those that `SAFETENSORS_DTYPES` names.
-        shape: Of the whole.
-        chunks: Pieces along the first axis, together the whole.
+        dtype: one of those that `SAFETENSORS_DTYPES` names.
+        shape: of the whole.
+        chunks: pieces along the first axis, together the whole.
     """
 
     dtype: np.dtype[Any]
@@ -32,7 +32,7 @@ def write_safetensors(path: Path, arrays: dict[str, StreamedArray]) -> str:
     """Write arrays and give the file's sha256.
 
     Raises:
-        ValueError: The pieces of an array are not the whole that was announced.
+        ValueError: the pieces of an array are not the whole that was announced.
     """
     names = {np.dtype(dtype): name for name, dtype in SAFETENSORS_DTYPES.items()}
     header: dict[str, Any] = {}

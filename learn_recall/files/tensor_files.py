@@ -18,7 +18,8 @@ _HEADER = "learn_recall"  # one key only: the header's keys have no fixed order
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write tensors and a JSON header into one safetensors file, atomically; equal input gives equal
-    bytes."""
+    bytes.
+    """
     text = json.dumps(header, allow_nan=False)
     with atomic_path(path) as temporary:
         save_file(
@@ -31,7 +32,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read back what `write_tensors` wrote: header and tensors.
 
-    Raises: StoreError for a damaged file or one without our header.
+    Raises:
+        StoreError: a damaged file or one without our header.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -30,20 +30,20 @@ HOST = re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator[Path]:
-    """Give a temporary path to write to, and rename it to `path` when the block ends without an error.
+    """Yield a temporary path to write to, and rename it to `path` when the block ends without an error.
 
     Definition: everything under the temporary path is fsynced, then one rename puts it in place. A target
     that exists is replaced; a reader that has the old version open keeps reading the old version.
 
     Args:
-        path: The file or folder to make. Its parent folder is created.
+        path: the file or folder to make. Its parent folder is created.
         folder: True makes the temporary path an empty folder; False leaves the file to be created.
 
     Yields:
         The temporary path, in the same folder as `path`. On an error it is removed and `path` is untouched.
 
     Raises:
-        FileNotFoundError: The block ended without having written the temporary file.
+        FileNotFoundError: the block ended without having written the temporary file.
 
     Example:
         >>> import tempfile
@@ -74,8 +74,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as readable JSON, atomically.
 
     Args:
-        path: The file to make or replace.
-        value: Anything JSON; also dataclasses, numpy scalars and arrays, paths, tuples and sets (sorted).
+        path: the file to make or replace.
+        value: anything JSON; also dataclasses, numpy scalars and arrays, paths, tuples and sets (sorted).
 
     Raises:
         ValueError: A number is NaN or infinite, which JSON cannot say. Use None.
@@ -87,7 +87,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Give the JSON text that `write_json` writes: indented, keys in the caller's order, UTF-8, newline."""
+    """The JSON text that `write_json` writes: indented, keys in the caller's order, UTF-8, newline."""
     return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -95,8 +95,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is not JSON; the message names the file.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not JSON; the message names the file.
     """
     text = Path(path).read_text(encoding="utf-8")
     try:
@@ -116,7 +116,7 @@ def write_array(file: IO[bytes], array: np.ndarray) -> None:
 
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:
-    """Give the sha256 of a file's bytes in hexadecimal, reading it in pieces."""
+    """The sha256 of a file's bytes in hexadecimal, reading it in pieces."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

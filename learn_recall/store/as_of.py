@@ -13,10 +13,10 @@ def check_as_of(
     """Refuse vectors that have seen events later than the first label they are to predict.
 
     Args:
-        store: Its card says `as_of`, unix seconds of the newest event that went in.
-        first_label_time: Unix seconds of the earliest label; None where labels have no time, and then there
+        store: its card says `as_of`, unix seconds of the newest event that went in.
+        first_label_time: unix seconds of the earliest label; None where labels have no time, and then there
             is nothing to compare.
-        allow_unknown: Accept item or user vectors whose `as_of` is unknown although the labels have a time.
+        allow_unknown: accept item or user vectors whose `as_of` is unknown although the labels have a time.
             Content vectors come from text alone and need no time.
 
     Raises:

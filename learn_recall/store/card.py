@@ -20,9 +20,9 @@ class Block:
     """A named slice `[start, stop)` of the vector; cosines are taken per block.
 
     Args:
-        name: What made it: "tower", "content".
-        start: First component.
-        stop: One past the last component.
+        name: what made it: "tower", "content".
+        start: first component.
+        stop: one past the last component.
     """
 
     name: str
@@ -36,21 +36,21 @@ class IdentityCard:
 
     Args:
         kind: "content" (raw encoder output), "item" or "user".
-        encoder: Model name or folder name of the text encoder.
-        encoder_sha256: Hash over weights and tokenizer of the encoder.
-        prompt: Template text of the item sentence, or the template's name.
+        encoder: model name or folder name of the text encoder.
+        encoder_sha256: hash over weights and tokenizer of the encoder.
+        prompt: template text of the item sentence, or the template's name.
         pooling: "mean", "last" or "cls".
-        max_tokens: Tokens after which a text was cut.
+        max_tokens: tokens after which a text was cut.
         dtype: "float16" or "float32", of the stored vectors.
         dimension: D, components of a vector.
-        blocks: Slices that cover 0..D in order.
+        blocks: slices that cover 0..D in order.
         n_ids: N, rows.
-        n_present: Rows that have a vector.
+        n_present: rows that have a vector.
         tower: sha256 of the tower checkpoint; None where no tower was used.
-        as_of: Unix seconds of the newest event that went in; None if the time is unknown.
+        as_of: unix seconds of the newest event that went in; None if the time is unknown.
         files: sha256 of each file of the folder but the card.
-        extra: Anything JSON.
-        format_version: Layout of the folder.
+        extra: anything JSON.
+        format_version: layout of the folder.
 
     Raises:
         StoreError: A field contradicts its definition.
@@ -118,11 +118,11 @@ class IdentityCard:
         """Compare the card with what the caller needs.
 
         Args:
-            expect: Field name -> value, e.g. `{"kind": "item", "encoder_sha256": "..."}`; "extra.NAME" looks
+            expect: field name -> value, e.g. `{"kind": "item", "encoder_sha256": "..."}`; "extra.NAME" looks
                 into `extra`.
 
         Raises:
-            StoreError: Names every field that differs, what was expected and what the card says.
+            StoreError: names every field that differs, what was expected and what the card says.
         """
         names = {each.name for each in dataclasses.fields(self)}
         differences = []

@@ -57,7 +57,7 @@ def write_shard(
     """Write a shard atomically; arrays as `ContentShard` describes.
 
     Raises:
-        OSError: No room on the disk, no permission; nothing is left behind.
+        OSError: no room on the disk, no permission; nothing is left behind.
     """
     arrays = {"digests": digests, "n_tokens": n_tokens, "is_truncated": is_truncated, "vectors": vectors}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -73,11 +73,11 @@ def open_shard(path: Path, *, verify: bool = True) -> ContentShard:
     """Open a shard.
 
     Args:
-        path: The file.
-        verify: Compare its bytes with its hash.
+        path: the file.
+        verify: compare its bytes with its hash.
 
     Raises:
-        ShardError: Cut, damaged, or another kind of file.
+        ShardError: cut, damaged, or another kind of file.
     """
     try:
         arrays, metadata = RowFile.of_safetensors(path)
@@ -110,7 +110,7 @@ TEXTS_FILE = "texts.safetensors"
 
 
 def known_texts(store: EmbeddingStore) -> ContentShard | None:
-    """Give the texts of a content store by their hashes; None where the texts file is not the card's.
+    """The texts of a content store by their hashes; None where the texts file is not the card's.
 
     Args:
         store: A store of kind "content" that `encode_items` wrote.

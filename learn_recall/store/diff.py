@@ -27,11 +27,11 @@ class DriftRow:
 
     Args:
         bucket: "all", "same text", "other text", or a number of events such as "events 1-5".
-        n_items: Ids in it.
-        mean_cosine: Of the vectors of an id in the two stores; None where the dimensions differ, or no ids.
-        min_cosine: The lowest.
-        neighbour_overlap: Mean share of the k nearest that are the same in both; None without a query.
-        n_queries: Ids whose neighbours were looked at.
+        n_items: ids in it.
+        mean_cosine: of the vectors of an id in the two stores; None where the dimensions differ, or no ids.
+        min_cosine: the lowest.
+        neighbour_overlap: mean share of the k nearest that are the same in both; None without a query.
+        n_queries: ids whose neighbours were looked at.
     """
 
     bucket: str
@@ -47,12 +47,12 @@ class StoreDiff:
     """What `diff_stores` found.
 
     Args:
-        card: Fields of the two cards that differ: name -> (one, other).
-        only_one: How many ids only the first store has a vector of, and the first of them.
-        only_other: The same of the second store.
-        k: Neighbours that were compared.
-        n_candidates: Ids among which they were looked for.
-        rows: By bucket, "all" first.
+        card: fields of the two cards that differ: name -> (one, other).
+        only_one: how many ids only the first store has a vector of, and the first of them.
+        only_other: the same of the second store.
+        k: neighbours that were compared.
+        n_candidates: ids among which they were looked for.
+        rows: by bucket, "all" first.
     """
 
     card: dict[str, tuple[Any, Any]]
@@ -80,16 +80,16 @@ def diff_stores(
     are settled by the order of the first store.
 
     Args:
-        one: The first store.
-        other: The second; of any dimension.
-        k: Neighbours of an id.
-        n_queries: Ids whose neighbours are compared, at most.
-        n_candidates: Ids among which the neighbours are, at most.
-        events: Number of events of an id, for buckets by popularity; an id that is missing has none.
-        seed: Of the samples.
+        one: the first store.
+        other: the second; of any dimension.
+        k: neighbours of an id.
+        n_queries: ids whose neighbours are compared, at most.
+        n_candidates: ids among which the neighbours are, at most.
+        events: number of events of an id, for buckets by popularity; an id that is missing has none.
+        seed: of the samples.
 
     Raises:
-        StoreError: The ids are of two kinds, or no id has a vector in both.
+        StoreError: the ids are of two kinds, or no id has a vector in both.
     """
     _check(one, other, k)
     place = other.positions(one.ids)
@@ -139,7 +139,7 @@ def _check(one: EmbeddingStore, other: EmbeddingStore, k: int) -> None:
 def _cosines(
     one: EmbeddingStore, other: EmbeddingStore, row_one: np.ndarray, row_other: np.ndarray
 ) -> np.ndarray | None:
-    """Give the cosine of each shared id's two vectors, (n,); None where the dimensions differ."""
+    """The cosine of each shared id's two vectors, (n,); None where the dimensions differ."""
     if one.card.dimension != other.card.dimension:
         return None
     cosines = np.empty(len(row_one))
@@ -153,7 +153,7 @@ def _cosines(
 def _nearest(
     store: EmbeddingStore, row: np.ndarray, queries: np.ndarray, candidates: np.ndarray, k: int
 ) -> np.ndarray:
-    """Give the k nearest candidates of each query, (Q, k), the query itself left out."""
+    """The k nearest candidates of each query, (Q, k), the query itself left out."""
     asked = _unit(store.vectors[row[queries]]).astype(np.float32)
     best = np.full((len(queries), k), -np.inf, dtype=np.float32)
     near = np.full((len(queries), k), -1)

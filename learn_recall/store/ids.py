@@ -12,17 +12,17 @@ _INT64_MIN = -(2**63)
 
 
 def as_id_array(ids: Any, *, name: str = "ids") -> np.ndarray:
-    """Give ids as one array of int64 or of Python strings.
+    """Ids as one array of int64 or of Python strings.
 
     Args:
         ids: (n,) numpy array, list, pandas Series or Index, or pyarrow array of integers or strings.
-        name: What to call it in an error.
+        name: what to call it in an error.
 
     Returns:
         (n,) int64, or (n,) object with only `str` inside. No ids give an empty int64 array.
 
     Raises:
-        StoreError: More than one dimension, floats, nulls, booleans, a mix of kinds, or beyond int64.
+        StoreError: more than one dimension, floats, nulls, booleans, a mix of kinds, or beyond int64.
 
     Example:
         >>> as_id_array([3, 1])
@@ -58,7 +58,7 @@ def id_kind(ids: np.ndarray) -> str:
 
 
 def id_keys(ids: Any) -> np.ndarray:
-    """Give int64 keys of ids for a KeyedJaggedTensor, the same in every process and on every machine.
+    """Int64 keys of ids for a KeyedJaggedTensor, the same in every process and on every machine.
 
     Definition: an integer is its own key; a string's key is the first 8 bytes of its BLAKE2b digest (UTF-8,
     digest size 8, little endian) without the sign bit, so 63 bits. Two of a million strings share a key
@@ -71,7 +71,7 @@ def id_keys(ids: Any) -> np.ndarray:
         (n,) int64.
 
     Raises:
-        StoreError: As `as_id_array`.
+        StoreError: as `as_id_array`.
 
     Example:
         >>> id_keys([5, -2])

@@ -100,8 +100,8 @@ def write_vectors(
     Bytes are written and not mapped, because a full disk must be an error and not a signal.
 
     Args:
-        path: The file to make.
-        chunks: One array (N, D), or arrays (n, D) that make up N rows.
+        path: the file to make.
+        chunks: one array (N, D), or arrays (n, D) that make up N rows.
         present: (N,) bool, False where the row is to be ignored.
         dtype: "float16" or "float32".
         dimension: D where it is known before; None takes it from the first chunk.
@@ -110,7 +110,7 @@ def write_vectors(
         D.
 
     Raises:
-        StoreError: Wrong shapes or counts, NaN or infinity or only zeros in a present row, too large for
+        StoreError: wrong shapes or counts, NaN or infinity or only zeros in a present row, too large for
             fp16, or no room on the disk.
     """
     n_ids, row = len(present), 0
@@ -144,7 +144,7 @@ def write_npy_head(file: Any, dtype: str, shape: tuple[int, ...]) -> None:
 
 
 def broken(path: Path, expected: object, got: object) -> StoreError:
-    """Give the error of a file that is damaged, missing or half-written."""
+    """The error of a file that is damaged, missing or half-written."""
     return StoreError.of(
         str(path), expected=expected, got=got, remedy="copy the store again or write it anew; it is not whole"
     )
@@ -165,7 +165,7 @@ def _pieces(chunks: Iterable[Any]) -> Iterator[np.ndarray]:
 
 
 def stored_rows(chunk: np.ndarray, present: np.ndarray, first_row: int, dtype: str) -> np.ndarray:
-    """Give vectors (n, D) as they are stored, absent rows as zeros; raise `StoreError` if one cannot be."""
+    """Vectors (n, D) as they are stored, absent rows as zeros; raise `StoreError` if one cannot be."""
     given = chunk[present]
     if not np.isfinite(given).all():
         where = first_row + np.flatnonzero(present)[~np.isfinite(given).all(axis=1)]

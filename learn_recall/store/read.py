@@ -63,13 +63,13 @@ class EmbeddingStore:
         """Open a store for reading.
 
         Args:
-            path: The folder.
-            expect: Card fields that must have these values, e.g. `{"kind": "item", "encoder_sha256": "..."}`.
-            verify: Compare the sha256 of each file with the card (reads every byte once). Shapes, dtypes
-                and sizes are always checked.
+            path: the folder.
+            expect: card fields that must have these values, e.g. `{"kind": "item", "encoder_sha256": "..."}`.
+            verify: compare the sha256 of each file with the card (reads every byte once). Shapes, dtypes and
+                sizes are always checked.
 
         Raises:
-            StoreError: Not a store, not whole, damaged, of another version, or not what `expect` says.
+            StoreError: not a store, not whole, damaged, of another version, or not what `expect` says.
         """
         folder = Path(path)
         before = _card_bytes(folder)
@@ -133,7 +133,7 @@ class EmbeddingStore:
         return np.concatenate(list(self.id_chunks()))
 
     def id_chunks(self, n_rows: int = _ROWS_AT_ONCE) -> Iterator[np.ndarray]:
-        """Give the ids in their order, at most `n_rows` at a time, without keeping them."""
+        """The ids in their order, at most `n_rows` at a time, without keeping them."""
         return store_files.id_chunks(self._ids_file, self.path / store_files.IDS, n_rows)
 
     def __repr__(self) -> str:
@@ -142,7 +142,7 @@ class EmbeddingStore:
         return f"EmbeddingStore({str(self.path)!r}, kind {card.kind}, {shape})"
 
     def positions(self, ids: Any) -> np.ndarray:
-        """Give the row of each id.
+        """The row of each id.
 
         Args:
             ids: (n,) of the store's kind of id.
@@ -151,7 +151,7 @@ class EmbeddingStore:
             (n,) int64, -1 where the id is unknown.
 
         Raises:
-            StoreError: Strings were asked of a store with integer ids or the other way round.
+            StoreError: strings were asked of a store with integer ids or the other way round.
         """
         asked = as_id_array(ids)
         if len(asked) == 0:
@@ -173,7 +173,7 @@ class EmbeddingStore:
         return np.where(is_known, position, -1)
 
     def lookup(self, ids: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Give the vectors of ids, and which of them exist.
+        """The vectors of ids, and which of them exist.
 
         Args:
             ids: (n,) of the store's kind of id.
@@ -183,7 +183,7 @@ class EmbeddingStore:
             known without a vector) the row is zeros and means nothing.
 
         Raises:
-            StoreError: As `positions`.
+            StoreError: as `positions`.
         """
         position = self.positions(ids)
         has_vector = (position >= 0) & self.present[position]
@@ -215,7 +215,7 @@ def _read_card(folder: Path) -> IdentityCard:
 
 
 def sorted_keys(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the keys in ascending order and the row of each; equal keys are an error."""
+    """The keys in ascending order and the row of each; equal keys are an error."""
     keys = id_keys(ids)
     order = np.argsort(keys, kind="stable")
     keys = keys[order]

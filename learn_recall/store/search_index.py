@@ -37,10 +37,14 @@ def write_index(
         block: name of the block, as on the store's card.
         kind: "flat" or "hnsw".
 
-    Returns: how many vectors were added.
+    Returns:
+        How many vectors were added.
 
-    Raises: ValueError for an unknown kind; StoreError for a block that the store does not have, or an index
-    that was made of another store, block or kind; ImportError, with the remedy, without faiss.
+    Raises:
+        ValueError: an unknown kind.
+        StoreError: a block that the store does not have, or an index that was made of another store, block or
+            kind.
+        ImportError: with the remedy, without faiss.
     """
     faiss = _faiss()
     if kind not in KINDS:
@@ -75,13 +79,18 @@ def search_index(
     """The k best items of each user by inner product.
 
     Args:
-        path: the index. store: the one that it was made of, for the item ids.
-        users: (n, D) float, vectors of the index's block. k: length of the lists.
+        path: the index.
+        store: the one that it was made of, for the item ids.
+        users: (n, D) float, vectors of the index's block.
+        k: length of the lists.
 
-    Returns: item ids (n, k), best first, and scores (n, k) float32; where there are fewer than k items the
-    id is None and the score -inf.
+    Returns:
+        Item ids (n, k), best first, and scores (n, k) float32; where there are fewer than k items the id is
+        None and the score -inf.
 
-    Raises: ValueError for users of another width; ImportError, with the remedy, without faiss.
+    Raises:
+        ValueError: users of another width.
+        ImportError: with the remedy, without faiss.
     """
     index = _faiss().read_index(str(path))
     if users.ndim != 2 or users.shape[1] != index.d:

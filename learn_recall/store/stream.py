@@ -38,19 +38,19 @@ def write_store_stream(
     """Write a store of any size in the memory of one piece; `write_store` is for what fits in memory.
 
     Args:
-        path: The folder to make; whole or untouched when this returns or raises.
-        ids: File that `store_files.IdsWriter` wrote; the caller has seen to it that each id stands once.
+        path: the folder to make; whole or untouched when this returns or raises.
+        ids: file that `store_files.IdsWriter` wrote; the caller has seen to it that each id stands once.
         n_ids: N, its rows.
         dimension: D.
-        rows: Pieces of vectors (n, D) and of `present` (n,) bool, N rows together in the order of the ids.
-        kind, encoder, encoder_sha256, prompt, pooling, max_tokens, as_of: See `IdentityCard`.
+        rows: pieces of vectors (n, D) and of `present` (n,) bool, N rows together in the order of the ids.
+        kind, encoder, encoder_sha256, prompt, pooling, max_tokens, as_of: see `IdentityCard`.
         dtype: "float16" or "float32" of the stored vectors.
-        extra: Called with the folder when the rows are written, to lay more files there; gives the card's
+        extra: called with the folder when the rows are written, to lay more files there; gives the card's
             `extra`.
-        overwrite: Replace a store that is there. A reader which has it open keeps the old version.
+        overwrite: replace a store that is there. A reader which has it open keeps the old version.
 
     Raises:
-        StoreError: Wrong shapes or counts; NaN, infinity or only zeros in a present row; too large for
+        StoreError: wrong shapes or counts; NaN, infinity or only zeros in a present row; too large for
             float16; no room on the disk; the path is taken.
     """
     target = Path(path)

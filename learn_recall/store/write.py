@@ -38,18 +38,18 @@ def write_store(
     """Write a store and open it.
 
     Args:
-        path: The folder to make; whole or untouched when this returns or raises.
+        path: the folder to make; whole or untouched when this returns or raises.
         ids: (N,) distinct integers or strings.
         vectors: (N, D) numbers in the order of `ids`, or an iterator of such chunks (bounded memory).
-        kind, encoder, encoder_sha256, prompt, pooling, max_tokens, tower, as_of, extra: See `IdentityCard`.
+        kind, encoder, encoder_sha256, prompt, pooling, max_tokens, tower, as_of, extra: see `IdentityCard`.
         dtype: "float16" or "float32" of the stored vectors; float16 halves the folder and moves a cosine
             by about 1e-4.
-        blocks: Named slices of the vector; None is one block, "content" or "tower" after the kind.
+        blocks: named slices of the vector; None is one block, "content" or "tower" after the kind.
         present: (N,) bool, False where there is no vector (that row of `vectors` is ignored); None: all.
-        overwrite: Replace a store that is there. A reader which has it open keeps the old version.
+        overwrite: replace a store that is there. A reader which has it open keeps the old version.
 
     Raises:
-        StoreError: Ids repeated, null or of mixed kinds; NaN, infinity or only zeros in a present row; too
+        StoreError: ids repeated, null or of mixed kinds; NaN, infinity or only zeros in a present row; too
             large for float16; counts or dimensions that differ; no room on the disk; the path is taken.
     """
     target = Path(path)

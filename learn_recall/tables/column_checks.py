@@ -24,7 +24,7 @@ class TableCheck:
             self.add("", "at least one row", "none", "check the file or the filter before")
 
     def report(self) -> ValidationReport:
-        """Give what was found."""
+        """What was found."""
         return ValidationReport(self.table, len(self.frame), tuple(self.problems), tuple(self.warnings))
 
     def wrong_rows(
@@ -147,7 +147,7 @@ class TableCheck:
             self.warnings.append(Problem(self.table, ", ".join(columns), "distinct rows", got, first, remedy))
 
     def numbers(self, column: str, expected: str, *, is_text_allowed: bool = False) -> np.ndarray:
-        """Give a column as float64, NaN where it is not a number, after noting the cells that are not."""
+        """A column as float64, NaN where it is not a number, after noting the cells that are not."""
         values = self.frame[column]
         if values.dtype.kind in "iufb":
             return values.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -38,7 +38,7 @@ def read_csv(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.DataF
 
 
 def csv_header(path: Path, table: str) -> tuple[list[str], list[Problem]]:
-    """Give the names in the first line of a csv, and what is wrong with them."""
+    """The names in the first line of a csv, and what is wrong with them."""
     with open_text(path) as file:
         header = next(csv.reader(file), [])
     repeated = sorted({name for name in header if header.count(name) > 1})
@@ -50,7 +50,7 @@ def csv_header(path: Path, table: str) -> tuple[list[str], list[Problem]]:
 
 
 def csv_options(header: list[str], bad: list[Any]) -> dict[str, Any]:
-    """Give how a csv is read: every column as text; lines of another length are noted in `bad`."""
+    """How a csv is read: every column as text; lines of another length are noted in `bad`."""
 
     def note(row: Any) -> str:
         bad.append(row)
@@ -66,7 +66,7 @@ def csv_options(header: list[str], bad: list[Any]) -> dict[str, Any]:
 
 
 def malformed_lines(bad: list[Any], header: list[str], table: str) -> list[Problem]:
-    """Give the problem of lines with another number of cells; none where there are none."""
+    """The problem of lines with another number of cells; none where there are none."""
     if not bad:
         return []
     example = f"{bad[0].actual_columns} in {str(bad[0].text)[:60]!r}"
@@ -84,7 +84,7 @@ def malformed_lines(bad: list[Any], header: list[str], table: str) -> list[Probl
 
 
 def _from_text(column: pa.ChunkedArray, name: str, as_text: Collection[str]) -> pd.Series:
-    """Give a csv column its type, by the rules at the top of this file."""
+    """Type a csv column, by the rules at the top of this file."""
     column = without_empty_cells(column)
     if name in LIST_COLUMNS:
         cells = [as_list(cell, name) for cell in column.to_pylist()]
@@ -97,7 +97,7 @@ def _from_text(column: pa.ChunkedArray, name: str, as_text: Collection[str]) -> 
 
 
 def number_kinds(column: pa.ChunkedArray, name: str) -> list[pa.DataType]:
-    """Give the types that every cell of a text column, or of a part of one, can be read as; best first."""
+    """The types that every cell of a text column, or of a part of one, can be read as; best first."""
     kinds = []
     cleaned = _without_empty_words(column, name)
     for pattern, kind in ((_INTEGER, pa.int64()), (_NUMBER, pa.float64()))[: 1 if name in ID_COLUMNS else 2]:
@@ -111,13 +111,13 @@ def number_kinds(column: pa.ChunkedArray, name: str) -> list[pa.DataType]:
 
 
 def as_numbers(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pd.Series:
-    """Give a text column as one of the types that `number_kinds` found."""
+    """A text column as one of the types that `number_kinds` found."""
     cleaned = _without_empty_words(column, name)
     return cleaned.cast(kind).to_pandas(integer_object_nulls=name in ID_COLUMNS)
 
 
 def without_empty_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give a csv column with missing values where its cells are empty."""
+    """A csv column with missing values where its cells are empty."""
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
@@ -153,21 +153,21 @@ def _as_integers(cells: list[Any]) -> list[Any]:
 
 
 def integers_if_all_are(texts: Sequence[str]) -> np.ndarray:
-    """Give ids as int64 if every one is an integer in its canonical spelling, else as the text they are."""
+    """Ids as int64 if every one is an integer in its canonical spelling, else as the text they are."""
     if texts and number_kinds(pa.chunked_array([texts]), c.ITEM_ID):
         return np.array(texts, dtype=np.int64)
     return np.array(texts, dtype=object)
 
 
 def map_list(cell: Any, to: Callable[[Any], Any]) -> Any:
-    """Give a list cell with something done to each of its members; other cells as they are."""
+    """A list cell with something done to each of its members; other cells as they are."""
     return [to(word) for word in cell] if isinstance(cell, list) else cell
 
 
 def open_text(path: Path) -> TextIOWrapper:
     """Open a text file, packed or not."""
     if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return open(path, encoding="utf-8-sig", newline="")
 
 

@@ -48,10 +48,10 @@ def read_raw(
     """Read one file or folder; what cannot be read comes back as problems, with the rest of the rows.
 
     Args:
-        path: The file, or a folder of parquet parts (read in the order of their names).
-        table: Name for the problems.
+        path: the file, or a folder of parquet parts (read in the order of their names).
+        table: name for the problems.
         ids: "auto" keeps ids as said above; "string" makes every id text.
-        as_text: Further columns that a csv must not interpret.
+        as_text: further columns that a csv must not interpret.
     """
     reader = _reader_of(path)
     if reader is None:
@@ -95,7 +95,7 @@ def _read_parquet(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.
 
 
 def from_arrow(column: pa.ChunkedArray, name: str) -> pd.Series:
-    """Give a parquet column as pandas; ids stay integers where some are missing."""
+    """A parquet column as pandas; ids stay integers where some are missing."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -107,7 +107,7 @@ def from_arrow(column: pa.ChunkedArray, name: str) -> pd.Series:
 
 
 def _integer_as_text(value: Any) -> Any:
-    """Give an integer as text; anything else stays for the validation to see (1.0 must not become "1.0")."""
+    """An integer as text; anything else stays for the validation to see (1.0 must not become "1.0")."""
     return str(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else value
 
 
@@ -131,7 +131,7 @@ def _read_jsonl(path: Path, table: str, as_text: Collection[str]) -> tuple[pd.Da
 
 
 def other_lines(bad: list[tuple[int, str]], table: str) -> list[Problem]:
-    """Give the problem of lines that are no JSON object; none where there are none."""
+    """The problem of lines that are no JSON object; none where there are none."""
     if not bad:
         return []
     got = f"{counted(len(bad), 'other line')}, e.g. {bad[0][1].strip()[:60]!r}"
@@ -163,7 +163,7 @@ def objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]], 
 
 
 def from_json(cells: list[Any], name: str) -> pd.Series:
-    """Give the cells of one name of a jsonl file as a column."""
+    """The cells of one name of a jsonl file as a column."""
     kinds = set(map(type, cells)) - {type(None)}
     has_empty = any(cell is None for cell in cells)
     if name not in ID_COLUMNS and has_empty and kinds and kinds <= {int, float}:

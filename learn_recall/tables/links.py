@@ -16,12 +16,12 @@ def check_same_ids(items: pd.DataFrame, tables: _Tables, *, is_unknown_allowed: 
     """Check that ids are of one kind in all tables and that each item is in `items`.
 
     Args:
-        items: Validated items.
-        tables: Name -> validated interactions, impressions or contexts (their histories count too).
-        is_unknown_allowed: Check the kinds only.
+        items: validated items.
+        tables: name -> validated interactions, impressions or contexts (their histories count too).
+        is_unknown_allowed: check the kinds only.
 
     Raises:
-        TableError: Every table whose item or user ids are of another kind, or that holds unknown items, with
+        TableError: every table whose item or user ids are of another kind, or that holds unknown items, with
             the first of them.
     """
     problems = _kind_problems({"items": items, **tables})
@@ -39,15 +39,15 @@ def drop_unknown_items(
     """Leave out what refers to items that are not in `items`, and count it.
 
     Args:
-        items: Validated items.
-        tables: Name -> interactions, impressions or contexts. Rows of an unknown item go; a context stays and
+        items: validated items.
+        tables: name -> interactions, impressions or contexts. Rows of an unknown item go; a context stays and
             loses the unknown items of its history.
 
     Returns:
         The tables (new frames, index from 0), and how many rows of each went (of contexts: history entries).
 
     Raises:
-        TableError: Ids of different kinds; then nothing would match.
+        TableError: ids of different kinds; then nothing would match.
     """
     check_same_ids(items, tables, is_unknown_allowed=True)
     known = pd.Index(items[c.ITEM_ID])
@@ -76,16 +76,16 @@ def check_contexts(
     """Check that each row's context exists, is of the row's user, and is not newer than the row.
 
     Args:
-        impressions: Validated, with context_id.
+        impressions: validated, with context_id.
         contexts: Validated.
-        table: Name for errors.
+        table: name for errors.
 
     Returns:
         A report whose warning counts the rows that have their own item in their context's history: right
         where a user met the item before, a leak where the history holds the very event of the row.
 
     Raises:
-        TableError: Unknown contexts, contexts of another user, or newer than their row.
+        TableError: unknown contexts, contexts of another user, or newer than their row.
     """
     problems = _kind_problems({table: impressions, "contexts": contexts})
     if problems:
@@ -146,7 +146,7 @@ def _has_own_item(items: np.ndarray, place: np.ndarray, contexts: pd.DataFrame) 
 
 
 def _entries(contexts: pd.DataFrame) -> pd.Series:
-    """Give all history entries in order, indexed by the row number of their context."""
+    """All history entries in order, indexed by the row number of their context."""
     cells = contexts[c.HISTORY].to_list()
     flat = [item for cell in cells for item in cell]
     return pd.Series(as_id_array(flat), index=np.repeat(np.arange(len(cells)), [len(cell) for cell in cells]))

@@ -11,12 +11,12 @@ class Problem:
     """One thing that is wrong (or, as a warning, odd) in one table.
 
     Args:
-        table: Name of the table or file.
-        column: The column or columns, "" where the whole table is meant.
-        expected: What should stand there.
-        got: What stands there, with how often and the first values.
-        first_rows: Up to five row numbers, from 0 without a header; empty where it is not about rows.
-        remedy: What to do.
+        table: name of the table or file.
+        column: the column or columns, "" where the whole table is meant.
+        expected: what should stand there.
+        got: what stands there, with how often and the first values.
+        first_rows: up to five row numbers, from 0 without a header; empty where it is not about rows.
+        remedy: what to do.
     """
 
     table: str
@@ -37,7 +37,7 @@ class TableError(ValueError):
     """Tables are not what they must be; `problems` holds everything that was found.
 
     Args:
-        problems: All of them, in the order of the checks.
+        problems: all of them, in the order of the checks.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -51,10 +51,10 @@ class ValidationReport:
     """What a validation saw in one table.
 
     Args:
-        table: Name of the table or file.
-        n_rows: Its rows.
-        problems: What makes the table unusable.
-        warnings: What is odd but kept as it is; nothing is ever dropped silently.
+        table: name of the table or file.
+        n_rows: its rows.
+        problems: what makes the table unusable.
+        warnings: what is odd but kept as it is; nothing is ever dropped silently.
     """
 
     table: str
@@ -74,12 +74,12 @@ class ValidationReport:
 
 
 def counted(count: int, noun: str) -> str:
-    """Give a count with its noun in the right number: "1 row", "2,000 rows"."""
+    """A count with its noun in the right number: "1 row", "2,000 rows"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def numbered(problems: Iterable[Problem]) -> str:
-    """Give problems as a numbered list to read."""
+    """Problems as a numbered list to read."""
     return "\n".join(f"{place}. {problem}" for place, problem in enumerate(problems, start=1))
 
 

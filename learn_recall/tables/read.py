@@ -38,11 +38,11 @@ def read_table(
         path: A .parquet, .csv, .csv.gz, .jsonl or .jsonl.gz file, or a folder of .parquet parts.
         ids: "auto" keeps ids as the file has them; a csv id column becomes int64 only if every cell is an
             integer in its canonical spelling, so "007" stays text. "string" makes every id text.
-        as_text: Further columns of a csv that must stay text.
-        table: Name for errors; None is the path.
+        as_text: further columns of a csv that must stay text.
+        table: name for errors; None is the path.
 
     Raises:
-        TableError: Nothing there, another format, damaged, not UTF-8, or lines that are malformed.
+        TableError: nothing there, another format, damaged, not UTF-8, or lines that are malformed.
     """
     frame, problems = read_raw(Path(path), table=_name(path, table), ids=ids, as_text=as_text)
     if problems or frame is None:
@@ -57,7 +57,7 @@ def read_items(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
         The frame, price as float64 (also where the file has "9.99").
 
     Raises:
-        TableError: Everything that is wrong with the file.
+        TableError: everything that is wrong with the file.
     """
     frame = _read(path, inspect_items, ids=ids)
     if c.PRICE in frame:
@@ -69,7 +69,7 @@ def read_interactions(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
     """Read interactions: user_id, item_id, and timestamp (unix seconds) or position (0 = oldest).
 
     Raises:
-        TableError: Everything that is wrong with the file.
+        TableError: everything that is wrong with the file.
     """
     return _read(path, inspect_interactions, ids=ids)
 
@@ -84,17 +84,17 @@ def read_impressions(
     """Read impressions: user_id, item_id, click, conversion; any of timestamp, value, request_id, context_id.
 
     Args:
-        path: See `read_table`.
-        dense: Further columns with a finite number in each row.
-        categorical: Further columns with an integer or text in each row; from a csv they stay text, so that
+        path: see `read_table`.
+        dense: further columns with a finite number in each row.
+        categorical: further columns with an integer or text in each row; from a csv they stay text, so that
             train and test agree whatever values happen to be in them.
-        ids: See `read_table`.
+        ids: see `read_table`.
 
     Returns:
         The frame; click int8, conversion float32 with NaN where not clicked, value float64, dense float64.
 
     Raises:
-        TableError: Everything that is wrong with the file.
+        TableError: everything that is wrong with the file.
     """
     frame = _read(path, inspect_impressions, ids=ids, dense=dense, categorical=categorical)
     frame[c.CLICK] = frame[c.CLICK].astype("int8")
@@ -111,7 +111,7 @@ def read_contexts(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
     In a csv a history is ids between blanks (`12 7 30`) or a JSON list (`["a", "b"]`).
 
     Raises:
-        TableError: Everything that is wrong with the file.
+        TableError: everything that is wrong with the file.
     """
     return _read(path, inspect_contexts, ids=ids)
 
@@ -120,10 +120,10 @@ def read_together(readers: Mapping[str, Callable[[], pd.DataFrame]]) -> dict[str
     """Read several tables and raise one error with the problems of all of them.
 
     Args:
-        readers: Name -> function without arguments that reads the table.
+        readers: name -> function without arguments that reads the table.
 
     Raises:
-        TableError: The problems of every table that has some.
+        TableError: the problems of every table that has some.
 
     Example:
         >>> read_together({"items": lambda: read_items("no/such.csv"), "test": lambda: read_items("none")})

@@ -51,7 +51,7 @@ def item_frames(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
         Frames of at most 8,192 rows, price as float64.
 
     Raises:
-        TableError: What is wrong with the files: after the first problem the rest is read for up to ten.
+        TableError: what is wrong with the files: after the first problem the rest is read for up to ten.
     """
     problems: list[Problem] = []
     warned: set[tuple[str, str]] = set()

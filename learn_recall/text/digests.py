@@ -10,7 +10,7 @@ _NO_TEXT = bytes(DIGEST_BYTES)
 
 
 def text_digests(texts: Sequence[str]) -> np.ndarray:
-    """Give the hash of each text.
+    """The hash of each text.
 
     Definition: BLAKE2b of the text's UTF-8, 16 bytes; of the empty text 16 zeros, which no other text has but
     with probability 2^-128. Two of 1e8 texts collide with probability 1e-23.
@@ -38,7 +38,7 @@ def text_digests(texts: Sequence[str]) -> np.ndarray:
 
 
 def digest_rows(joined: bytes) -> np.ndarray:
-    """Give joined digests as (n, 16) uint8."""
+    """Joined digests as (n, 16) uint8."""
     return np.frombuffer(joined, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 

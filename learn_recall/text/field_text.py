@@ -35,7 +35,7 @@ def clean_text(text: str) -> str:
     """Clean one string as the head of this file says.
 
     Args:
-        text: Any string; lone surrogates, which no encoding can write, become U+FFFD.
+        text: any string; lone surrogates, which no encoding can write, become U+FFFD.
 
     Returns:
         The text on one line without blanks at its ends; "" if nothing is left.
@@ -58,7 +58,7 @@ def clean_text(text: str) -> str:
 
 
 def cell_text(value: Any) -> str:
-    """Give one cell as clean text.
+    """One cell as clean text.
 
     Definition: strings are cleaned; whole floats lose their ".0" and other floats take their shortest
     spelling; a date at midnight loses its time; members of a list are joined by ", " in their order (sets
@@ -84,13 +84,13 @@ def cell_text(value: Any) -> str:
 
 
 def column_texts(column: pd.Series) -> list[str]:
-    """Give `cell_text` of every cell; of a numeric or categorical column each distinct value is spelt once.
+    """`cell_text` of every cell; of a numeric or categorical column each distinct value is spelt once.
 
     Args:
         column: (n,) any dtype.
 
     Returns:
-        n strings in the column's order.
+        N strings in the column's order.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
         return _take(list(map(cell_text, column.cat.categories)), column.cat.codes.to_numpy())

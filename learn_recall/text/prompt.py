@@ -58,11 +58,11 @@ class Template:
     """A parsed prompt template.
 
     Args:
-        text: Template text in the language at the head of this file.
+        text: template text in the language at the head of this file.
         name: "paper", "short", or None for an own one.
 
     Raises:
-        PromptError: The text does not parse; the message shows the place.
+        PromptError: the text does not parse; the message shows the place.
 
     Example:
         >>> Template("{title}[ by {brand}|, unbranded]").fields
@@ -80,7 +80,7 @@ class Template:
 
     @classmethod
     def of(cls, template: "str | Template") -> "Template":
-        """Give the template of that name, or parse an own text (which has a brace); a Template is itself."""
+        """The template of that name, or an own text (which has a brace) parsed; a Template is itself."""
         if isinstance(template, Template):
             return template
         if template in TEMPLATES:
@@ -104,10 +104,10 @@ class Template:
         return tuple(dict.fromkeys(piece.text for piece in pieces if piece.is_field))
 
     def pattern(self, present: tuple[bool, ...]) -> str:
-        """Give the `str.format` text for items with one set of present fields; `{0}` stands for `fields[0]`.
+        """The `str.format` text for items with one set of present fields; `{0}` stands for `fields[0]`.
 
         Args:
-            present: Whether the item has the field, for each of `fields`.
+            present: whether the item has the field, for each of `fields`.
 
         Returns:
             The format text without blanks at its ends; "" where no field is present.
@@ -142,10 +142,10 @@ def render_items(items: pd.DataFrame, template: str | Template = "paper") -> lis
             `Template`.
 
     Returns:
-        n texts in the order of the rows.
+        N texts in the order of the rows.
 
     Raises:
-        PromptError: The template does not parse, or names a field that is no column of `items`.
+        PromptError: the template does not parse, or names a field that is no column of `items`.
 
     Example:
         >>> render_items(pd.DataFrame({"title": ["Ring"], "brand": ["Envy"]}))

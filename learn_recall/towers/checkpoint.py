@@ -73,7 +73,8 @@ class TowerCheckpoint:
 
     def check_content(self, content: EmbeddingStore) -> None:
         """Raise StoreError unless the store was made by the encoder, prompt and pooling that the towers
-        learned on."""
+        learned on.
+        """
         content.card.check_expected({"kind": "content", **self.content_identity})
 
 
@@ -85,7 +86,9 @@ def content_identity(content: EmbeddingStore) -> dict[str, Any]:
 def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> TowerCheckpoint:
     """Read `model.safetensors` of a checkpoint folder.
 
-    Raises: FileNotFoundError without one; StoreError for a file that is damaged or not a tower checkpoint.
+    Raises:
+        FileNotFoundError: without one.
+        StoreError: a file that is damaged or not a tower checkpoint.
     """
     file = Path(path) / MODEL
     if not file.is_file():

@@ -63,12 +63,14 @@ def contrast(
 
     Args:
         user: (G, J, D) float, already divided by the temperature.
-        positive: (G, K, D) float. candidate: (M, D) float.
+        positive: (G, K, D) float.
+        candidate: (M, D) float.
         exclusion: over the same G and M.
         user_weight, positive_weight: (G, J), (G, K) float >= 0; 0 = not there.
         positive_shift, candidate_shift: (G, K), (M,) float added to the logits. None = 0.
 
-    Returns: scalar.
+    Returns:
+        Scalar.
     """
     if positive_shift is None:
         positive_shift = positive.new_zeros(positive.shape[:2])
@@ -81,7 +83,7 @@ def contrast(
 
 class _Contrast(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]  # noqa: PLR0917, one argument per gradient
+    def forward(  # noqa: PLR0917, one argument per gradient
         ctx: Any,
         user_GJD: Tensor,
         positive_GKD: Tensor,
@@ -135,7 +137,7 @@ class _Contrast(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad
         given = [gradient * upstream if needed[n] else None for n, gradient in enumerate(ctx.saved_tensors)]
         return (*given, None, None)
@@ -143,7 +145,8 @@ class _Contrast(torch.autograd.Function):
 
 def _exponentiate(logit_RM: Tensor) -> tuple[Tensor, Tensor]:
     """In place to e^(logit - row maximum); returns the row sums, and their logarithms of the logits as they
-    were."""
+    were.
+    """
     if logit_RM.shape[1] == 0:
         none_R1 = logit_RM.new_zeros(len(logit_RM), 1)
         return none_R1, none_R1.log()

@@ -69,7 +69,8 @@ class DoubleTower(nn.Module):
             id_rows: (n,) int64 row of each item's id embedding, -1 = the item was unknown in training (text
                 alone); None = all unknown. Ignored without ``id_residual``.
 
-        Returns: (n, hidden).
+        Returns:
+            (n, hidden).
         """
         embedded_NH = self.pal.embed(whitened)
         if self.id_embedding is None or id_rows is None:
@@ -81,7 +82,8 @@ class DoubleTower(nn.Module):
 
     def users(self, embedded: Tensor) -> Tensor:
         """Histories of adapted items, oldest first, right-padded, (B, L, hidden) -> user vectors (B, L,
-        D)."""
+        D).
+        """
         return self.pal.align(embedded)
 
     def items(self, whitened: Tensor, embedded: Tensor) -> Tensor:

@@ -21,11 +21,13 @@ def item_vectors(
     """Tower vectors of single items, and the adapted items that histories are made of.
 
     Args:
-        towers: in evaluation mode. table: whitened content.
-        rows: (n,) int64 store rows that have a vector. known: (n,) int64 rows among the training items, -1
-            = new.
+        towers: in evaluation mode.
+        table: whitened content.
+        rows: (n,) int64 store rows that have a vector.
+        known: (n,) int64 rows among the training items, -1 = new.
 
-    Returns: (n, D) unit vectors and (n, hidden).
+    Returns:
+        (n, D) unit vectors and (n, hidden).
     """
     vectors, embedded = [], []
     for start in range(0, len(rows), _ITEMS_AT_ONCE):
@@ -44,10 +46,12 @@ def user_vectors(towers: DoubleTower, embedded: Tensor, history: np.ndarray) -> 
     Rows of equal length are computed together, in batches of a fixed number of positions.
 
     Args:
-        towers: in evaluation mode. embedded: (n, hidden) adapted items from `item_vectors`.
+        towers: in evaluation mode.
+        embedded: (n, hidden) adapted items from `item_vectors`.
         history: (B, L) int64 rows of ``embedded``, oldest first, -1 = padding on the right.
 
-    Returns: (B, D) unit vectors; zeros for an empty history.
+    Returns:
+        (B, D) unit vectors; zeros for an empty history.
     """
     user_BD = torch.zeros(len(history), towers.dimension, device=embedded.device)
     length_B = (history >= 0).sum(axis=1)

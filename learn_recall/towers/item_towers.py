@@ -37,7 +37,8 @@ class ItemTower(nn.Module, ABC):
             content: whitened content vectors (B, T, C), float, padded on the right.
             embedded: the same items after PAL's adaptor and the id residual (B, T, hidden).
 
-        Returns: unit vectors (B, T, D).
+        Returns:
+            Unit vectors (B, T, D).
         """
 
 
@@ -53,7 +54,8 @@ class SeqToSeqTower(ItemTower):
 
 class SeqToItemTower(ItemTower):
     """Tower (b): shared weights, each target attends to itself only, that is, every item is a sequence of
-    one."""
+    one.
+    """
 
     def forward(self, content: Tensor, embedded: Tensor) -> Tensor:
         """(B, T, C), (B, T, hidden) -> (B, T, D)."""
@@ -71,7 +73,8 @@ class RecToLLMTower(ItemTower):
 
 class ProjectionTower(ItemTower):
     """Not in the paper: the item side shares the adaptor (and id residual) but skips the transformer
-    layers."""
+    layers.
+    """
 
     def __init__(self, pal: PreferenceAlignment):
         super().__init__(pal)

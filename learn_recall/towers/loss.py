@@ -49,9 +49,11 @@ def dense_all_action_loss(
             formula is silent; the released code masks.
         reduction: "mean" over pairs (default: the step does not depend on the batch) or "sum" (the formula).
 
-    Returns: scalar; 0 when there is no pair, and for a user whom no other user gives a negative.
+    Returns:
+        Scalar; 0 when there is no pair, and for a user whom no other user gives a negative.
 
-    Raises: ValueError for shapes that do not fit or an unknown reduction or similarity.
+    Raises:
+        ValueError: shapes that do not fit or an unknown reduction or similarity.
 
     Source: LEARN (AAAI 2025), the loss of preference alignment; PinnerFormer, dense all action.
     """
@@ -120,21 +122,24 @@ def sampled_softmax_loss(
 
     Args:
         user, positive: (P, D) float vectors.
-        positive_ids: (P,) integers. candidate_ids: (M,) integers.
+        positive_ids: (P,) integers.
+        candidate_ids: (M,) integers.
         candidate: (M, D) float vectors, shared by all P.
         candidate_log_expected: (M,) float, ``log q``.
         positive_log_expected: (P,) float, ``log q`` of the positives, for standard logQ. None = corrected.
         positive_bias, candidate_bias: (P,) and (M,) added to the logits; a share of the log popularity here
             lowers popular items in the scores (`LossConfig.logq_strength`). None = 0.
         excluded_ids: (P, E) integers, items that are no negatives of p either, such as what the user has.
-            has_excluded: (P, E) bool, False = padding. None = none, and all of them.
+        has_excluded: (P, E) bool, False = padding. None = none, and all of them.
         weight: (P,) float >= 0 of each prediction in the mean. None = 1.
         temperature: divisor of the similarities, a number or a tensor that is learned.
         similarity: "dot", of vectors as they come (the towers' are of unit length), or "cosine".
 
-    Returns: scalar mean over P; 0 when P = 0.
+    Returns:
+        Scalar mean over P; 0 when P = 0.
 
-    Raises: ValueError for shapes that do not fit or an unknown similarity.
+    Raises:
+        ValueError: shapes that do not fit or an unknown similarity.
 
     Source: sampled softmax with logQ correction (Yi et al., RecSys 2019); positive left uncorrected after
     arXiv 2507.09331.
@@ -189,15 +194,18 @@ def catalogue_softmax_loss(
     """Softmax of each target against the whole catalogue: cross-entropy without its matrix of logits.
 
     Args:
-        user: (P, D) float. item: (N, D) float, every item. target: (P,) integers, rows of ``item``.
+        user: (P, D) float.
+        item: (N, D) float, every item.
+        target: (P,) integers, rows of ``item``.
         item_bias: (N,) float added to the logits. None = 0.
         excluded: (P, E) integers, rows of ``item`` left out of the sum for p; has_excluded: as in
             `sampled_softmax_loss`, and so are weight, temperature and similarity.
 
-    Returns: scalar mean over P; 0 when P = 0.
+    Returns:
+        Scalar mean over P; 0 when P = 0.
 
-    Raises: ValueError for shapes that do not fit, a target that is no row of ``item``, or an unknown
-    similarity.
+    Raises:
+        ValueError: shapes that do not fit, a target that is no row of ``item``, or an unknown similarity.
     """
     if len(target) and not 0 <= int(target.min()) <= int(target.max()) < len(item):
         raise ValueError(

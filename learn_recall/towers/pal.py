@@ -110,7 +110,8 @@ class PreferenceAlignment(nn.Module):
     def align(self, embedded: Tensor) -> Tensor:
         """Adapted items in sequence to unit vectors at every position: (B, L, hidden) -> (B, L, D).
 
-        Raises: ValueError when L exceeds ``max_length``.
+        Raises:
+            ValueError: L exceeds ``max_length``.
         """
         length = embedded.shape[1]
         if length > self.max_length:
@@ -127,7 +128,8 @@ class PreferenceAlignment(nn.Module):
 
     def forward(self, content: Tensor) -> Tensor:
         """Content vectors of sequences, right-padded, (B, L, C) -> unit user vectors at every position (B,
-        L, D)."""
+        L, D).
+        """
         return self.align(self.embed(content))
 
 

@@ -18,7 +18,8 @@ def preset(name: str) -> RecallConfig:
     ``thorough``: wider, more negatives, enough steps also where users are few, averaged weights; three to
     ten times the time of ``default``. What docs/recall.md reports; docs/lift.md has ``default``.
 
-    Raises: ValueError for a name that is none of these.
+    Raises:
+        ValueError: a name that is none of these.
     """
     presets = {
         "paper": _paper,

@@ -31,7 +31,8 @@ class Ranks:
 
     def ndcg(self, k: int) -> np.ndarray:
         """Expected ``1 / log2(1 + rank)`` of a target within the first k, ties in random order, (n,)
-        float64."""
+        float64.
+        """
         gain = np.concatenate([[0.0], np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))])
         first, last = np.minimum(self.n_higher, k), np.minimum(self.n_higher + self.n_equal + 1, k)
         return (gain[last] - gain[first]) / (self.n_equal + 1)
@@ -50,12 +51,15 @@ def rank_targets(
     Items with bitwise equal vectors get bitwise equal scores, so that they tie and are no free hits.
 
     Args:
-        users: (n, D) float. items: (N, D) float. targets: (n,) int64 rows of ``items``.
+        users: (n, D) float.
+        items: (N, D) float.
+        targets: (n,) int64 rows of ``items``.
         exclude: gives, for a slice of the n rows, the items to take out of the ranking (its history): (n, m)
             int64 rows of ``items``, -1 = padding; a target among them stays in.
         k: length of the list of best items; 0 = none, which is faster.
 
-    Raises: ValueError for shapes that do not fit.
+    Raises:
+        ValueError: shapes that do not fit.
     """
     n_targets, n_items = len(targets), len(items)
     if users.shape[0] != n_targets or users.shape[1] != items.shape[1]:
@@ -89,7 +93,8 @@ def rank_scores(
     Args:
         scores: gives, for a slice of the n rows, the scores of all items: (b, N) float, a new tensor each
             time.
-        targets: (n,) int64 items. n_items: N.
+        targets: (n,) int64 items.
+        n_items: N.
         exclude, k: as in `rank_targets`.
     """
     higher, equal, top = [], [], []

@@ -80,7 +80,8 @@ def next_item_batch(
     sequences: Sequences, users: np.ndarray, config: SamplingConfig, rng: np.random.Generator
 ) -> SequenceBatch:
     """Every event predicts the next one; of a longer sequence a random stretch of ``history_length`` + 1
-    events."""
+    events.
+    """
     length = sequences.lengths[users]
     kept = np.minimum(length, config.history_length + 1)
     start = sequences.offsets[users] + rng.integers(0, length - kept + 1)

@@ -71,11 +71,14 @@ def train_towers(
         progress: show epoch, loss, score and time left on the terminal.
         device: "cpu", "cuda", ..; None = cuda where there is one.
 
-    Returns: the folder, with model.safetensors, last.safetensors, config.json and history.jsonl.
+    Returns:
+        The folder, with model.safetensors, last.safetensors, config.json and history.jsonl.
 
-    Raises: ValueError for tables or settings that do not fit, or when ``out`` holds a training of other
-    data or settings; StoreError for a store that is not one of content vectors, or of other making than
-    those that ``start`` was trained on.
+    Raises:
+        ValueError: tables or settings that do not fit, or when ``out`` holds a training of other data or
+            settings.
+        StoreError: a store that is not one of content vectors, or of other making than those that ``start``
+            was trained on.
     """
     content.card.check_expected({"kind": "content"})
     started = None if start is None else files.load_checkpoint(start)

@@ -139,7 +139,8 @@ class Objective:
 
 def _gather(values: Tensor, rows_V: np.ndarray, rows: np.ndarray) -> Tensor:
     """values (V, ...) of the distinct ``rows_V``, laid out as ``rows``; padding (-1) shows any item's
-    values."""
+    values.
+    """
     index = np.searchsorted(rows_V, np.where(rows >= 0, rows, rows_V[0]))
     return F.embedding(torch.from_numpy(index).to(values.device), values)
 

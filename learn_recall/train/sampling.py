@@ -15,11 +15,15 @@ def recency_weights(length: int, alpha: float = 10.0, beta: float = 10_000.0) ->
     A sequence of one has weight 1.
 
     Args:
-        length: N >= 1. alpha: > 1. beta: >= alpha.
+        length: N >= 1.
+        alpha: > 1.
+        beta: >= alpha.
 
-    Returns: (N,) float64; with the defaults from 0.25 = log 10 / log 10000 to exactly 1.
+    Returns:
+        (N,) float64; with the defaults from 0.25 = log 10 / log 10000 to exactly 1.
 
-    Raises: ValueError outside those ranges.
+    Raises:
+        ValueError: outside those ranges.
 
     Source: LEARN (AAAI 2025), weighted sampling.
     """
@@ -37,10 +41,13 @@ def sample_uniform(lengths: np.ndarray, size: int, rng: np.random.Generator) -> 
     """Stage 1: at most ``size`` positions of each sequence, uniform, without replacement, in order of time.
 
     Args:
-        lengths: (B,) integers >= 0. size: most positions to keep. rng: source of randomness.
+        lengths: (B,) integers >= 0.
+        size: most positions to keep.
+        rng: source of randomness.
 
-    Returns: positions (B, min(size, max length)) int64, ascending, -1 on the right where a row has fewer;
-    and the number kept per row (B,) int64.
+    Returns:
+        Positions (B, min(size, max length)) int64, ascending, -1 on the right where a row has fewer; and the
+        number kept per row (B,) int64.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     n_columns = int(lengths.max(initial=0))
@@ -69,13 +76,14 @@ def sample_recent(
     ``size``.
 
     Args:
-        lengths: (B,) integers >= 0. size, rng: as in `sample_uniform`.
+        lengths: (B,) integers >= 0.
+        size, rng: as in `sample_uniform`.
         weighted: False = uniform (the paper's ablation).
         alpha, beta: of the weights.
         with_replacement: the paper does not say; without is the default, since a repeated pair adds nothing.
 
-    Returns: positions (B, size or fewer) int64, ascending, padded with -1 on the right; number drawn (B,)
-    int64.
+    Returns:
+        Positions (B, size or fewer) int64, ascending, padded with -1 on the right; number drawn (B,) int64.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     n_columns = int(lengths.max(initial=0))
@@ -101,7 +109,8 @@ def sample_recent(
 
 def _largest(key_BL: np.ndarray, lengths: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the ``size`` largest keys among each row's first ``lengths`` columns, ascending,
-    -1-padded."""
+    -1-padded.
+    """
     n_columns = key_BL.shape[1]
     key_BL = np.where(np.arange(n_columns) < lengths[:, None], key_BL, -np.inf)
     width = min(size, n_columns)

@@ -67,8 +67,9 @@ def build_sequences(interactions: pd.DataFrame, content: EmbeddingStore) -> Sequ
         interactions: user_id, item_id, and timestamp (unix seconds) or position.
         content: store whose rows stand for items. Events without a vector are left out and counted.
 
-    Raises: ValueError for a missing column, an empty time, or no usable event at all; StoreError for ids of
-    the wrong kind.
+    Raises:
+        ValueError: a missing column, an empty time, or no usable event at all.
+        StoreError: ids of the wrong kind.
     """
     missing = [name for name in (USER_ID, ITEM_ID) if name not in interactions]
     if missing:
@@ -114,10 +115,12 @@ def split_validation(sequences: Sequences, config: TrainConfig) -> tuple[Sequenc
     earlier one; the window's other events are in neither part; users beyond ``max_validation_users`` are
     not scored.
 
-    Returns: the training sequences (same users), and for each target the user's index (V,) and the item's
-    row (V,).
+    Returns:
+        The training sequences (same users), and for each target the user's index (V,) and the item's row
+        (V,).
 
-    Raises: ValueError for ``last_window`` without timestamps.
+    Raises:
+        ValueError: ``last_window`` without timestamps.
     """
     user = np.repeat(np.arange(sequences.n_users), sequences.lengths)
     rng = np.random.default_rng([config.seed, 1])
@@ -150,9 +153,11 @@ def gather_padded(rows: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> 
     """Stretches of a flat array as a matrix, padded on the right.
 
     Args:
-        rows: (E,) int64. starts, lengths: (B,) where each stretch begins and how long it is.
+        rows: (E,) int64.
+        starts, lengths: (B,) where each stretch begins and how long it is.
 
-    Returns: (B, max length) int64, -1 = padding.
+    Returns:
+        (B, max length) int64, -1 = padding.
     """
     column = np.arange(int(np.max(lengths, initial=0)))
     index = np.asarray(starts)[:, None] + column
@@ -162,7 +167,8 @@ def gather_padded(rows: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> 
 
 def last_events(sequences: Sequences, users: np.ndarray, length: int) -> np.ndarray:
     """The newest ``length`` events of each of ``users`` (B,), oldest first: (B, longest) int64 rows, -1 =
-    padding."""
+    padding.
+    """
     kept = np.minimum(sequences.lengths[users], length)
     return gather_padded(sequences.rows, sequences.offsets[users + 1] - kept, kept)
 

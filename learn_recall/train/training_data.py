@@ -44,7 +44,8 @@ class TrainingData:
 def prepare(interactions: pd.DataFrame, content: EmbeddingStore, config: RecallConfig) -> TrainingData:
     """Order events, split validation off, and count training items.
 
-    Raises: ValueError when the table does not fit or no user has both a history and something after it.
+    Raises:
+        ValueError: the table does not fit or no user has both a history and something after it.
     """
     everything = build_sequences(interactions, content)
     sequences, valid_user, valid_target = split_validation(everything, config.train)

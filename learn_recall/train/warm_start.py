@@ -19,12 +19,15 @@ def start_from(towers: DoubleTower, item_keys: np.ndarray, started: TowerCheckpo
     it. An id embedding is copied where the item is known to both; others stay as they were made.
 
     Args:
-        towers: new ones. item_keys: (n,) sorted `id_keys` of the items that own an id embedding in them.
+        towers: new ones.
+        item_keys: (n,) sorted `id_keys` of the items that own an id embedding in them.
         started: the trained ones, over content vectors of the same making (`TowerCheckpoint.check_content`).
 
-    Returns: how many id embeddings were copied.
+    Returns:
+        How many id embeddings were copied.
 
-    Raises: ValueError for towers of another shape.
+    Raises:
+        ValueError: towers of another shape.
     """
     theirs, ours = started.towers.state_dict(), towers.state_dict()
     own = ("id_embedding.weight", "id_share")
