@@ -180,7 +180,7 @@ def _learned_requests(train: pd.DataFrame, learned: pd.DataFrame | None) -> np.n
     return clicks.loc[is_seen, REQUEST_ID].unique()
 
 
-def _newest_without(history: list, held: set, length: int) -> list:
+def _newest_without(history: list[Any], held: set[Any], length: int) -> list[Any]:
     return [item for item in history if item not in held][-length:]
 
 

@@ -6,8 +6,8 @@ from learn_recall.encoder.text_encoder import (
     EncoderError,
     NotFiniteError,
     TextEncoder,
-    TokenRows,
 )
+from learn_recall.encoder.token_rows import TokenRows
 
 __all__ = [
     "COMPUTE_DTYPES",

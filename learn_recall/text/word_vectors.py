@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -143,7 +143,7 @@ def add_words(
     card = content.card
     width = card.dimension
 
-    def chunks():
+    def chunks() -> Iterator[np.ndarray]:
         for start in range(0, len(texts), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
             yield np.hstack(
@@ -171,9 +171,12 @@ def texts_of(content: EmbeddingStore, items: pd.DataFrame) -> list[str]:
     """The text of each id of a content store, in its order, written by the store's own template.
 
     Args:
-        content: the store. items: item_id and fields, more or other items are fine.
+        content: the store.
+        items: item_id and fields, more or other items are fine.
 
-    Raises: ValueError when an id of the store is no item; `PromptError` as in `render_items`.
+    Raises:
+        ValueError: an id of the store is no item.
+        PromptError: as in `render_items`.
     """
     texts = np.full(len(content), None, dtype=object)
     row = content.positions(items[ITEM_ID].to_numpy())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -54,9 +56,11 @@ class Whitening(nn.Module):
         by falling variance and their signs fixed, so equal input gives equal bits.
 
         Args:
-            content: (n, C) float. rows: (m,) which of them to fit on, None = all.
+            content: (n, C) float.
+            rows: (m,) which of them to fit on, None = all.
 
-        Raises: ValueError for no vectors, another width, or vectors that are not finite.
+        Raises:
+            ValueError: no vectors, another width, or vectors that are not finite.
         """
         rows = np.arange(len(content)) if rows is None else rows
         if content.ndim != 2 or content.shape[1] != len(self.mean) or len(rows) == 0:
@@ -77,7 +81,8 @@ class Whitening(nn.Module):
 
         A part's covariance is part of the whole's, so what was fitted on all of them is enough.
 
-        Raises: ValueError for a part that is empty or reaches beyond the coordinates.
+        Raises:
+            ValueError: a part that is empty or reaches beyond the coordinates.
         """
         width = len(self.mean)
         if not 0 <= start < stop <= width:
@@ -125,17 +130,18 @@ class Whitening(nn.Module):
         """The first ``dimension`` principal coordinates, (..., C) -> (..., dimension), centred, each
         divided by its (ridged) standard deviation when the kind is zca.
 
-        Raises: ValueError when more coordinates are asked for than there are.
+        Raises:
+            ValueError: more coordinates are asked for than there are.
         """
         if not 0 < dimension <= len(self.mean):
             raise ValueError(f"dimension: expected 1..{len(self.mean)} (the content's own); got {dimension}")
         x = (content.to(self.mean.dtype) - self.mean) @ self.directions[:, :dimension]
         return x * self._gain(self.variances)[:dimension] if self.kind == "zca" else x
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._matrix_CC = None
 
-    def _gain(self, variances):
+    def _gain(self, variances: Tensor) -> Tensor:
         floor = max(float(variances.mean()), 1.0 if float(variances.max()) == 0.0 else 0.0)
         return (variances + max(self.ridge, 1e-12) * floor) ** (-0.5 * self.strength)
