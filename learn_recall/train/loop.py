@@ -77,8 +77,7 @@ def train_towers(
     Raises:
         ValueError: tables or settings that do not fit, or when ``out`` holds a training of other data or
             settings.
-        StoreError: a store that is not one of content vectors, or of other making than those that ``start``
-            was trained on.
+        StoreError: a store of no content vectors, or of other ones than ``start`` was trained on.
     """
     content.card.check_expected({"kind": "content"})
     started = None if start is None else files.load_checkpoint(start)
