@@ -30,7 +30,7 @@ format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, the A/B simulation, and the README's tables (DATA=folder with steam and ml1m_ctr)
+bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, the A/B simulation, and the tables of docs/results (DATA=folder with steam and ml1m_ctr)
 	$(BIN)/python benchmarks/uauc.py --speed
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/ab_evidence.py $(if $(DATA),--data $(DATA))
@@ -47,11 +47,11 @@ peers: $(STAMP)  ## the grouped AUC of other libraries beside ours (TORCHEASYREC
 
 need_data = @test -n "$(DATA)" || { echo "DATA: expected the folder that holds $@, got nothing; make $@ DATA=path/to/data"; exit 2; }
 
-steam: $(STAMP)  ## the README's table of Steam: make steam DATA=data (two and a half hours on one core)
+steam: $(STAMP)  ## the table of Steam: make steam DATA=data (two and a half hours on one core)
 	$(need_data)
 	$(BIN)/python benchmarks/steam_lift.py $(DATA)/steam --out runs/steam_lift --splits 5 --seeds 3
 
-ml1m_ctr: $(STAMP)  ## the README's table of MovieLens: make ml1m_ctr DATA=data
+ml1m_ctr: $(STAMP)  ## the table of MovieLens: make ml1m_ctr DATA=data
 	$(need_data)
 	$(BIN)/learn-rank run --dataset ml1m_ctr --data $(DATA)/ml1m_ctr --out runs/ml1m_ctr --seeds 5
 
