@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+DOCS := .venv-docs/installed
 
-.PHONY: demo test check format bench overhead peers steam ml1m_ctr clean help
+.PHONY: demo test check docs format bench overhead peers steam ml1m_ctr clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,10 +22,18 @@ demo: $(STAMP)  ## a generated marketplace, end to end, into ./demo
 test: $(STAMP)  ## the fast test suite
 	$(BIN)/python -m pytest
 
-check: $(STAMP)  ## format, lint, types
+check: $(STAMP) docs  ## format, lint, types, the documentation site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+$(DOCS): requirements/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/docs.txt
+	touch $@
+
+docs: $(DOCS)  ## the documentation site, into build/docs
+	.venv-docs/bin/python -m mkdocs build --strict --quiet
 
 format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .
@@ -56,4 +65,4 @@ ml1m_ctr: $(STAMP)  ## the table of MovieLens: make ml1m_ctr DATA=data
 	$(BIN)/learn-rank run --dataset ml1m_ctr --data $(DATA)/ml1m_ctr --out runs/ml1m_ctr --seeds 5
 
 clean:  ## remove what was made
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) .venv-docs demo build *.egg-info
