@@ -33,7 +33,7 @@ $(DOCS): requirements/docs.txt
 	touch $@
 
 docs: $(DOCS)  ## the documentation site, into build/docs
-	.venv-docs/bin/python -m mkdocs build --strict --quiet
+	.venv-docs/bin/python -m mkdocs build --strict
 
 format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .
