@@ -258,18 +258,18 @@ def test_vectors_that_cannot_be_fitted_are_refused():
         Whitening(2, "pca")
 
 
-def test_a_tower_of_ones_own_is_named_in_the_config_and_a_taken_name_is_refused(monkeypatch):
+def test_a_tower_of_ones_own_is_named_in_the_config_and_a_taken_name_is_refused():
     from learn_recall.towers import item_towers
 
-    monkeypatch.setattr(item_towers, "ITEM_TOWERS", dict(item_towers.ITEM_TOWERS))
     names = list(item_towers.NAMES)
     try:
         item_towers.register_item_tower("mine", item_towers.ProjectionTower)
         config = TowerConfig(item_tower="mine", id_residual=False, hidden=8, n_heads=2, dimension=4)
-        assert isinstance(item_towers.DoubleTower(6, config).item_tower, item_towers.ProjectionTower)
+        assert isinstance(DoubleTower(6, config).item_tower, item_towers.ProjectionTower)
         with pytest.raises(ValueError, match="expected one that is free, got 'mine'"):
             item_towers.register_item_tower("mine", item_towers.SeqToSeqTower)
     finally:
         item_towers.NAMES[:] = names
+        item_towers.ITEM_TOWERS.pop("mine", None)
     with pytest.raises(ValueError, match="item_tower"):
         TowerConfig(item_tower="mine")
