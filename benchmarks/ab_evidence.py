@@ -184,7 +184,7 @@ def main(
     logs: Annotated[int, typer.Option(help="Logs of the enumerated bandit.")] = 400,
     traffic: Annotated[int, typer.Option(help="Splits of the world whose cold items got better.")] = 300,
 ) -> None:
-    """Prints every table as markdown."""
+    """Print every table as markdown."""
     started = time.monotonic()
     low, high = rejection_band(splits)
     _print(

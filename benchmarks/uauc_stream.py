@@ -58,7 +58,7 @@ def write_rows(path: Path, n_rows: int, n_users: int, seed: int) -> None:
 
 
 def judged(path: Path, memory_rows: int, spill: Path, out: Path) -> dict[str, Any]:
-    """Runs the command on the file; {"seconds", "peak_gb", "rows"}, the memory that of its process."""
+    """Run the command on the file; {"seconds", "peak_gb", "rows"}, the memory that of its process."""
     options = ["--user", "user", "--label", "click", "--score", "p", "--bucket", "age"]
     limits = ["--memory-rows", str(memory_rows), "--spill", str(spill), "--json", str(out)]
     start = time.perf_counter()

@@ -55,7 +55,7 @@ class OldDoors(MetaPathFinder, Loader):
         return ModuleSpec(fullname, self, is_package=has_children)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fills the old module with what its successors hold."""
+        """Fill the old module with what its successors hold."""
         old = module.__name__
         homes = self.moved[old].split()
         warnings.warn(

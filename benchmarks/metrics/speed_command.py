@@ -47,14 +47,14 @@ def speed(
 
 
 def report_speed(n_rows: int, n_users: int, seed: int) -> dict[str, Any]:
-    """Measures and prints."""
+    """Measure and print."""
     found = measure(n_rows, n_users, seed)
     Console().print(speed_table(found))
     return found
 
 
 def report_peers(n_users: int, seed: int, torcheasyrec: Path | None) -> dict[str, Any]:
-    """Measures and prints the grouped AUC of other libraries."""
+    """Measure and print the grouped AUC of other libraries."""
     console = Console()
     with console.status("") as status:
         found = measure_peers(find_peers(torcheasyrec), n_users, seed, status.update)

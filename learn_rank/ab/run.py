@@ -65,7 +65,7 @@ def run_ab(
     about: Mapping[str, Any] | None = None,
     on_day: OnDay | None = None,
 ) -> ABResult:
-    """Simulates the test and both launches, and judges them (mode E).
+    """Simulate the test and both launches, and judge them (mode E).
 
     Args:
         source: the candidates, n_pre_days + config.n_days consecutive days or more.

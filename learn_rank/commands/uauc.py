@@ -153,7 +153,7 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
 
 
 def write_files(found: dict[str, Any], json_out: Path | None, html_out: Path | None) -> None:
-    """Writes what was asked for, each file whole or not at all."""
+    """Write what was asked for, each file whole or not at all."""
     if json_out is not None:
         write_json(json_out, found)
     if html_out is not None:
@@ -164,7 +164,7 @@ def write_files(found: dict[str, Any], json_out: Path | None, html_out: Path | N
 
 
 def check_writable(option: str, path: Path | None) -> None:
-    """Raises ValueError where a file could not be written, before anything is judged; makes its folder."""
+    """Make the folder of a file and refuse one that could not be written, before anything is judged."""
     if path is None:
         return
     try:

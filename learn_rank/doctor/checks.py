@@ -58,7 +58,7 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Looks at Python, the libraries, whether they load, the processor, the GPU and the text encoder.
+    """Look at Python, the libraries, whether they load, the processor, the GPU and the text encoder.
 
     Returns:
         One finding per thing; libraries that are missing, are installed in a version outside of the
@@ -83,7 +83,7 @@ def diagnose() -> Diagnosis:
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> int:
-    """Prints the findings as a table and the remedies below it.
+    """Print the findings as a table and the remedies below it.
 
     Returns:
         The exit code: 0 where everything fits, 1 where something needs a remedy.

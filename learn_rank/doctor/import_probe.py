@@ -59,7 +59,7 @@ class Probed:
 def run_probes(
     probes: Mapping[str, str] | None = None, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> dict[str, Probed]:
-    """Runs pieces of Python in another process, in order; a crash counts for the piece that was running.
+    """Run pieces of Python in another process, in order; a crash counts for the piece that was running.
 
     Args:
         probes: name -> code; code may set `text`. None runs `PROBES`.

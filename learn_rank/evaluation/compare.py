@@ -79,7 +79,7 @@ def compare_models(
     baseline: str | None = None,
     uncertainty: Uncertainty | None = None,
 ) -> tuple[list[ResultRow], list[DeltaRow]]:
-    """Judges every model in every bucket, pairs of rows taken within the bucket.
+    """Judge every model in every bucket, pairs of rows taken within the bucket.
 
     Args:
         rows: what all models were asked, with users.
@@ -159,7 +159,7 @@ def compare_in_buckets(
 
 
 def adjust(deltas: Sequence[DeltaRow], family: Sequence[str] = ("task", "metric")) -> list[DeltaRow]:
-    """Fills p_adjusted by Holm over families of difference rows.
+    """Fill p_adjusted by Holm over families of difference rows.
 
     Args:
         deltas: the rows.

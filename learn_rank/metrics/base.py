@@ -76,7 +76,7 @@ class Metric(ABC):
         weights: Any = None,
         columns: Mapping[str, Any] | None = None,
     ) -> MetricResult:
-        """Computes the metric.
+        """Compute the metric.
 
         Args:
             labels: (N,) 0/1.
@@ -118,7 +118,7 @@ class AdditiveMetric(Metric):
         """(K, ..) totals -> (..) values, NaN where undefined."""
 
     def result(self, per_user: UserSums, has_users: bool = True) -> MetricResult:
-        """Adds the users up."""
+        """Add the users up."""
         n_rows = int(per_user.n_rows.sum())
         n_covered = int(per_user.n_rows[per_user.is_scored].sum())
         return MetricResult(

@@ -90,7 +90,7 @@ class TrainingCounts(NamedTuple):
 def training_counts(
     train_impressions: pd.DataFrame | None, interactions: pd.DataFrame | None = None
 ) -> TrainingCounts:
-    """Counts what training knows of each user and item: distinct (user, item) pairs with a positive event.
+    """Count what training knows of each user and item: distinct (user, item) pairs with a positive event.
 
     A pair counts once however often it occurs, because the same purchase usually stands in both tables. So an
     item's count is its number of users, a user's count the number of items. Pass training rows only: a count

@@ -211,7 +211,7 @@ def mass_edges(bins: int, runs: Iterable[tuple[np.ndarray, np.ndarray]], total: 
 
 
 def as_probabilities(scores: Any, n_rows: int) -> np.ndarray:
-    """Checks that scores are probabilities and returns them as float64.
+    """Check that scores are probabilities and return them as float64.
 
     Raises:
         ValueError: a score below 0 or above 1, besides what `rows.as_scores` refuses.

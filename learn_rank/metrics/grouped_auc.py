@@ -120,7 +120,7 @@ def fold_users(rows: LabelledRows, scores: Any) -> PerUserAUC:
 
 
 def merge(parts: Sequence[PerUserAUC]) -> PerUserAUC:
-    """Joins partitions that share no user, for data that is judged a part at a time.
+    """Join partitions that share no user, for data that is judged a part at a time.
 
     Raises:
         ValueError: a user occurs in two parts; an AUC cannot be put together from halves of a user's rows.
@@ -168,7 +168,7 @@ def _keys(users: UserCodes, ordinals: np.ndarray, label: np.ndarray) -> np.ndarr
 
 
 def _fold_counts(keys: np.ndarray) -> PerUserAUC:
-    """Folds sorted keys in integers: rows, positives and (twice the) won pairs of each user code."""
+    """Fold sorted keys in integers: rows, positives and (twice the) won pairs of each user code."""
     starts, positives_at, wins_at = [], [], []
     n_positives = twice_wins = 0
     for rows in _blocks(keys.size):

@@ -24,7 +24,7 @@ def as_column(values: Any, name: str) -> np.ndarray:
 
 
 def check_length(column: Any, n_rows: int, name: str) -> None:
-    """Raises ValueError where a column has another length than the labels."""
+    """Refuse a column of another length than the labels."""
     if len(column) != n_rows:
         raise ValueError(f"{name}: expected {n_rows} rows, as many as labels, got {len(column)}")
 
@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
 
 
 def check_same_length(expected: int, found: int, name: str) -> None:
-    """Raises ValueError where `name` holds another number of rows than the candidate."""
+    """Refuse another number of rows in `name` than in the candidate."""
     if expected != found:
         raise ValueError(
             f"{name}: expected the candidate's {expected} rows, got {found}. {_SAME_ROWS_REMEDY}"
@@ -50,7 +50,7 @@ def check_same_length(expected: int, found: int, name: str) -> None:
 
 
 def check_same_column(here: pd.Series, there: pd.Series, column: str, name: str, first_row: int = 0) -> None:
-    """Raises ValueError where a column of `name` does not hold the candidate's values.
+    """Refuse a column of `name` that does not hold the candidate's values.
 
     Args:
         here: (N,) the candidate's values.

@@ -35,7 +35,7 @@ class LabelledRows:
     def of(
         cls, labels: Any, users: Any = None, weights: Any = None, columns: Mapping[str, Any] | None = None
     ) -> LabelledRows:
-        """Checks the columns.
+        """Check the columns.
 
         Args:
             labels: (N,) 0/1.
@@ -78,7 +78,7 @@ class LabelledRows:
 
 
 def as_labels(labels: Any, name: str = "labels", first_row: int = 0) -> np.ndarray:
-    """Returns the labels as uint8, one row each, all 0 or 1.
+    """The labels as uint8, one row each, all 0 or 1.
 
     Args:
         labels: (N,) bool, integer or float, holding 0 and 1 only. NaN is refused.
@@ -108,7 +108,7 @@ def as_labels(labels: Any, name: str = "labels", first_row: int = 0) -> np.ndarr
 
 
 def as_scores(scores: Any, n_rows: int, name: str = "scores", first_row: int = 0) -> np.ndarray:
-    """Returns the scores in the dtype they came in, finite, one per label.
+    """The scores in the dtype they came in, finite, one per label.
 
     Args:
         scores: (N,) any real dtype: float16/32/64, longdouble, integers, bool. Probabilities or logits alike.
@@ -136,7 +136,7 @@ def as_scores(scores: Any, n_rows: int, name: str = "scores", first_row: int = 0
 
 
 def as_weights(weights: Any, n_rows: int, name: str = "weights", first_row: int = 0) -> np.ndarray:
-    """Returns row weights or any other column to be summed by user, as float64, finite and not negative.
+    """Row weights or any other column to be summed by user, as float64, finite and not negative.
 
     `name` and `first_row` are for error messages, as in `as_scores`.
     """

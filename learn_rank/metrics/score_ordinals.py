@@ -9,7 +9,7 @@ _PROBE = 4096
 
 
 def score_ordinals(scores: np.ndarray) -> np.ndarray:
-    """Maps finite scores to uint32 so that order and equality are exactly those of the scores.
+    """Map finite scores to uint32 so that order and equality are exactly those of the scores.
 
     float16 and float32 through their bits; float64 too where every value is a float32 in disguise; integers
     by their distance from the smallest where that fits; everything else by its rank among distinct values.

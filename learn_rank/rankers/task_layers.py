@@ -33,7 +33,10 @@ class SharedBottom(nn.Sequential):
 class MMoE(nn.Module):
     """Experts shared by the tasks, mixed by a gate of each task.
 
-    Args: as in `SharedBottom`; every expert has these layers.
+    Args:
+        width: W of the features.
+        dims: widths of the layers of every expert, the last is S.
+        dropout: after each layer.
 
     Source: Ma et al., Modeling Task Relationships with Multi-gate Mixture-of-Experts (KDD 2018).
     """
@@ -55,7 +58,10 @@ class PLE(nn.Module):
 
     Every width of `dims` is an extraction layer; a shared gate mixes all experts for the next layer.
 
-    Args: as in `SharedBottom`.
+    Args:
+        width: W of the features.
+        dims: widths of the layers, one extraction layer each, the last is S.
+        dropout: after each layer.
 
     Source: Tang et al., Progressive Layered Extraction (RecSys 2020).
     """

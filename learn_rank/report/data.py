@@ -63,7 +63,7 @@ class Report:
 
 
 def plain(value: Any, where: str) -> Any:
-    """Copies `value` into what strict JSON holds: numpy numbers become Python's, NaN and infinity None.
+    """Copy `value` into what strict JSON holds: numpy numbers become Python's, NaN and infinity None.
 
     Args:
         value: anything made of dicts, lists, tuples, arrays, strings, numbers, paths and None.

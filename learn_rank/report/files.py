@@ -13,7 +13,7 @@ JSON_NAME, HTML_NAME = "report.json", "report.html"
 
 
 def write_report(report: Report, out_dir: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Writes report.json and report.html into a folder, each whole or not at all.
+    """Write report.json and report.html into a folder, each whole or not at all.
 
     Args:
         report: what was found.
@@ -33,7 +33,7 @@ def write_report(report: Report, out_dir: str | os.PathLike[str]) -> tuple[Path,
 
 
 def read_report(path: str | os.PathLike[str]) -> Report:
-    """Reads a report back, so that its page and table can be made anew.
+    """Read a report back, so that its page and table can be made anew.
 
     Args:
         path: a report.json or the folder that holds it.

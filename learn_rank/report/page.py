@@ -20,7 +20,7 @@ _NAMES = ("task", "metric", "bucket_kind", "bucket")
 
 
 def report_html(report: Report) -> str:
-    """Renders the page: style, script and plots are inside, every given text is escaped, nothing is fetched.
+    """Render the page: style, script and plots are inside, every given text is escaped, nothing is fetched.
 
     A content security policy in its head forbids every request and every script but the page's own, so that
     a title which slipped through the escaping could still do nothing.

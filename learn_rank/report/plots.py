@@ -28,7 +28,7 @@ _SPARE = (("#7a3e9d", "^"), ("#0f766e", "v"), ("#9d174d", "P"), ("#4d5c0f", "X")
 
 
 def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, prefix: str) -> str:
-    """Draws the differences from the baseline per bucket, with intervals, the models next to each other.
+    """Draw the differences from the baseline per bucket, with intervals, the models next to each other.
 
     Args:
         deltas: rows with the keys of `DELTA_KEYS`; those of other tasks, metrics and baselines
@@ -58,7 +58,7 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
 
 
 def training_plot(training: Sequence[Mapping[str, Any]], prefix: str) -> str:
-    """Draws the validation AUC per epoch, one line per model and seed, one colour per model.
+    """Draw the validation AUC per epoch, one line per model and seed, one colour per model.
 
     Args:
         training: rows with `model`, `seed`, `epoch` and `valid_auc` (None where it was not measured).

@@ -19,7 +19,7 @@ _FRAMES = {"yes": "green", "partly": "green", "worse": "red", "untrusted": "bold
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Prints, for each task, the values over all rows and the differences per bucket; then the verdict.
+    """Print, for each task, the values over all rows and the differences per bucket; then the verdict.
 
     Args:
         report: what was found.

@@ -33,7 +33,7 @@ class Verdict:
 
 
 def verdict_of(deltas: Sequence[Delta]) -> Verdict:
-    """Answers "would LLM knowledge help this ranker, and for whom?" from the differences of a report.
+    """Answer "would LLM knowledge help this ranker, and for whom?" from the differences of a report.
 
     Definition: per task the difference LEARN - baseline over all rows, in UAUC (see `headline_metric`), is
     better, worse or none by its interval (`outcome`); a bucket gains or loses where also its adjusted p is

@@ -21,7 +21,7 @@ def draw_buckets(
     key: Literal["delta", "value"],
     is_full: Callable[[Mapping[str, Any]], bool],
 ) -> None:
-    """Draws the rows, the models of a bucket next to each other.
+    """Draw the rows, the models of a bucket next to each other.
 
     Args:
         axes: to draw on.

@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render(template: str, content: Mapping[str, Any], folder: Path) -> str:
-    """Fills a template that extends `page.html.j2`; it may take cells from `cells.html.j2`.
+    """Fill a template that extends `page.html.j2`; it may take cells from `cells.html.j2`.
 
     Args:
         template: its name, `NAME.html.j2`; a `NAME.css` beside it follows the shared style.

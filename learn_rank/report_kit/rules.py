@@ -24,7 +24,7 @@ class TaskVerdict:
 
 
 def outcome(delta: Delta | None) -> str:
-    """Reads one difference by its interval alone: `better`, `worse`, `none` or `missing`.
+    """Read one difference by its interval alone: `better`, `worse`, `none` or `missing`.
 
     Definition: better if low > 0, worse if high < 0, none if the interval contains 0, missing if the
     difference or its interval is undefined.
@@ -78,7 +78,7 @@ def headline_metric(deltas: Iterable[Delta], task: str) -> str:
 
 
 def judge_task(deltas: Sequence[Delta], task: str) -> TaskVerdict:
-    """Reads the differences LEARN - baseline of one task, in its headline metric."""
+    """Read the differences LEARN - baseline of one task, in its headline metric."""
     metric = headline_metric(deltas, task)
     own = [row for row in deltas if (row["task"], row["metric"]) == (task, metric)]
     learn = [row for row in own if (row["model"], row["baseline"]) == (LEARN, BASELINE)]

@@ -22,7 +22,7 @@ _CHOICE = "choice.json"
 
 
 def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> None:
-    """Chooses on the validation rows of each seed and writes the predictions of "auto", where both arms ran.
+    """Choose on the validation rows of each seed and write the predictions of "auto", where both arms ran.
 
     Args:
         run: folder of a run.

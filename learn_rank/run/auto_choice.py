@@ -47,7 +47,7 @@ class Choice:
 
 
 def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, level: float = 0.95) -> Choice:
-    """Chooses on validation rows, in favour of the base.
+    """Choose on validation rows, in favour of the base.
 
     Definition: the click head is fused where the paired, user-clustered interval of its AUC difference lies
     above 0. The conversion head goes with it unless its own difference is negative; alone, it is fused where

@@ -34,7 +34,7 @@ class CountBucket:
 
     @classmethod
     def parse(cls, text: str) -> CountBucket:
-        """Reads COLUMN, COLUMN:COLD_MAX:TAIL_MAX or COLUMN:share=SHARE.
+        """Read COLUMN, COLUMN:COLD_MAX:TAIL_MAX or COLUMN:share=SHARE.
 
         Raises:
             ValueError: another form, or thresholds that `BucketRule` refuses.
@@ -99,7 +99,7 @@ def partitions_of(
 
 
 def check_kinds(columns: Sequence[str], count_buckets: Sequence[CountBucket]) -> None:
-    """Raises ValueError where a column is named twice."""
+    """Refuse a column that is named twice."""
     kinds = [*columns, *(bucket.column for bucket in count_buckets)]
     twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
     if twice:
@@ -107,7 +107,7 @@ def check_kinds(columns: Sequence[str], count_buckets: Sequence[CountBucket]) ->
 
 
 def check_few(n_values: int, column: str) -> None:
-    """Raises ValueError where a column has more values than anybody wants to read about."""
+    """Refuse a column with more values than anybody wants to read about."""
     if n_values > MAX_BUCKETS:
         raise ValueError(
             f"--bucket: expected at most {MAX_BUCKETS} buckets, got {n_values} values in {column!r}. "
@@ -116,7 +116,7 @@ def check_few(n_values: int, column: str) -> None:
 
 
 def check_attributed(rows: LabelledRows, partitions: Sequence[Partition]) -> None:
-    """Raises ValueError where a bucket cuts through a user, so that no user belongs to one bucket."""
+    """Refuse a bucket that cuts through a user, so that no user belongs to one bucket."""
     user, n_users = rows.known_users("--bucket-meaning attributed").compact()
     for partition in partitions:
         code, _ = bucket_codes(partition.buckets, len(rows), partition.names)

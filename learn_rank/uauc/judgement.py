@@ -87,7 +87,7 @@ def compare(
     *,
     has_details: bool = False,
 ) -> dict[str, Any]:
-    """Judges one file, or two on the same rows.
+    """Judge one file, or two on the same rows.
 
     Args:
         predictions: the candidate's file.
@@ -132,7 +132,7 @@ def judgement(
     has_probabilities: bool,
     has_details: bool,
 ) -> dict[str, Any]:
-    """Judges the models `CANDIDATE` and, where there is one, `BASELINE` in every bucket.
+    """Judge the models `CANDIDATE` and, where there is one, `BASELINE` in every bucket.
 
     Args:
         buckets: all rows first, then every bucket.
@@ -193,7 +193,7 @@ def file_names(predictions: Path, baseline: Path | None, question: Question) -> 
 def _watched(
     buckets: Iterable[BucketScores], question: Question, has_probabilities: bool, details: dict[str, Any]
 ) -> Iterator[BucketScores]:
-    """Hands the buckets on, and writes down what the page shows of each."""
+    """Hand the buckets on, and write down what the page shows of each."""
     for scores in buckets:
         scored = {model: seeds[0] for model, seeds in scores.scored.items()}
         chosen = scored if scores.kind == ALL else {CANDIDATE: scored[CANDIDATE]}

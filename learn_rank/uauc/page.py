@@ -39,7 +39,7 @@ Row = Mapping[str, Any]
 
 
 def page_html(found: Mapping[str, Any]) -> str:
-    """Renders a judgement of `judgement.compare` with details and provenance."""
+    """Render a judgement of `judgement.compare` with details and provenance."""
     return render("uauc.html.j2", page_content(found), TEMPLATES)
 
 

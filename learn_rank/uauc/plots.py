@@ -173,7 +173,7 @@ def _tick(value: float, is_end: bool) -> str:
 def _legend(
     figure: Figure, styles: Mapping[str, Style], is_area: bool = False, linestyle: Any = "none"
 ) -> None:
-    """Names the models where there are two, and the line of the mean."""
+    """Name the models where there are two, and the line of the mean."""
     shown = styles if len(styles) > 1 else {}
     handles: list[Any] = [
         Patch(facecolor=f"{colour}2e", edgecolor=colour, label=model)

@@ -13,7 +13,7 @@ from learn_rank.metrics.input_columns import check_same_column, check_same_lengt
 
 
 def read_predictions(path: Path, columns: Sequence[str], user: str, score: str) -> pd.DataFrame:
-    """Reads columns of a parquet or csv(.gz) file, or of several parquet files.
+    """Read columns of a parquet or csv(.gz) file, or of several parquet files.
 
     Args:
         path: the file; .parquet, .csv or .csv.gz; or a folder or a glob of parquet files, in order of names.
@@ -48,7 +48,7 @@ def read_predictions(path: Path, columns: Sequence[str], user: str, score: str) 
 
 
 def check_same_rows(table: pd.DataFrame, baseline: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raises ValueError where two files do not hold the same rows in the same order.
+    """Refuse two files that do not hold the same rows in the same order.
 
     Ids are compared as text where one file holds integers and the other strings.
     """

@@ -100,7 +100,7 @@ def _shares(
 
 
 def count_users(per_user: PerUserAUC, uauc: UAUC) -> dict[str, int]:
-    """Counts users by what UAUC makes of them.
+    """Count users by what UAUC makes of them.
 
     Returns:
         n_rows; n_positives, rows with label 1; n_users; n_one_class_users, whose rows (of weight above 0) all

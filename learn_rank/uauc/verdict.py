@@ -43,7 +43,7 @@ class Headline:
 
 
 def headline(found: Found) -> Headline:
-    """Reads a judgement of `judgement.compare` with its details."""
+    """Read a judgement of `judgement.compare` with its details."""
     return _compared(found) if found["about"].get("baseline") is not None else _single(found)
 
 

@@ -109,7 +109,7 @@ def t_range(value: float, variance: float, df: float, level: float) -> tuple[flo
 
 
 def add_seed_noise(variance: float, df: float, values: Sequence[float]) -> tuple[float, float]:
-    """Adds the variance of a mean over seeds; degrees of freedom by Welch and Satterthwaite.
+    """Add the variance of a mean over seeds; degrees of freedom by Welch and Satterthwaite.
 
     Args:
         variance: of the mean over seeds, from the users alone.

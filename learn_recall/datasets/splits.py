@@ -43,7 +43,7 @@ class LeaveOneOut:
 
     @cached_property
     def fingerprint(self) -> dict[str, int | str]:
-        """Counts and a sha256 of the split, to state beside a result that it is on the same split.
+        """The counts and a sha256 of the split, to state beside a result that it is on the same split.
 
         Definition: sha256 over the parts in the order train, valid, test; of each part its length and then,
         sorted by the key of the user and in the user's order, the `id_keys` of users and those of items, all

@@ -192,7 +192,7 @@ def texts_of(content: EmbeddingStore, items: pd.DataFrame) -> list[str]:
 
 
 def _weights(count_NV: sparse.csr_matrix, inverse_V: np.ndarray) -> sparse.csr_matrix:
-    """Counts (n, V) -> damped, weighted by rarity, rows of length 1."""
+    """Word counts (n, V) -> damped, weighted by rarity, rows of length 1."""
     weight_NV = sparse.csr_matrix(count_NV, dtype=np.float64, copy=True)
     weight_NV.data = (1 + np.log(weight_NV.data)) * inverse_V[weight_NV.indices]
     return normalize(weight_NV)

@@ -53,7 +53,7 @@ def open_dataset(source: Any) -> ds.Dataset:
 
 
 def check_schema(schema: pa.Schema) -> None:
-    """Raises ValueError with every missing column and every column of a kind that cannot be read."""
+    """Refuse missing columns and those of a kind that cannot be read, all in one ValueError."""
     wrong = [f"{name}: expected a column, got none" for name in REQUIRED if name not in schema.names]
     for field in schema:
         is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)

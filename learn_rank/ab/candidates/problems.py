@@ -25,7 +25,7 @@ class Problems:
         self._found: dict[tuple[str, str], tuple[int, list[str], str]] = {}
 
     def add(self, name: str, expected: str, n_bad: int, places: Sequence[str], remedy: str) -> None:
-        """Counts `n_bad` more of one kind; the first places are kept."""
+        """Count `n_bad` more of one kind; the first places are kept."""
         count, shown, _ = self._found.get((name, expected), (0, [], ""))
         self._found[name, expected] = count + n_bad, [*shown, *places][:_SHOWN], remedy
 
@@ -39,7 +39,7 @@ class Problems:
         day: int,
         values: np.ndarray | None = None,
     ) -> None:
-        """Counts the rows with `is_bad`, named by their request and item."""
+        """Count the rows with `is_bad`, named by their request and item."""
         rows = np.flatnonzero(is_bad)
         if rows.size == 0:
             return
@@ -52,7 +52,7 @@ class Problems:
         self.add(name, expected, rows.size, places, remedy)
 
     def raise_if_any(self) -> None:
-        """Raises ValueError with everything that was found."""
+        """Refuse everything that was found, in one ValueError."""
         if not self._found:
             return
         lines = [

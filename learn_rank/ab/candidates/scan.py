@@ -42,7 +42,7 @@ class Scan:
 
 
 def scan(dataset: ds.Dataset) -> Scan:
-    """Reads every day once and checks it.
+    """Read every day once and check it.
 
     Raises:
         ValueError: all problems of all days, with counts and the first places.

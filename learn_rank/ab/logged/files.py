@@ -40,7 +40,7 @@ class DecisionLog:
 
 
 def read_decision_log(path: str | os.PathLike[str], reward: str = "click") -> DecisionLog:
-    """Reads a log and says what kind of evidence it can give.
+    """Read a log and say what kind of evidence it can give.
 
     Columns: user_id (integers or strings); the reward; propensity, the chance in (0, 1] with which the logged
     action was taken; p_a and p_b, the chance in 0 .. 1 with which control and treatment would take that same

@@ -49,7 +49,7 @@ class BanditLog:
 
 
 def read_open_bandit(folder: str | Path, behaviour: str, campaign: str = "men") -> BanditLog:
-    """Reads ``{behaviour}_{campaign}.csv`` or ``.csv.gz``.
+    """Read ``{behaviour}_{campaign}.csv`` or ``.csv.gz``.
 
     Args:
         folder: where the files lie.

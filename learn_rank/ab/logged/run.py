@@ -24,7 +24,7 @@ def run_log(
     *,
     about: Mapping[str, Any] | None = None,
 ) -> ABResult:
-    """Judges two rankers on a log of decisions that a third one took.
+    """Judge two rankers on a log of decisions that a third one took.
 
     Args:
         path: the log, see `read_decision_log`.

@@ -36,7 +36,7 @@ Row = Mapping[str, Any]
 
 
 def ab_html(result: ABResult) -> str:
-    """Renders the page: style, script and plots are inside, every given text is escaped, nothing is fetched.
+    """Render the page: style, script and plots are inside, every given text is escaped, nothing is fetched.
 
     Args:
         result: what was found.

@@ -19,7 +19,7 @@ ESTIMATE, LAUNCH, FLAGGED = "#0b5cad", "#b3530b", "#8a94a0"
 
 
 def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, level: float = 0.95) -> str:
-    """Draws the relative lift per bucket with its interval, and the launch effect beside it.
+    """Draw the relative lift per bucket with its interval, and the launch effect beside it.
 
     Args:
         rows: the rows of ``ABResult``; those of other metrics are left out.
@@ -52,7 +52,7 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, lev
 
 
 def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> str:
-    """Draws the relative lift of every day as dots with bars, and the cumulated lift as a line with a band.
+    """Draw the relative lift of every day as dots with bars, and the cumulated lift as a line with a band.
 
     Args:
         daily: the rows ``ABResult.daily``; those of other metrics are left out.

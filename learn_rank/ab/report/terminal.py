@@ -38,7 +38,7 @@ _GUARDS = {True: "green", False: "bold red", None: "dim"}
 
 
 def print_ab(result: ABResult, console: Console) -> None:
-    """Prints the tables, the guards, and the verdict with its mode of evidence last.
+    """Print the tables, the guards, and the verdict with its mode of evidence last.
 
     Args:
         result: what was found.

@@ -37,7 +37,7 @@ def place(
     n_slots: int = 1,
     reserve: float = 0.0,
 ) -> Placements:
-    """Gives the slots of each request to its highest eCPMs.
+    """Give the slots of each request to its highest eCPMs.
 
     Definition: eCPM = pCTR x pCVR x bid. The slot's effect on clicks is a common factor, so the order by eCPM
     is the order of value in every slot. Candidates below the reserve and those with eCPM 0 take no part.
@@ -129,7 +129,7 @@ def prices(
 def _one_per_request(
     rows: np.ndarray, request_of_row: np.ndarray, request_key: np.ndarray, item_key: np.ndarray
 ) -> np.ndarray:
-    """Leaves one of several equal rows of a request, the one with the highest tie key."""
+    """Leave one of several equal rows of a request, the one with the highest tie key."""
     request = request_of_row[rows]
     is_same = request[1:] == request[:-1]
     if not is_same.any():

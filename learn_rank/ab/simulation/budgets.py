@@ -41,7 +41,7 @@ class Ledger:
         return int((self.is_out & (self.budget > 0)).sum())
 
     def charge(self, account: np.ndarray, bill: np.ndarray, request: np.ndarray) -> Charged:
-        """Takes bills in their order up to the end of the request in which an account runs out first.
+        """Take bills in their order up to the end of the request in which an account runs out first.
 
         The bill that reaches the budget is cut to what was left. Bills after that request are not taken: they
         come from an auction that the empty account would have to leave. `spent` is added up bill by bill, so

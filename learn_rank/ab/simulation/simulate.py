@@ -34,7 +34,7 @@ def simulate(
     on_day: Callable[[CandidateDay, Impressions], None] | None = None,
     n_chunk: int = _CHUNK,
 ) -> UserTotals:
-    """Runs the days of one world.
+    """Run the days of one world.
 
     Definition: each request holds an auction by the predictions of the arm that serves its user. A winner in
     slot s is clicked when its uniform number for (seed, day, request, item) is below the environment's

@@ -29,7 +29,7 @@ class TotalsBuilder:
         self._counts: Counter[str] = Counter()
 
     def add(self, day: CandidateDay, impressions: Impressions, counts: Mapping[str, int]) -> None:
-        """Adds one whole day."""
+        """Add one whole day."""
         n_users, n_buckets = self._source.user_ids.size, len(self._source.item_buckets)
         place = self._days.index(day.day)
         cell = day.user[impressions.request] * n_buckets + day.item_bucket[impressions.row]

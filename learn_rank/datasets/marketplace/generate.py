@@ -141,7 +141,7 @@ def _with_permuted_texts(items: pd.DataFrame, generator: np.random.Generator) ->
 def _describe(
     config: MarketplaceConfig, items: pd.DataFrame, interactions: pd.DataFrame, parts: dict[str, pd.DataFrame]
 ) -> dict[str, Any]:
-    """Counts and rates as plain numbers, ready for JSON."""
+    """The counts and rates as plain numbers, ready for JSON."""
     rows = pd.concat(list(parts.values()))
     train, test = parts["train"], parts["test"]
     return {

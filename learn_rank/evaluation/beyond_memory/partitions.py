@@ -52,7 +52,7 @@ def partitioned(
     limits: MemoryLimits | None = None,
     track: Track = untracked,
 ) -> Iterator[Partitions]:
-    """Checks the rows of parquet files and lays them out on disk, to be judged there.
+    """Check the rows of parquet files and lay them out on disk, to be judged there.
 
     Args:
         layout: the columns that all models' files share.
@@ -112,7 +112,7 @@ class Partitions:
                 yield Place(self, bucketing.kind, name, bucketing.column, at)
 
     def check_attributed(self) -> None:
-        """Raises ValueError where a bucket cuts through a user, so that no user belongs to one bucket."""
+        """Refuse a bucket that cuts through a user, so that no user belongs to one bucket."""
         for bucketing in self.layout.bucketings:
             bucket = bucket_name(bucketing.column)
             for columns in self.read(BY_USER, [CODE, bucket], f"users in one bucket of {bucketing.kind}"):

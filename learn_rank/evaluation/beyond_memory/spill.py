@@ -39,7 +39,7 @@ class SpillShelf:
         self._open = ExitStack()
 
     def deal(self, place: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
-        """Appends each row to the partition `place` says; rows of a partition keep their order."""
+        """Append each row to the partition `place` says; rows of a partition keep their order."""
         order = np.argsort(place, kind="stable")
         edges = np.searchsorted(place[order], np.arange(self.n_partitions + 1))
         in_order = [column[order] for column in columns.values()]
@@ -52,7 +52,7 @@ class SpillShelf:
             self._writers[at].write_batch(batch)
 
     def close(self) -> None:
-        """Ends writing."""
+        """End writing."""
         self._open.close()
 
     def read(self, at: int, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -129,7 +129,7 @@ class Dealer:
     def deal(
         self, table: pa.Table, scores: Mapping[str, np.ndarray], shelves: Mapping[str, SpillShelf]
     ) -> None:
-        """Puts rows onto the shelves; `table` holds the shared columns, checked before."""
+        """Put rows onto the shelves; `table` holds the shared columns, checked before."""
         layout, n_rows = self.layout, table.num_rows
         common = {
             CODE: codes_of(table[layout.user], self.found.users).astype(np.uint32),
@@ -155,7 +155,7 @@ def spill_rows(
     limits: MemoryLimits,
     track: Track,
 ) -> None:
-    """Reads everything once more and distributes the rows."""
+    """Read everything once more and distribute the rows."""
     wanted = {model: [source.column] for model, source in models.items()}
     first = next(iter(models))
     wanted[first] = list(dict.fromkeys([*dealer.layout.shared, *wanted[first]]))
@@ -174,7 +174,7 @@ def spill_rows(
 
 
 def check_room(folder: Path, layout: Layout, models: Mapping[str, ScoreColumn]) -> None:
-    """Raises ValueError where the disk cannot hold the partitions."""
+    """Refuse a disk that cannot hold the partitions."""
     n_rows = next(iter(models.values())).files.n_rows
     common = 4 + 1 + 8 * (layout.weight is not None) + 2 * len(layout.bucketings)
     widths = [

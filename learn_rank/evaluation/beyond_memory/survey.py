@@ -53,7 +53,7 @@ class Survey:
 
 
 def survey(layout: Layout, models: Mapping[str, ScoreColumn], limits: MemoryLimits, track: Track) -> Survey:
-    """Reads everything once.
+    """Read everything once.
 
     Args:
         layout: the shared columns, read from the first model's files and compared with those of the others.
@@ -120,7 +120,7 @@ def survey(layout: Layout, models: Mapping[str, ScoreColumn], limits: MemoryLimi
 
 
 def check_lengths(models: Mapping[str, ScoreColumn]) -> None:
-    """Raises ValueError where a model's files hold another number of rows than the first model's."""
+    """Refuse a model whose files hold another number of rows than the first model's."""
     first, *others = models
     for model in others:
         check_same_length(models[first].files.n_rows, models[model].files.n_rows, model)

@@ -19,7 +19,7 @@ class ValueCounts:
         self._n_known = 0
 
     def add(self, column: pa.ChunkedArray) -> None:
-        """Counts a chunk without missing values."""
+        """Count a chunk without missing values."""
         counted = pa.table({"value": column}).group_by("value").aggregate([([], "count_all")])
         self._tables.append(counted.rename_columns(["value", "n"]))
         self._n_pending += counted.num_rows

@@ -30,7 +30,7 @@ _INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 def as_batch(
     scores: Any, labels: Any, users: Any, weights: Any, *, device: torch.device, names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Returns copies of a batch's columns on `device`, in the smallest dtype that loses nothing.
+    """Copy a batch's columns to `device`, in the smallest dtype that loses nothing.
 
     Nothing here waits for the device: values (finite scores, labels 0 or 1) are checked by `metric_results`.
 
@@ -91,7 +91,7 @@ def _as_float(column: Tensor, device: torch.device) -> Tensor:
 
 
 def append_batch(kept: Kept, batch: Mapping[str, Tensor]) -> None:
-    """Adds a batch to the lists, in place; small batches are joined with the one before.
+    """Add a batch to the lists, in place; small batches are joined with the one before.
 
     Raises:
         ValueError: row weights in some batches but not in others.
@@ -111,7 +111,7 @@ def append_batch(kept: Kept, batch: Mapping[str, Tensor]) -> None:
 
 
 def drop_oldest(kept: Kept, max_rows: int) -> None:
-    """Shortens the lists, in place, to the last `max_rows` rows."""
+    """Shorten the lists, in place, to the last `max_rows` rows."""
     n_surplus = n_kept(kept) - max_rows
     for columns in kept.values():
         n_left = n_surplus
@@ -167,7 +167,7 @@ def metric_results(
 
 
 def check_metrics(metrics: Sequence[Metric]) -> None:
-    """Raises ValueError for a metric other than AUC and means of it, or one that needs a further column."""
+    """Refuse a metric other than AUC and means of it, and one that needs a further column."""
     for metric in metrics:
         if not isinstance(metric, AUC | GroupedMetric):
             raise ValueError(f"metric: expected AUC(), UAUC() or WUAUC(), got {metric!r}")

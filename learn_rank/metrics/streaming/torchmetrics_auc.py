@@ -76,7 +76,7 @@ class StreamedAUC(TorchMetric):
         self._result: MetricResult | None = None
 
     def update(self, preds: Tensor, target: Tensor, users: Tensor, weights: Tensor | None = None) -> None:
-        """Keeps a batch.
+        """Keep a batch.
 
         Args:
             preds: (N,) scores, floating point; logits and probabilities alike.

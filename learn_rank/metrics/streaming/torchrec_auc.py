@@ -76,7 +76,7 @@ class UserAUCMetricComputation(RecMetricComputation):
     def update(
         self, *, predictions: Tensor | None, labels: Tensor, weights: Tensor | None, **kwargs: Any
     ) -> None:
-        """Keeps a batch: predictions, labels, weights (T, N), required_inputs[user_key] N ids."""
+        """Keep a batch: predictions, labels, weights (T, N), required_inputs[user_key] N ids."""
         users = kwargs.get("required_inputs", {}).get(self._user_key)
         if users is None:
             raise ValueError(
@@ -119,13 +119,13 @@ class UserAUCMetricComputation(RecMetricComputation):
             setattr(self, name, columns)
 
     def unsync(self, should_unsync: bool = True) -> None:
-        """Returns to this rank's own rows."""
+        """Return to this rank's own rows."""
         super().unsync(should_unsync)
         if should_unsync:
             self._shard_rows = None
 
     def reset(self) -> None:
-        """Forgets all rows."""
+        """Forget all rows."""
         super().reset()
         self._shard_rows = None
 
