@@ -29,7 +29,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.fusion.study import BASE, VARIANTS, Study, Variant, mean_logits, open_study
+from learn_rank.ablation.study import BASE, Study, mean_logits, open_study
+from learn_rank.ablation.variants import VARIANTS, Variant
 from learn_rank.evaluation.tasks import evaluate_arms
 from learn_rank.report_kit.provenance import provenance
 from learn_rank.run.folder import RunFolder

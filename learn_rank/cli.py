@@ -7,6 +7,7 @@ import logging
 import typer
 
 from learn_rank.commands.ab import ab
+from learn_rank.commands.ablate import ablate
 from learn_rank.commands.doctor import doctor
 from learn_rank.commands.export import export
 from learn_rank.commands.fit_environment import fit_environment
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for verb in (run, train, report, export, uauc, ab, fit_environment, join, fuxictr, doctor):
+for verb in (run, train, report, ablate, export, uauc, ab, fit_environment, join, fuxictr, doctor):
     app.command()(verb)
 
 

@@ -187,7 +187,7 @@ def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder, 
 
 
 def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_text(finished, tmp_path):
-    from benchmarks.fusion.ids_tower import ids_tower_vectors
+    from learn_rank.ablation.ids_tower import ids_tower_vectors
 
     dataset = read_dataset(RunFolder(finished).tables)
     users, items = ids_tower_vectors(finished, tmp_path)
@@ -203,7 +203,7 @@ def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_tex
 
 
 def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_path, monkeypatch):
-    import benchmarks.fusion.preset_tower as other
+    import learn_rank.ablation.preset_tower as other
     from learn_recall.towers.checkpoint import load_checkpoint
 
     own = load_checkpoint(RunFolder(finished).towers, "cpu").config
@@ -219,7 +219,7 @@ def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_p
 
 
 def test_variants_that_were_trained_on_other_vectors_of_a_run_are_not_taken_for_its_own(finished, tmp_path):
-    from benchmarks.fusion.study import open_study
+    from learn_rank.ablation.study import open_study
 
     run = tmp_path / "run"
     shutil.copytree(finished, run)
@@ -232,6 +232,30 @@ def test_variants_that_were_trained_on_other_vectors_of_a_run_are_not_taken_for_
     (RunFolder(run).ablation.path / "made_of.json").unlink()  # of a version that wrote none
     with pytest.raises(ValueError, match=r"Remedy: remove .*ablation"):
         open_study(run)
+
+
+def test_a_variant_is_trained_once_beside_the_baseline_of_a_finished_run(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    arguments = [
+        "ablate",
+        str(run),
+        "--only",
+        "random",
+        "--seeds",
+        "1",
+        "--json",
+        str(tmp_path / "found.json"),
+    ]
+    first = CliRunner().invoke(app, arguments)
+    assert first.exit_code == 0, first.output
+    made = sorted(path for path in RunFolder(run).ablation.path.rglob("seed-0*.parquet"))
+    assert [path.parent.name for path in made] == ["baseline"] * 2 + ["random"] * 2
+    own = pd.read_parquet(RunFolder(finished).predictions_of("baseline", 0))
+    pd.testing.assert_frame_equal(pd.read_parquet(RunFolder(run).ablation.predictions_of("baseline", 0)), own)
+    found, times = (tmp_path / "found.json").read_text(), [path.stat().st_mtime_ns for path in made]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert [path.stat().st_mtime_ns for path in made] == times
+    assert (tmp_path / "found.json").read_text() == found
 
 
 def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_exported(

@@ -14,7 +14,7 @@ from learn_recall.train.loop import train_towers
 
 
 def preset_tower_vectors(run: Path, work: Path, name: str) -> tuple[EmbeddingStore, EmbeddingStore]:
-    """User and item stores of a run as an export of other towers gives them.
+    """Make user and item stores of a run as an export of other towers gives them.
 
     Args:
         run: folder of a finished run.

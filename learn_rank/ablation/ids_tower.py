@@ -21,7 +21,7 @@ from learn_recall.train.loop import train_towers
 
 
 def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingStore]:
-    """User and item stores of a run with the tower block of towers on ids alone, the text's blocks kept.
+    """Make user and item stores of a run with the tower block of towers on ids alone, the text's blocks kept.
 
     Args:
         run: folder of a finished run; its towers' settings are used, with an id embedding and no text.

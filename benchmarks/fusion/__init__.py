@@ -1,1 +1,0 @@
-"""The variants of the fusion's ablation."""

@@ -1,0 +1,94 @@
+"""`learn-rank ablate`: what each choice of the fusion is worth on a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from learn_rank.commands.common import names_of, wide_console
+from learn_recall.commands.common import set_threads
+from learn_recall.commands.plain_errors import plain_errors
+
+
+def _print_names(is_asked: bool) -> None:
+    if is_asked:
+        from learn_rank.ablation.variants import VARIANTS
+
+        for name, variant in VARIANTS.items():
+            typer.echo(f"{name:20} {variant.words}".rstrip())
+        raise typer.Exit
+
+
+def ablate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    *,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Variants, comma-separated or one an option; default: all.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every variant.")] = 3,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write every difference there, buckets too.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+    names: Annotated[
+        bool,
+        typer.Option(
+            "--names", help="Print the names of all variants and end.", callback=_print_names, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Train variants of the fusion on a finished run: what is each choice worth there?
+
+    Every variant is the run's own ranker on the run's own rows and vectors, with the weight decay that the
+    run tuned for its baseline. Prints differences to the baseline in points with 95 % intervals over users
+    and seeds; `auto` is the variant where validation prefers it, else the baseline. Finished trainings are
+    kept in RUN/ablation: a command that was stopped goes on where it was.
+
+    Example: learn-rank ablate runs/steam --only no_auxiliary,gate,shuffled --seeds 3 --json ablation.json
+    """
+    with plain_errors():
+        from learn_rank.ablation.study import ablate as train_variants
+        from learn_rank.ablation.study import open_study
+        from learn_rank.ablation.table import ablation_table
+        from learn_rank.ablation.variants import trainable
+        from learn_rank.commands.uauc import check_writable
+        from learn_recall.files.whole_files import write_json
+
+        check_writable("--json", json_out)
+        set_threads(threads)
+        asked = None if only is None else [name for text in only for name in names_of(text)]
+        trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
+        study = open_study(run_folder)
+        chosen, left_out = trainable(
+            asked, has_conversions=study.has_conversions, has_words=bool(study.config.word_dimension)
+        )
+        console, errors = wide_console(), Console(stderr=True)
+        for name, lacking in left_out.items():
+            errors.print(f"left out, for want of {lacking}: {name}", highlight=False)
+        if not chosen:
+            raise ValueError("--only: expected a variant that this run can train, got none.")
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=errors,
+        ) as progress:
+            bar = progress.add_task("", total=(1 + len(chosen)) * seeds)
+            done = iter(range((1 + len(chosen)) * seeds))
+            found = train_variants(
+                study,
+                chosen,
+                range(seeds),
+                on_training=lambda name, seed: progress.update(
+                    bar, description=f"{name}, seed {seed}", completed=next(done)
+                ),
+            )
+            progress.update(bar, description="", completed=(1 + len(chosen)) * seeds)
+        console.print(ablation_table(found, chosen))
+        if json_out is not None:
+            write_json(json_out, found)
