@@ -1,4 +1,4 @@
-"""`learn-rank report`: the predictions of a run judged again."""
+"""`learn-rank report`: the predictions of a run judged again, or its report as Markdown tables."""
 
 from __future__ import annotations
 
@@ -16,12 +16,30 @@ def report(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with predictions.")],
     arms: Annotated[str, typer.Option(help="Comma-separated; default: those of the run.")] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Seeds to judge; 0 = as many as the run has.")] = 0,
+    markdown: Annotated[
+        bool,
+        typer.Option("--markdown", help="Judge nothing; print the report that is there as Markdown tables."),
+    ] = False,
 ) -> None:
     """Judge the predictions of a run again and write its report (one stage of `run`).
 
-    Example: learn-rank report runs/steam
+    With --markdown the report that lies in the folder is printed as tables for a page: the baseline's values
+    and every arm's difference to it in points, with 95 % intervals, over all test rows and by bucket.
+
+    Example: learn-rank report runs/steam --markdown > table.md
     """
     with plain_errors():
+        if markdown:
+            if arms or seeds:
+                raise ValueError(
+                    "--markdown: expected no --arms and no --seeds with it, since it prints the report that "
+                    "is there. Remedy: judge with them first, then print."
+                )
+            from learn_rank.report import read_report
+            from learn_rank.report.markdown import report_markdown
+
+            typer.echo(report_markdown(read_report(run_folder)), nl=False)
+            return
         from learn_rank.pipeline.order import report_stage
         from learn_rank.run.config import read_config
         from learn_rank.run.folder import RunFolder

@@ -44,6 +44,10 @@ def read_report(path: str | os.PathLike[str]) -> Report:
     """
     place = Path(path)
     place = place / JSON_NAME if place.is_dir() else place
+    if not place.is_file():
+        raise FileNotFoundError(
+            f"{place}: expected the report of a run, found none. Remedy: make it with `learn-rank report`."
+        )
     content = read_json(place)
     if not isinstance(content, dict) or not {"rows", "deltas", "about"} <= set(content):
         got = sorted(content) if isinstance(content, dict) else type(content).__name__
