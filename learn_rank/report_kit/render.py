@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,24 @@ def render(template: str, content: Mapping[str, Any], folder: Path) -> str:
             is not.
         folder: where it lies.
     """
+    own_style = folder / template.replace(".html.j2", ".css")
+    styles = [TEMPLATES / "page.css", *([own_style] if own_style.is_file() else [])]
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment(folder)
+        .get_template(template)
+        .render(
+            **{"main_class": "", **content},
+            style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),
+            script=Markup(script),
+            script_digest=digest,
+        )
+    )
+
+
+@cache  # a template is compiled once, however many pages are made of it
+def _environment(folder: Path) -> Environment:
     environment = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
@@ -34,13 +53,4 @@ def render(template: str, content: Mapping[str, Any], folder: Path) -> str:
     )
     environment.globals["words"] = words
     environment.filters["unbroken"] = words.unbroken
-    own_style = folder / template.replace(".html.j2", ".css")
-    styles = [TEMPLATES / "page.css", *([own_style] if own_style.is_file() else [])]
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(
-        **{"main_class": "", **content},
-        style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),
-        script=Markup(script),
-        script_digest=digest,
-    )
+    return environment

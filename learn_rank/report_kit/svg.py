@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, FAINT = "#1f2933", "#d5dae1"
@@ -42,7 +43,9 @@ def bare(axes: Axes) -> None:
 def svg_text(figure: Figure, prefix: str) -> str:
     """The figure as a bare `<svg>` element: no XML head, no metadata, no name space, ids made unique."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None})
+    figure.set_facecolor("white")
+    # one drawing, which also lays the figure out; `Figure.savefig` draws it a second time to do so
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

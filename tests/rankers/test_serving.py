@@ -1,6 +1,7 @@
 """A ranker leaves training: what is loaded scores as what was exported, and refuses what is not its own."""
 
 import copy
+import dataclasses
 import json
 import shutil
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from small_fusions import tables
-from small_rankers import batch, fused_ranker, host_alone
+from small_rankers import batch, host_alone
+from small_rankers import fused_ranker as ranker_of
 from torch import nn
 from torch.nn import functional
 from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor, PoolingType
@@ -20,8 +22,13 @@ from learn_rank.serving.tensor_ranker import ServingRanker, rows_as_inputs
 from learn_recall.store import EmbeddingStore, write_store
 
 
-def exported(ranker, folder, **settings):
-    rows = batch(seed=3)
+def fused_ranker(*shape, **settings):
+    """One that compares with four items of the histories, which have up to five: a small program."""
+    return ranker_of(*shape, **{"history_length": 4, **settings})
+
+
+def exported(ranker, folder, rows=None, **settings):
+    rows = batch(seed=3) if rows is None else rows
     return load_exported(export_ranker(ranker.eval(), folder / "export", rows.sparse, rows.dense, **settings))
 
 
@@ -49,15 +56,41 @@ EXPORTS = {
 }
 
 
+def narrow_rows(n=50):
+    """Rows of users and items that are all known, each with one item of history, a known one too."""
+    rows = batch(n, seed=3)
+    features = plain_tensors(rows)
+    for name, first in (("learn_user", 100), ("learn_item", 200)):
+        values, one_each = features[name]
+        features[name] = values % 6 + first, one_each
+    features["learn_history"] = features["learn_item"][0].flip(0), one_each
+    sparse = KeyedJaggedTensor(
+        keys=list(features),
+        values=torch.cat([values for values, _ in features.values()]),
+        lengths=torch.cat([lengths for _, lengths in features.values()]),
+    )
+    return dataclasses.replace(rows, sparse=sparse)
+
+
 @pytest.fixture(scope="module", params=FUSIONS)
 def pair(request, tmp_path_factory):
-    """A ranker of each kind, its export, and the settings of the export."""
+    """A ranker of each kind, its export, and the settings of the export.
+
+    That of the kind "learn" is made with rows that need no fallback and have histories of one length.
+    """
     settings, how = EXPORTS[request.param]
     ranker = fused_ranker(kind=request.param, **settings)
     with torch.no_grad():
         for parameter in ranker.parameters():  # nothing stays at zero
             parameter.add_(torch.randn_like(parameter) * 0.1)
-    return ranker.eval(), exported(ranker, tmp_path_factory.mktemp("served"), **how), how
+        if request.param == "learn":
+            ranker.fusion.user_fallback.add_(5.0), ranker.fusion.item_fallback.add_(-5.0)
+    rows = example_rows_of(request.param)
+    return ranker.eval(), exported(ranker, tmp_path_factory.mktemp("served"), rows, **how), how
+
+
+def example_rows_of(kind):
+    return narrow_rows() if kind == "learn" else batch(seed=3)
 
 
 def of_kind(kind):
@@ -81,7 +114,7 @@ def test_what_is_loaded_scores_as_the_ranker_with_the_same_tables(pair):
 
 def test_an_export_says_by_how_much_storing_the_tables_moved_the_scores(pair):
     ranker, served, how = pair
-    rows = batch(seed=3)
+    rows = example_rows_of("learn" if "torchscript" in how else None)
     found, own = served(rows.sparse, rows.dense), ranker(rows.sparse, rows.dense)
     moved = max((found[name] - getattr(own, name)).abs().max().item() for name in found)
     assert served.manifest.max_change == moved
@@ -139,7 +172,7 @@ class PlainHost(nn.Module):
 
 def test_a_plain_module_of_a_team_is_exported_with_its_batch_statistics(tmp_path):
     torch.manual_seed(0)
-    host = PlainHost(LearnFeatureFusion(*tables(), FusionConfig(dropout=0.0)))
+    host = PlainHost(LearnFeatureFusion(*tables(), FusionConfig(dropout=0.0, history_length=2)))
     rows = batch()
     host.train()(rows.sparse, rows.dense)
     served = exported(host, tmp_path)
@@ -183,14 +216,19 @@ def one_request(n: int, seed: int):
     return sparse, {**of_row, **short}, rows.dense
 
 
-@pytest.mark.parametrize("kind", FUSIONS)
-def test_an_export_of_one_request_scores_its_candidates_as_the_ranker_does(kind, tmp_path):
-    ranker = fused_ranker("widened", kind=kind).eval()
+@pytest.fixture(scope="module", params=FUSIONS)
+def of_one_request(request, tmp_path_factory):
+    """A ranker of each kind and its export that takes one request a call."""
+    ranker = fused_ranker("widened", kind=request.param).eval()
     with torch.no_grad():
         for parameter in ranker.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
-    is_traced = kind == "learn"
-    served = exported(ranker, tmp_path, per_request=OF_REQUEST, torchscript=is_traced)
+    folder, is_traced = tmp_path_factory.mktemp("served"), request.param == "learn"
+    return ranker, exported(ranker, folder, per_request=OF_REQUEST, torchscript=is_traced)
+
+
+def test_an_export_of_one_request_scores_its_candidates_as_the_ranker_does(of_one_request):
+    ranker, served = of_one_request
     assert served.manifest.per_request == OF_REQUEST
     for n in (1, 2, 3, 40):
         sparse, short, dense = one_request(n, seed=n)
@@ -203,45 +241,29 @@ def test_an_export_of_one_request_scores_its_candidates_as_the_ranker_does(kind,
         assert n == 1 or expected.ctr_logit.std() > 0
 
 
-def test_example_rows_with_one_item_of_history_each_fix_no_length_in_the_export(tmp_path):
-    ranker = fused_ranker("concat").eval()
-    rows = batch(30, seed=6)
-    features = plain_tensors(rows)
-    values, one_each = features["learn_item"]
-    features["learn_history"] = (values.flip(0), one_each)
-    sparse = KeyedJaggedTensor(
-        keys=list(features),
-        values=torch.cat([values for values, _ in features.values()]),
-        lengths=torch.cat([lengths for _, lengths in features.values()]),
-    )
-    served = load_exported(export_ranker(ranker, tmp_path / "export", sparse, rows.dense))
+@of_kind("learn")
+def test_example_rows_with_one_item_of_history_each_fix_no_length_in_the_export(pair):
+    ranker, served, _ = pair
+    assert set(narrow_rows().sparse["learn_history"].lengths().tolist()) == {1}
     assert batch(40, seed=7).sparse["learn_history"].lengths().max() > 1
     assert_same_scores(ranker, served)
 
 
-def test_a_fallback_that_the_example_rows_do_not_need_is_in_the_export(tmp_path):
-    ranker = fused_ranker("concat").eval()
-    with torch.no_grad():
-        ranker.fusion.user_fallback.add_(5.0), ranker.fusion.item_fallback.add_(-5.0)
-    rows = batch(30, seed=5)
-    known = {name: rows.sparse[name] for name in rows.sparse.keys()}  # noqa: SIM118 - a KJT is no mapping
-    values = {name: feature.values() for name, feature in known.items()}
-    values["learn_user"], values["learn_item"] = (
-        values["learn_user"] % 6 + 100,
-        values["learn_item"] % 6 + 200,
-    )
-    sparse = KeyedJaggedTensor(
-        keys=list(known),
-        values=torch.cat(list(values.values())),
-        lengths=torch.cat([feature.lengths() for feature in known.values()]),
-    )
-    served = load_exported(export_ranker(ranker, tmp_path / "export", sparse, rows.dense))
+@of_kind("learn")
+def test_a_fallback_that_the_example_rows_do_not_need_is_in_the_export(pair):
+    ranker, served, _ = pair
+    sparse = narrow_rows().sparse
+    for feature, table in (
+        ("learn_user", ranker.fusion.user_vectors),
+        ("learn_item", ranker.fusion.item_vectors),
+    ):
+        assert table(sparse[feature].values())[1].all()
     assert_same_scores(ranker, served)
 
 
-def test_rows_of_several_requests_and_unknown_features_of_a_request_are_refused(tmp_path):
-    ranker = fused_ranker("concat").eval()
-    served = exported(ranker, tmp_path, per_request=OF_REQUEST)
+@pytest.mark.parametrize("of_one_request", ["learn"], indirect=True)
+def test_rows_of_several_requests_and_unknown_features_of_a_request_are_refused(of_one_request, tmp_path):
+    ranker, served = of_one_request
     rows = batch(20, seed=1)
     with pytest.raises(ExportError, match="user_id: expected one request"):
         served(rows.sparse, rows.dense)
