@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -72,6 +73,12 @@ def click_auc(market, vectors=None):
     pair_rate = rate(user * n_categories + category[item], n_users * n_categories, mean, 5)
     seen = np.log1p(np.bincount(item, minlength=n_items))
 
+    if vectors is not None:
+        clicks = sparse.csr_array((click, (user, item)), shape=(n_users, n_items), dtype=vectors.dtype)
+        history = clicks @ vectors
+        norm = np.linalg.norm(history, axis=1)
+        similarity = (history @ vectors.T) / np.maximum(norm, 1e-9)[:, None]
+
     def features(rows):
         u, i = positions(market, rows)
         columns = [
@@ -83,11 +90,7 @@ def click_auc(market, vectors=None):
             rows["slot"],
         ]
         if vectors is not None:
-            history = np.zeros((n_users, vectors.shape[1]))
-            np.add.at(history, user[click == 1], vectors[item[click == 1]])
-            norm = np.linalg.norm(history, axis=1)
-            cosine = (history[u] * vectors[i]).sum(axis=1) / np.maximum(norm[u], 1e-9)
-            columns += [cosine, norm[u] > 0]
+            columns += [similarity[u, i], norm[u] > 0]
         return np.column_stack(columns).astype(float)
 
     fit_rows, test = market.train[~early], market.test

@@ -175,8 +175,21 @@ def test_an_update_that_stops_when_its_store_is_in_place_loses_nothing(job, enco
     assert not (tmp_path / "store.work").exists()
 
 
-def play(model: Path, folder: Path, *scenarios: str) -> dict[str, dict[str, bytes]]:
-    """Give the bytes of the store of each scenario of `encode_victim`."""
+DEATHS = [place for place in encode_victim.PLACES if place != "nowhere"]
+MOMENTS = [f"random-{number}" for number in range(4)]
+SIDE_BY_SIDE = [
+    "nowhere+nowhere",
+    "first-batch+nowhere",
+    "first-batch+first-batch",  # both die with a claim, a third takes both over
+    "before-store+nowhere",
+]
+
+
+@pytest.fixture(scope="module")
+def played(model, tmp_path_factory) -> dict[str, dict[str, bytes]]:
+    """The bytes of the store of each scenario of `encode_victim`; one process plays them all."""
+    folder = tmp_path_factory.mktemp("played")
+    scenarios = ["nowhere", *DEATHS, *MOMENTS, *SIDE_BY_SIDE]
     many_items().to_parquet(folder / "items.parquet")
     arguments = [encode_victim.__file__, model, folder / "items.parquet", folder / "out", *scenarios]
     command = [sys.executable, *map(str, arguments)]
@@ -186,27 +199,17 @@ def play(model: Path, folder: Path, *scenarios: str) -> dict[str, dict[str, byte
     return {name: content_bytes(folder / "out" / name) for name in scenarios}
 
 
-def test_a_job_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_run(model, tmp_path):
-    places = [place for place in encode_victim.PLACES if place != "nowhere"]
-    moments = [f"random-{number}" for number in range(4)]
-    undisturbed, *stores = play(model, tmp_path, "nowhere", *places, *moments).items()
-    assert set(undisturbed[1]) == {
+def test_a_job_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_run(played):
+    assert set(played["nowhere"]) == {
         "card.json", "ids.parquet", "present.npy", "texts.safetensors", "vectors.npy"
     }  # fmt: skip
-    for scenario, store in stores:
-        assert store == undisturbed[1], scenario
+    for scenario in [*DEATHS, *MOMENTS]:
+        assert played[scenario] == played["nowhere"], scenario
 
 
-def test_many_workers_make_the_store_of_one_and_take_over_from_the_dead(model, tmp_path):
-    scenarios = [
-        "nowhere+nowhere",
-        "first-batch+nowhere",
-        "first-batch+first-batch",  # both die with a claim, a third takes both over
-        "before-store+nowhere",
-    ]
-    undisturbed, *stores = play(model, tmp_path, "nowhere", *scenarios).items()
-    for scenario, store in stores:
-        assert store == undisturbed[1], scenario
+def test_many_workers_make_the_store_of_one_and_take_over_from_the_dead(played):
+    for scenario in SIDE_BY_SIDE:
+        assert played[scenario] == played["nowhere"], scenario
 
 
 def fail_on_call(monkeypatch, owner, name: str, call: int, error: BaseException) -> None:
@@ -311,7 +314,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("other", "says"), OTHERS)
-def test_another_identity_is_refused_by_store_and_work_folder_alike(job, tmp_path, other, says):
+def test_another_identity_is_refused_by_store_and_work_folder_alike(job, encoded, tmp_path, other, says):
     job(many_items(9))
     before = content_bytes(tmp_path / "store")
     with pytest.raises(EncodeError, match=rf"store: expected the same encoder.*{says}.*--overwrite"):
