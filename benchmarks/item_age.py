@@ -34,8 +34,8 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from benchmarks.recall.variants import RECIPE
 from learn_rank.uncertainty.student_t import t_quantile
+from learn_recall.comparison.variants import RECIPE
 from learn_recall.datasets import read_amazon
 from learn_recall.export.new_items import add_items
 from learn_recall.export.vectors import export_embeddings
@@ -263,7 +263,7 @@ def main(  # noqa: D103
     epochs: Annotated[int | None, typer.Option(help="Default: the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the replay and the training.")] = 0,
     recipe: Annotated[
-        bool, typer.Option("--recipe", help="The settings of benchmarks/recall_quality.py.")
+        bool, typer.Option("--recipe", help="The settings of learn-recall compare-models.")
     ] = False,
     text_only: Annotated[bool, typer.Option("--text-only", help="Towers without id residual.")] = False,
     content_dimension: Annotated[int, typer.Option(help="Of an exported block of text.")] = 64,

@@ -6,6 +6,7 @@ import typer
 
 from learn_recall.commands.add_items import add_items
 from learn_recall.commands.compare_encoders import compare_encoders
+from learn_recall.commands.compare_models import compare_models
 from learn_recall.commands.convert import convert
 from learn_recall.commands.diff import diff
 from learn_recall.commands.encode import encode
@@ -34,6 +35,7 @@ for verb in (
     index,
     words,
     compare_encoders,
+    compare_models,
 ):
     app.command()(verb)
 

@@ -18,7 +18,7 @@ ORDER = {  # lowest first; names in one line do not know each other
         store
         tables text encoder towers
         convert datasets encode train
-        export evaluate
+        export evaluate comparison
         commands
         cli
     """,

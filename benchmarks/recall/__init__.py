@@ -1,1 +1,1 @@
-"""The recall study: worlds, variants, scores, pages."""
+"""What others published on the splits of the recall study."""

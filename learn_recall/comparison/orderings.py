@@ -10,8 +10,8 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from benchmarks.recall.judgement import ITEM_BUCKETS, Places, hits, inside, interval
-from benchmarks.recall.world import RecallWorld
+from learn_recall.comparison.judgement import ITEM_BUCKETS, Places, hits, inside, interval
+from learn_recall.comparison.world import RecallWorld
 
 PROTOCOLS = ("strict", "official")
 K = 10
@@ -21,7 +21,11 @@ K = 10
 class Ordering:
     """One claim: ``better`` is ahead of ``worse``, both of them names of models.
 
-    bucket: of `ITEM_BUCKETS`, the targets that the claim is about; None = all.
+    Attributes:
+        words: for people.
+        better: name of a model.
+        worse: name of a model.
+        bucket: of `ITEM_BUCKETS`, the targets that the claim is about; None = all.
     """
 
     words: str
@@ -51,7 +55,7 @@ ORDERINGS = (
 
 
 def judge_orderings(world: RecallWorld, places: Mapping[str, Sequence[Places]]) -> list[dict[str, Any]]:
-    """Every ordering whose two models are there, and which two users or more can say something about.
+    """Judge every ordering whose two models are there, and which two users or more can say something about.
 
     Args:
         world: what was asked.
@@ -84,7 +88,11 @@ def judge_orderings(world: RecallWorld, places: Mapping[str, Sequence[Places]]) 
 
 
 def ordering_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A row an ordering, in points of Recall@10."""
+    """Show a row an ordering, in points of Recall@10.
+
+    Args:
+        rows: of `judge_orderings`.
+    """
     table = Table("claim", "users", *PROTOCOLS, box=SIMPLE, title="Orderings, points of R@10, 95 %")
     for row in rows:
         cells = [
@@ -107,3 +115,6 @@ def _found(seeds: Sequence[Places], protocol: str) -> np.ndarray:
     if protocol == "strict":
         return np.asarray(np.mean([hits(places.filtered, K) for places in seeds], axis=0))
     return np.asarray(np.mean([places.unfiltered[0] < K for places in seeds], axis=0))
+
+
+__all__ = ["ORDERINGS", "Ordering", "judge_orderings", "ordering_table"]

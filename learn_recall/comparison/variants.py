@@ -19,13 +19,16 @@ RECIPE: dict[str, dict[str, Any]] = {"train": {"filters_history": True}}
 class Variant:
     """One row of the table.
 
-    words: what it is.
-    scorer: "towers"; "zero_shot" and "finetuned", which start from towers of other folders; or the name of a
-    scorer without training.
-    content: what an item is read as: "text" (frozen encoder), "words" (384 singular directions of TF-IDF),
-    "text_words" (both), "none" (a constant: ids alone), "random" (a fixed random vector each).
-    settings: over `RECIPE`, part by part.
-    group: "main", "ablation" or "transfer". is_quick: part of ``--quick``.
+    Attributes:
+        words: what it is.
+        scorer: "towers"; "zero_shot" and "finetuned", which start from towers of other folders; or the name
+            of a scorer without training.
+        content: what an item is read as: "text" (frozen encoder), "words" (384 singular directions of
+            TF-IDF), "text_words" (both), "none" (a constant: ids alone), "random" (a fixed random vector
+            each).
+        settings: over `RECIPE`, part by part.
+        group: "main", "ablation" or "transfer".
+        is_quick: part of ``--quick``.
     """
 
     words: str
@@ -36,12 +39,13 @@ class Variant:
     is_quick: bool = False
 
     def config(self, seed: int, *, fit: str, n_epochs: int | None = None) -> RecallConfig:
-        """Settings of one training.
+        """Make the settings of one training.
 
         Args:
-            seed: of everything random. n_epochs: instead of the variant's own.
+            seed: of everything random.
             fit: "all" = the last event before the test of 2,000 users selects the epoch and everything else
                 trains; "train" = that of every user selects, and never trains.
+            n_epochs: instead of the variant's own.
         """
         values = preset("thorough").to_dict()
         for settings in (RECIPE, self.settings):
@@ -63,7 +67,10 @@ def _text_only(words: str, settings: dict[str, dict[str, Any]] | None = None, **
 
 
 # at the others' learning rate it ends at the level of chance
-_ALL_ACTION = {"loss": {"kind": "dense_all_action"}, "train": {"learning_rate": 1e-3}}
+_ALL_ACTION: dict[str, dict[str, Any]] = {
+    "loss": {"kind": "dense_all_action"},
+    "train": {"learning_rate": 1e-3},
+}
 
 
 def _ablation(words: str, **parts: dict[str, Any]) -> Variant:
@@ -146,9 +153,16 @@ def chosen(
     with_ablation: bool = False,
     with_transfer: bool = False,
 ) -> dict[str, Variant]:
-    """The variants to run, in the table's order.
+    """Choose the variants to run, in the table's order.
 
-    Raises: ValueError for a name that is none of them.
+    Args:
+        only: names; None or none: the groups that are asked for.
+        is_quick: of the main group, those that say most.
+        with_ablation: the grid of choices as well.
+        with_transfer: what starts from towers of other folders as well.
+
+    Raises:
+        ValueError: a name that is none of them.
     """
     if only:
         unknown = [name for name in only if name not in VARIANTS]
@@ -161,3 +175,6 @@ def chosen(
         for name, variant in VARIANTS.items()
         if variant.group in groups and (variant.is_quick or not is_quick)
     }
+
+
+__all__ = ["RECIPE", "TRAINED", "VARIANTS", "Variant", "chosen"]

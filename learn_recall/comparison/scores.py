@@ -18,10 +18,10 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.recall.judgement import Scores
-from benchmarks.recall.variants import VARIANTS, Variant
-from benchmarks.recall.world import RecallWorld
 from learn_recall.columns import ITEM_ID, USER_ID
+from learn_recall.comparison.judgement import Scores
+from learn_recall.comparison.variants import VARIANTS, Variant
+from learn_recall.comparison.world import RecallWorld
 from learn_recall.datasets import read_amazon
 from learn_recall.encode.job import encode_items
 from learn_recall.store import EmbeddingStore, write_store
@@ -41,7 +41,9 @@ class Bench:
     """What the variants share: the world, its content stores (made once, kept in ``work``), histories.
 
     Args:
-        world: the question. work: folder for stores and trainings. encoder: as for `encode_items`.
+        world: the question.
+        work: folder for stores and trainings.
+        encoder: as for `encode_items`.
         pretrain: other folders, whose events the "zero_shot" and "finetuned" variants start from.
     """
 
@@ -51,9 +53,13 @@ class Bench:
         self.world, self.work, self.encoder, self.pretrain = world, work, encoder, pretrain
 
     def content(self, kind: str) -> EmbeddingStore:
-        """The content store of a kind, see `Variant.content`.
+        """Open the content store of a kind, made where it is not there yet.
 
-        Raises: ValueError for an unknown kind.
+        Args:
+            kind: see `Variant.content`.
+
+        Raises:
+            ValueError: an unknown kind.
         """
         path = self.work / f"content-{kind}"
         if kind == "text":
@@ -86,7 +92,17 @@ class Bench:
         )
 
     def scores(self, name: str, variant: Variant, config: RecallConfig | None, folder: Path) -> Scores:
-        """Scores (b, N) of a slice of the U users; trains in ``folder`` where the variant is trained."""
+        """Make what scores all items for a slice of the U users: slice -> (b, N).
+
+        Args:
+            name: of the model.
+            variant: what it is.
+            config: settings of its training; None for a scorer without training.
+            folder: where it is trained.
+
+        Raises:
+            ValueError: a variant that starts elsewhere, and no other folders.
+        """
         if config is not None:
             return self._towers(variant, config, folder)
         return {
@@ -106,9 +122,10 @@ class Bench:
         return self.of_checkpoint(folder, content)
 
     def _pretrained(self, seed: int) -> Path:
-        """Towers on the text of the other folders, trained once a seed and kept.
+        """Train towers on the text of the other folders, once a seed, and keep them.
 
-        Raises: ValueError without other folders.
+        Raises:
+            ValueError: there are no other folders.
         """
         if not self.pretrain:
             raise ValueError("--pretrain: expected a folder for zero_shot and finetuned; got none")
@@ -129,7 +146,12 @@ class Bench:
         return encode_items(items, path, encoder=self.encoder, console=Console(stderr=True))
 
     def of_checkpoint(self, folder: Path, content: EmbeddingStore) -> Scores:
-        """Scores by trained towers; items without a vector are never shown."""
+        """Make scores by trained towers; items without a vector are never shown.
+
+        Args:
+            folder: of `train_towers`.
+            content: the store that they read.
+        """
         trained = load_checkpoint(folder)
         table = ContentTable(content, trained.towers.whitening)
         rows = content.positions(self.world.items[ITEM_ID].to_numpy())
@@ -210,3 +232,6 @@ def _newest(history_UH: np.ndarray, length: int) -> np.ndarray:
     column = np.arange(min(length, history_UH.shape[1])) + np.maximum(n_items - length, 0)[:, None]
     inside = np.minimum(column, history_UH.shape[1] - 1)
     return np.where(column < n_items[:, None], np.take_along_axis(history_UH, inside, 1), -1)
+
+
+__all__ = ["Bench"]

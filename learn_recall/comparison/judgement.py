@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.recall.world import RecallWorld
+from learn_recall.comparison.world import RecallWorld
 from learn_recall.files.whole_files import atomic_path
 from learn_recall.towers.ranking import Ranks, rank_scores
 
@@ -32,8 +32,10 @@ Scores = Callable[[slice], Tensor]
 class Places:
     """Of each target: how many items score higher and how many others the same; and the users' lists.
 
-    filtered, unfiltered: (2, T) int64, the history taken out of the ranking or left in. top: (U, 10) int64
-    items of the filtered list, -1 = none.
+    Attributes:
+        filtered: (2, T) int64, the history taken out of the ranking.
+        unfiltered: (2, T) int64, the history left in.
+        top: (U, 10) int64 items of the filtered list, -1 = none.
     """
 
     filtered: np.ndarray
@@ -53,20 +55,41 @@ class Places:
 
 
 def place_targets(world: RecallWorld, scores: Scores) -> Places:
-    """Rank every target among all items; ``scores`` gives (b, N) for a slice of the U users."""
+    """Rank every target among all items.
+
+    Args:
+        world: the question.
+        scores: gives (b, N) for a slice of the U users.
+    """
     found = {name: _rank(world, scores, filters=name == "filtered") for name in ("filtered", "unfiltered")}
     n_places = {name: np.stack([ranks.n_higher, ranks.n_equal]) for name, ranks in found.items()}
     return Places(**n_places, top=found["filtered"].top[world.users[1]])
 
 
 def hits(places: np.ndarray, k: int) -> np.ndarray:
-    """(2, T) -> (T,) expected hit in the first k with ties in random order."""
+    """Compute the expected hits in the first k, with ties in random order.
+
+    Args:
+        places: (2, T) int64, one of the two of `Places`.
+        k: length of the list.
+
+    Returns:
+        (T,) float64.
+    """
     n_higher, n_equal = places
     return np.clip(k - n_higher, 0, n_equal + 1) / (n_equal + 1)
 
 
 def gains(places: np.ndarray, k: int) -> np.ndarray:
-    """(2, T) -> (T,) expected ``1 / log2(1 + place)`` within the first k with ties in random order."""
+    """Compute the expected ``1 / log2(1 + place)`` within the first k, with ties in random order.
+
+    Args:
+        places: (2, T) int64, one of the two of `Places`.
+        k: length of the list.
+
+    Returns:
+        (T,) float64.
+    """
     n_higher, n_equal = places
     gain = np.concatenate([[0.0], np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))])
     first, last = np.minimum(n_higher, k), np.minimum(n_higher + n_equal + 1, k)
@@ -74,7 +97,15 @@ def gains(places: np.ndarray, k: int) -> np.ndarray:
 
 
 def user_values(world: RecallWorld, places: np.ndarray) -> dict[str, np.ndarray]:
-    """Per user (U,): R@k, N@k (mean over the user's targets) and, with several targets, H@k (any found)."""
+    """Compute each user's metrics.
+
+    Args:
+        world: the question.
+        places: (2, T) int64, one of the two of `Places`.
+
+    Returns:
+        name -> (U,): R@k, N@k (mean over the user's targets) and, with several targets, H@k (any found).
+    """
     _, first = world.users
     n_targets = np.diff(np.r_[first, len(world.targets)])
     values = {}
@@ -88,7 +119,11 @@ def user_values(world: RecallWorld, places: np.ndarray) -> dict[str, np.ndarray]
 
 
 def official(places: np.ndarray) -> dict[str, float]:
-    """As the released code counts: history left in, a tie is a hit, mean of the batches' means."""
+    """Count as the released LEARN code does: history left in, a tie is a hit, mean of the batches' means.
+
+    Args:
+        places: (2, T) int64, unfiltered.
+    """
     found = {}
     for k in (10, 50):
         place = places[0]
@@ -101,7 +136,12 @@ def official(places: np.ndarray) -> dict[str, float]:
 
 
 def judge_towers(world: RecallWorld, places: Places) -> dict[str, Any]:
-    """All figures of one model and seed, as JSON."""
+    """Collect all figures of one model and seed, as JSON.
+
+    Args:
+        world: the question.
+        places: of its targets.
+    """
     strict = {
         history: {name: float(v.mean()) for name, v in user_values(world, getattr(places, history)).items()}
         for history in ("filtered", "unfiltered")
@@ -126,9 +166,14 @@ def judge_towers(world: RecallWorld, places: Places) -> dict[str, Any]:
 
 
 def dial(world: RecallWorld, scores: Scores) -> list[dict[str, float | None]]:
-    """The head/tail curve: score - a log(training events + 1), a in deviations of a user's scores.
+    """Trace the head/tail curve: score - a log(training events + 1), a in deviations of a user's scores.
 
-    Returns: for each a of `DIAL`: a, R@10 and R@10 on rare targets, history taken out.
+    Args:
+        world: the question.
+        scores: gives (b, N) for a slice of the U users.
+
+    Returns:
+        For each a of `DIAL`: a, R@10 and R@10 on rare targets, history taken out.
     """
     log_count_N = torch.from_numpy(np.log1p(world.train_counts)).float()
     sample = scores(slice(0, min(256, len(world.users[1])))).float()
@@ -161,7 +206,14 @@ def dial(world: RecallWorld, scores: Scores) -> list[dict[str, float | None]]:
 
 
 def interval(values_SU: np.ndarray) -> tuple[float, float]:
-    """95 % interval of a mean over users, of the users' means over seeds: (S, U) -> low, high."""
+    """Give the 95 % interval of a mean over users, of the users' means over seeds.
+
+    Args:
+        values_SU: (S, U) float64.
+
+    Returns:
+        Its low and its high end.
+    """
     mean_U = values_SU.mean(axis=0)
     half = 1.96 * mean_U.std(ddof=1) / np.sqrt(len(mean_U)) if len(mean_U) > 1 else np.inf
     return float(mean_U.mean() - half), float(mean_U.mean() + half)
@@ -200,5 +252,27 @@ def _bucket(places: Places, is_inside: np.ndarray) -> dict[str, Any]:
 
 
 def inside(values: np.ndarray, low: int, high: int | None) -> np.ndarray:
-    """Bool, which values lie in a bucket of `ITEM_BUCKETS` or `HISTORY_BUCKETS`; None = no upper end."""
+    """Tell which values lie in a bucket of `ITEM_BUCKETS` or `HISTORY_BUCKETS`.
+
+    Args:
+        values: (T,) counts.
+        low: the least that is inside.
+        high: the most that is inside; None = no upper end.
+    """
     return (values >= low) & (values <= (np.inf if high is None else high))
+
+
+__all__ = [
+    "ITEM_BUCKETS",
+    "Places",
+    "Scores",
+    "dial",
+    "gains",
+    "hits",
+    "inside",
+    "interval",
+    "judge_towers",
+    "official",
+    "place_targets",
+    "user_values",
+]

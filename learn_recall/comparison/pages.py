@@ -1,4 +1,4 @@
-"""Tables and the figure of `recall_quality.py`."""
+"""Tables and the figure of `learn-recall compare-models`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from learn_recall.files.whole_files import atomic_path
 
 
 def main_table(report: dict[str, Any]) -> Table:
-    """A row a model: strict, history in and out, rare targets, coverage, official."""
+    """Show a row a model: strict, history in and out, rare targets, coverage, official.
+
+    Args:
+        report: of `learn_recall.comparison.run.compare_on`.
+    """
+    first = next(iter(report["models"].values()))["seeds"][0]["strict"]["filtered"]
+    several = ("H@10",) if "H@10" in first else ()  # any of a user's targets is found
     table = Table(
-        "model", "R@10", "95 %", "N@10", "seeds", "rare R@10", "cover", "popular", "R@10 nf", "N@10 nf",
-        "official R@10", "CPU s", box=SIMPLE,
+        "model", "R@10", "95 %", "N@10", *several, "seeds", "rare R@10", "cover", "popular", "R@10 nf",
+        "N@10 nf", "official R@10", "CPU s", box=SIMPLE,
         title=f"{report['protocol']['task']}: strict, history out; nf = history in",
     )  # fmt: skip
     for name, model in report["models"].items():
@@ -26,6 +32,7 @@ def main_table(report: dict[str, Any]) -> Table:
             f"{model['R@10']:.4f}",
             f"{model['low']:.4f} .. {model['high']:.4f}",
             f"{model['N@10']:.4f}",
+            *(f"{_mean(seeds, 'strict', 'filtered', metric):.4f}" for metric in several),
             f"{min(each):.4f} .. {max(each):.4f}" if len(each) > 1 else "1",
             "-" if model["rare R@10"] is None else f"{model['rare R@10']:.4f}",
             f"{_mean(seeds, 'coverage@10'):.2f}",
@@ -39,7 +46,11 @@ def main_table(report: dict[str, Any]) -> Table:
 
 
 def comparison_table(report: dict[str, Any]) -> Table:
-    """Buckets of every model, and its difference to the id baseline."""
+    """Show the buckets of every model, and its difference to the id baseline.
+
+    Args:
+        report: of `learn_recall.comparison.run.compare_on`.
+    """
     first = next(iter(report["models"].values()))["seeds"][0]["buckets"]
     columns = [(kind, name) for kind, names in first.items() for name in names]
     short = {"item_count": "events", "history_length": "history"}
@@ -55,9 +66,14 @@ def comparison_table(report: dict[str, Any]) -> Table:
 
 
 def draw_dial(report: dict[str, Any], path: Path) -> None:
-    """Recall on rare targets against recall on all, along the dial, a line a model."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Draw recall on rare targets against recall on all, along the dial, a line a model.
+
+    Args:
+        report: of `learn_recall.comparison.run.compare_on`.
+        path: its ending is the format: png or svg.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only the figure needs it
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -83,3 +99,6 @@ def _mean(seeds: list[dict[str, Any]], *path: str) -> float:
     for step in path:
         values = [value[step] for value in values]
     return sum(values) / len(values)
+
+
+__all__ = ["comparison_table", "draw_dial", "main_table"]
