@@ -1,12 +1,11 @@
 """The examples and the code of the pages run as they are printed."""
 
 import ast
-import os
 import re
 import runpy
 import shlex
-import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from pages import ROOT, blocks_of
+from torch.distributed import run as torchrun
 from typer.testing import CliRunner
 
 from learn_rank import (
@@ -23,6 +23,7 @@ from learn_rank import (
     compare_rankers,
     encode_dataset,
 )
+from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_recall.cli import app
 from learn_recall.store import EmbeddingStore, id_keys
 
@@ -49,8 +50,11 @@ def run_command(line: str) -> None:
             except SystemExit as end:
                 assert not end.code
     else:
-        where = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-        subprocess.run([program, *arguments], check=True, env={**os.environ, **where, "OMP_NUM_THREADS": "1"})
+        assert program == "torchrun"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(ROOT))
+            patch.setenv("OMP_NUM_THREADS", "1")
+            torchrun.main(arguments)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +104,16 @@ def test_what_the_page_serves_scores_as_what_it_trained(page):
     assert np.std(served) > 0.02
 
 
+@pytest.fixture(scope="module")
+def market_once():
+    """Let the examples, which have the same market, share its tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "examples")
+        patch.setattr("marketplace_slice.read_marketplace", cache(read_marketplace))
+        yield
+
+
+@pytest.mark.usefixtures("market_once")
 @pytest.mark.parametrize("host", ["dlrm", "dcn", "deepfm"])
 def test_an_example_tells_that_the_plugin_lifts_torchrecs_own_ranker(host, folder, monkeypatch, capsys):
     path = ROOT / "examples" / f"{host}_with_learn.py"
