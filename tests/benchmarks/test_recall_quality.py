@@ -10,7 +10,8 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks import recall_quality
-from benchmarks.recall.judgement import (
+from benchmarks.recall.published import published
+from learn_recall.comparison.judgement import (
     Places,
     dial,
     interval,
@@ -19,11 +20,11 @@ from benchmarks.recall.judgement import (
     place_targets,
     user_values,
 )
-from benchmarks.recall.orderings import ORDERINGS, judge_orderings, ordering_table
-from benchmarks.recall.published import published
-from benchmarks.recall.scores import Bench, _newest
-from benchmarks.recall.variants import VARIANTS, chosen
-from benchmarks.recall.world import VALIDATION, WINDOW, RecallWorld, read_world
+from learn_recall.comparison.orderings import ORDERINGS, judge_orderings, ordering_table
+from learn_recall.comparison.run import Run
+from learn_recall.comparison.scores import Bench, _newest
+from learn_recall.comparison.variants import VARIANTS, chosen
+from learn_recall.comparison.world import VALIDATION, WINDOW, RecallWorld, read_world
 from learn_recall.store import write_store
 
 COLOURS = ("red", "blue", "green", "black")
@@ -297,7 +298,7 @@ def test_one_command_gives_table_json_and_figure_and_goes_on_after_a_stop(folder
     def trained_again(*_, **__):
         raise AssertionError("a finished model was trained again")
 
-    monkeypatch.setattr("benchmarks.recall.scores.train_towers", trained_again)
+    monkeypatch.setattr("learn_recall.comparison.scores.train_towers", trained_again)
     second = CliRunner().invoke(recall_quality.app, arguments)
     assert second.exit_code == 0, second.output
     assert json.loads(out.read_text())["models"] == report["models"]
@@ -315,15 +316,13 @@ def test_what_the_command_cannot_use_is_refused_in_words(folder, tmp_path):
 
 
 def test_results_of_another_setting_are_not_mistaken_for_these(world, tmp_path):
-    run = recall_quality.Run(Bench(world, tmp_path), fit="all")
+    run = Run(Bench(world, tmp_path), fit="all")
     variant = VARIANTS["id"]
     keys = {run._key(variant, variant.config(seed, fit=fit)) for seed in (0, 1) for fit in ("all", "train")}
     other = RecallWorld(
         world.items, world.history, world.test, world.train_counts, world.task, {"sha256": "x"}
     )
-    keys.add(
-        recall_quality.Run(Bench(other, tmp_path), fit="all")._key(variant, variant.config(0, fit="all"))
-    )
+    keys.add(Run(Bench(other, tmp_path), fit="all")._key(variant, variant.config(0, fit="all")))
     assert len(keys) == 5
 
 
