@@ -54,7 +54,7 @@ def test_an_example_that_prints_something_else_fails():
 
 
 def third_person(source: str) -> list[str]:
-    """First lines of functions that tell of the function instead of saying, as a command would, what it does."""
+    """First lines that tell of their function instead of saying, as a command would, what it does."""
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     firsts = [(ast.get_docstring(function) or "").split("\n")[0] for function in functions]
     return [first for first in firsts if THIRD_PERSON.match(first)]

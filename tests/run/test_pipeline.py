@@ -1,19 +1,16 @@
 """The whole way on a small marketplace: tables to report, killed anywhere, with the same result."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from children import exit_code_of
 from rich.console import Console
-from run_victim import MARKET, config
+from run_victim import MARKET, config, run
 from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
@@ -25,14 +22,6 @@ from learn_rank.run.config import RunConfig, read_config
 from learn_rank.run.folder import RunFolder
 from learn_recall.store import EmbeddingStore, StoreError
 
-SUPPORT = Path(__file__).parents[1] / "support"
-
-
-def victim(out: Path, encoder: Path, *stage: str) -> int:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", str(SUPPORT / "run_victim.py"), str(out), str(encoder), *stage]
-    return subprocess.run(command, check=False, env=environment, capture_output=True).returncode
-
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
@@ -42,7 +31,7 @@ def encoder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, encoder):
     out = tmp_path_factory.mktemp("finished")
-    assert victim(out, encoder) == 0
+    run(out, encoder)
     return out
 
 
@@ -67,11 +56,11 @@ def test_user_and_item_bucket_rows_partition_the_test_rows(finished):
         assert chosen[chosen.bucket_kind == "item"]["n_rows"].sum() == total
 
 
-@pytest.mark.parametrize("stage", ["export", "rankers", "report"])
-def test_a_run_killed_in_a_stage_ends_like_an_undisturbed_one(finished, encoder, tmp_path, stage):
+def test_a_run_killed_in_one_stage_after_another_ends_like_an_undisturbed_one(finished, encoder, tmp_path):
     out = tmp_path / "killed"
-    assert victim(out, encoder, stage) == -signal.SIGKILL
-    assert victim(out, encoder) == 0
+    for stage in ("export", "rankers", "report"):
+        assert exit_code_of(run, out, encoder, stage) == -signal.SIGKILL
+    assert exit_code_of(run, out, encoder) == 0
     for arm in ("baseline", "learn", "raw_text", "shuffled"):
         for seed in (0, 1):
             pd.testing.assert_frame_equal(
@@ -85,7 +74,7 @@ def test_a_run_killed_in_a_stage_ends_like_an_undisturbed_one(finished, encoder,
 def test_the_same_command_again_trains_nothing(finished, encoder):
     trained = [path for path in finished.rglob("seed-*.parquet") if path.parent.name != "auto"]
     times = {path: path.stat().st_mtime_ns for path in trained}
-    assert victim(finished, encoder) == 0
+    run(finished, encoder)
     assert times and all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
@@ -269,7 +258,13 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
     from learn_rank.serving import load_exported
     from learn_rank.serving.run_export import export_run
 
-    asked = replace(config(str(encoder)), ease="near", arms=("baseline", "learn"), seeds=(0,))
+    asked = replace(
+        config(str(encoder)),
+        ease="near",
+        arms=("baseline", "learn"),
+        seeds=(0,),
+        embedding_decays=(1.0,),
+    )
     run_pipeline(pytest.fail, {"market": "small"}, out, asked, console=Console(quiet=True))
     after = pd.read_parquet(RunFolder(out).predictions_of("baseline", 0))
     assert np.abs(after["pctr"] - before["pctr"]).max() > 0.01
@@ -302,7 +297,13 @@ def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_
     from learn_rank.serving.run_export import export_run
     from learn_recall.text.word_vectors import WordVectors, texts_of
 
-    asked = replace(config(str(encoder)), arms=("baseline", "raw_text"), seeds=(0,), word_dimension=6)
+    asked = replace(
+        config(str(encoder)),
+        arms=("baseline", "raw_text"),
+        seeds=(0,),
+        word_dimension=6,
+        embedding_decays=(1.0,),
+    )
     quiet = Console(quiet=True)
     source = {"market": "small"}
     run_pipeline(lambda: read_marketplace(MARKET), source, tmp_path, asked, console=quiet)

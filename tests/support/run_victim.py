@@ -1,8 +1,7 @@
-"""A small run in a process of its own, so that a test may kill it: OUT ENCODER [the stage to die in]."""
+"""A small run, to be made in a process of its own where it is to die in a stage."""
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -72,14 +71,14 @@ def die_in(stage: str) -> None:
         raise ValueError(stage)
 
 
-if __name__ == "__main__":
-    out, encoder = Path(sys.argv[1]), sys.argv[2]
-    if len(sys.argv) > 3:
-        die_in(sys.argv[3])
+def run(out: Path, encoder: Path, killed_in: str | None = None) -> None:
+    """The whole run, or as much of it as comes before the stage that it dies in."""
+    if killed_in is not None:
+        die_in(killed_in)
     pipeline.run_pipeline(
         lambda: read_marketplace(MARKET),
         {"market": "small"},
         out,
-        config(encoder),
+        config(str(encoder)),
         console=Console(quiet=True),
     )
