@@ -52,6 +52,7 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "STAGE_TEST", TEST)
+        patch.setattr("learn_rank.report.page.forest_plot", lambda *_: "")  # plots of another page
         source = {"market": "small", "ab_days": MARKET.ab_days}
         run_pipeline(lambda: read_marketplace(MARKET), source, out, settings, console=Console(quiet=True))
     return out

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 __all__ = ["Contrast", "PerUser", "compare", "contrast"]
@@ -136,10 +136,10 @@ class Contrast:
         """Two-sided p of no difference."""
         if math.isnan(self.std_error):
             return math.nan
-        return float(2 * stats.t.sf(abs(self.delta) / self.std_error, self.df))
+        return float(2 * special.stdtr(self.df, -abs(self.delta) / self.std_error))
 
     def _reach(self, std_error: float, df: float) -> float:
-        return std_error * float(stats.t.ppf((1 + self.level) / 2, df)) if std_error > 0 else math.nan
+        return std_error * float(special.stdtrit(df, (1 + self.level) / 2)) if std_error > 0 else math.nan
 
 
 def contrast(control: PerUser, treatment: PerUser, level: float = 0.95) -> Contrast:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from statsmodels.stats.power import NormalIndPower
 
@@ -46,6 +47,12 @@ def minimal_effect(std_error: float, level: float = 0.95, power: float = 0.8) ->
     """
     if not std_error > 0:
         return math.nan
-    return std_error * float(
+    return std_error * _minimal_errors(level, power)
+
+
+@cache  # a root is searched for, and every row of a table asks for the same one
+def _minimal_errors(level: float, power: float) -> float:
+    """Smallest true difference in standard errors."""
+    return float(
         NormalIndPower().solve_power(nobs1=1, alpha=1 - level, power=power, ratio=0, alternative="two-sided")
     )
