@@ -4,7 +4,6 @@ import ast
 import importlib
 import importlib.util
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -148,20 +147,3 @@ def test_the_types_the_list_and_the_table_of_a_package_offer_the_same_names(pack
     for name, home in package._HOME.items():
         found = getattr(package, name)
         assert found is vars(importlib.import_module(home))[name] and found.__module__ == home
-
-
-def test_a_type_checker_sees_the_types_of_the_names_that_are_loaded_late(tmp_path, monkeypatch):
-    monkeypatch.setenv("MYPYPATH", str(ROOT))
-    names = {
-        "learn_recall": ("EmbeddingStore", "preset", "encode_items"),
-        "learn_rank": ("Batch", "load_ranker"),
-    }
-    lines = [f"import {package}" for package in names]
-    lines += [f"reveal_type({package}.{name})" for package, offered in names.items() for name in offered]
-    (tmp_path / "user.py").write_text("\n".join(lines) + "\n")
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "user.py"]
-    command += ["--follow-imports=silent", "--cache-dir", str(ROOT / ".mypy_cache")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
-    assert len(revealed) == 5 and "Any" not in revealed, done.stdout
-    assert "learn_recall.store.read.EmbeddingStore" in revealed[0]
