@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-import torch.multiprocessing as mp
+from children import exit_codes_of
 from rank_worker import N_RANKS, rows, untied_rows, work
 
 from learn_rank.metrics.auc import AUC, UAUC, WUAUC
@@ -16,7 +16,7 @@ METRICS = (AUC(), UAUC(), WUAUC(), WUAUC("positives"))
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(work, args=(str(folder),), nprocs=N_RANKS)
+    assert exit_codes_of(work, *((rank, str(folder)) for rank in range(N_RANKS))) == [0] * N_RANKS
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(N_RANKS)]
 
 

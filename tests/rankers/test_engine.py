@@ -1,11 +1,8 @@
 """The engine: one process and two train to the same losses, resume each other, and end without an abort."""
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 
@@ -14,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.distributed as dist
-from engine_worker import HALF, make_world, ranker_of, resume, stream_of, train_halves
+from children import exit_codes_of
+from engine_worker import HALF, make_world, ranker_of, resume, stream_of, train_halves, work
+from torch.distributed import run as torchrun
 from torch.fx import symbolic_trace
 
 from learn_rank.engine import EngineConfig, RankerEngine, StreamPosition, load_checkpoint, processes
@@ -44,18 +43,7 @@ def two(folder, one):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(ROOT / "tests/support/engine_worker.py"), str(folder)],
-            env={**os.environ, **shared, "RANK": str(rank), "PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in started]
-    assert [code for _, code in ends] == [0, 0], "\n".join(text for text, _ in ends)
+    assert exit_codes_of(work, *((folder, rank, port) for rank in range(2))) == [0, 0]
     return [json.loads((folder / f"found-{rank}.json").read_text()) for rank in range(2)]
 
 
@@ -208,27 +196,15 @@ def test_a_setting_outside_its_range_is_refused_by_name(settings):
         EngineConfig(**settings)
 
 
-def test_the_torchrun_example_trains_two_processes_and_ends_well(tmp_path):
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            *command,
-            str(ROOT / "examples" / "torchrun_learn.py"),
-            str(tmp_path),
-        ],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    losses = [float(found) for found in re.findall(r"loss ([0-9.]+)", ended.stdout)]
+def test_the_torchrun_example_trains_two_processes_and_ends_well(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    script = str(ROOT / "examples" / "torchrun_learn.py")
+    torchrun.main(["--standalone", "--nproc_per_node", "2", script, str(tmp_path)])  # raises where one fails
+    printed = capfd.readouterr().out
+    losses = [float(found) for found in re.findall(r"loss ([0-9.]+)", printed)]
     assert losses[-1] < losses[0] - 0.1
-    assert "frozen" in ended.stdout
+    assert "frozen" in printed
 
 
 def test_positions_count_on_over_epochs():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from children import exit_code_of
+from children import exit_codes_of
 from rich.console import Console
 from run_victim import MARKET, config, run
 from tiny_models import save_tiny_model
@@ -59,8 +59,8 @@ def test_user_and_item_bucket_rows_partition_the_test_rows(finished):
 def test_a_run_killed_in_one_stage_after_another_ends_like_an_undisturbed_one(finished, encoder, tmp_path):
     out = tmp_path / "killed"
     for stage in ("export", "rankers", "report"):
-        assert exit_code_of(run, out, encoder, stage) == -signal.SIGKILL
-    assert exit_code_of(run, out, encoder) == 0
+        assert exit_codes_of(run, (out, encoder, stage)) == [-signal.SIGKILL]
+    assert exit_codes_of(run, (out, encoder)) == [0]
     for arm in ("baseline", "learn", "raw_text", "shuffled"):
         for seed in (0, 1):
             pd.testing.assert_frame_equal(

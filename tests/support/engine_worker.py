@@ -1,7 +1,7 @@
-"""A small world for the engine, and what each of its processes does: FOLDER, with torchrun's environment."""
+"""A small world for the engine, and what each of its processes does."""
 
 import json
-import sys
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -208,8 +208,11 @@ def feature_order(folder: Path, here: Processes) -> list[str]:
         return engine.model.module.ranker.embeddings(batch.sparse).keys()
 
 
-def main(folder: Path) -> None:
-    """Everything that takes two processes, in one start of them."""
+def work(folder: Path, rank: int, port: int) -> None:
+    """Everything that takes two processes, in one start of them; the environment is that of torchrun."""
+    torch.set_num_threads(1)
+    os.environ |= {"WORLD_SIZE": "2", "RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with processes(device="cpu") as here:
         found = {
             "trained": train_halves(folder, here),
@@ -219,7 +222,3 @@ def main(folder: Path) -> None:
             "order": feature_order(folder, here),
         }
         (folder / f"found-{here.rank}.json").write_text(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""What one of two ranks does in test_metric_ranks.py; apart, so that a fresh process imports little."""
+"""What one of two ranks does in test_metric_ranks.py."""
 
 import gc
 import json
