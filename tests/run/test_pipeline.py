@@ -101,8 +101,12 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
     found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in data.test.batches(97)]
     expected = pd.read_parquet(RunFolder(finished).predictions_of("learn", 0))["pctr"]
     np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
-    runner.invoke(app, ["export", str(finished), "--out", str(tmp_path / "request"), "--one-request"])
-    of_request = load_exported(tmp_path / "request")
+    other = tmp_path / "request"
+    runner.invoke(app, ["export", str(finished), "--out", str(other), "--one-request", "--arm", "raw_text"])
+    of_request = load_exported(other)
+    blocks = of_request.manifest.tables["fusion.item_vectors"].blocks
+    assert [name for name, *_ in blocks] == ["content", "words"]
+    expected = pd.read_parquet(RunFolder(finished).predictions_of("raw_text", 0))["pctr"]
     assert of_request.manifest.per_request == (
         "user_id",
         "learn_user",
@@ -182,7 +186,7 @@ def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_tex
     users, items = ids_tower_vectors(finished, tmp_path)
     whole = EmbeddingStore.open(RunFolder(finished).items)
     width = {block.name: (block.start, block.stop) for block in whole.card.blocks}["tower"][1]
-    assert [block.name for block in items.card.blocks] == ["tower", "content"]
+    assert [block.name for block in items.card.blocks] == ["tower", "content", "words"]
     np.testing.assert_array_equal(items.vectors[:, width:], whole.vectors[:, width:])
     assert not np.allclose(items.vectors[:, :width], whole.vectors[:, :width], atol=0.1)
     is_known = np.isin(items.ids, dataset.interactions["item_id"].unique())
@@ -291,40 +295,29 @@ def test_a_simulated_test_after_a_run_with_item_regressions_is_refused(tmp_path,
         RunConfig(ease="yes")
 
 
-def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_alone(encoder, tmp_path):
-    from learn_rank.pipeline.order import run_pipeline
-    from learn_rank.serving.manifest import read_manifest
-    from learn_rank.serving.run_export import export_run
+def test_words_stand_beside_the_language_model_and_are_learned_from_known_items_alone(finished):
     from learn_recall.text.word_vectors import WordVectors, texts_of
 
-    asked = replace(
-        config(str(encoder)),
-        arms=("baseline", "raw_text"),
-        seeds=(0,),
-        word_dimension=6,
-        embedding_decays=(1.0,),
-    )
-    quiet = Console(quiet=True)
-    source = {"market": "small"}
-    run_pipeline(lambda: read_marketplace(MARKET), source, tmp_path, asked, console=quiet)
-    content = EmbeddingStore.open(RunFolder(tmp_path).content)
+    content = EmbeddingStore.open(RunFolder(finished).content)
     assert [block.name for block in content.card.blocks] == ["content", "words"]
-    dataset = read_dataset(RunFolder(tmp_path).tables)
+    dataset = read_dataset(RunFolder(finished).tables)
     texts = texts_of(content, dataset.items)
     is_known = np.isin(content.ids, dataset.interactions["item_id"])
     assert 0 < is_known.sum() < len(is_known)
     again = WordVectors.fit([text for text, known in zip(texts, is_known, strict=True) if known], 6)
-    assert WordVectors.load(RunFolder(tmp_path).words).sha256 == again.sha256
-    assert read_config(tmp_path)[0].word_dimension == 6
-    items = EmbeddingStore.open(RunFolder(tmp_path).items)
+    assert WordVectors.load(RunFolder(finished).words).sha256 == again.sha256
+    assert read_config(finished)[0].word_dimension == 6
+    items = EmbeddingStore.open(RunFolder(finished).items)
     assert [block.name for block in items.card.blocks] == ["tower", "content", "words"]
-    exported = read_manifest(export_run(tmp_path, tmp_path / "exported", arm="raw_text"))
-    read = exported.tables["fusion.item_vectors"].blocks
-    assert [name for name, *_ in read] == ["content", "words"]
 
-    without = replace(asked, word_dimension=0)
-    run_pipeline(pytest.fail, source, tmp_path, without, console=quiet)
-    blocks = EmbeddingStore.open(RunFolder(tmp_path).content).card.blocks
+
+def test_a_run_that_goes_on_without_words_has_none(finished, encoder, tmp_path):
+    from learn_rank.pipeline.order import run_pipeline
+
+    out = shutil.copytree(finished, tmp_path / "run")
+    without = replace(config(str(encoder)), arms=("baseline", "raw_text"), seeds=(0,), word_dimension=0)
+    run_pipeline(pytest.fail, {"market": "small"}, out, without, console=Console(quiet=True))
+    blocks = EmbeddingStore.open(RunFolder(out).content).card.blocks
     assert "words" not in [block.name for block in blocks]
     with pytest.raises(ValueError, match="word_dimension: expected 0"):
         RunConfig(word_dimension=-1)

@@ -22,7 +22,7 @@ def config(encoder: str) -> RunConfig:
     return RunConfig(
         encoder=encoder,
         encoder_dtype="float32",  # "auto" is timed, and two runs may choose otherwise
-        word_dimension=0,
+        word_dimension=6,
         content_dimension=16,
         seeds=(0, 1),
         embedding_decays=(1.0, 10.0),
