@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from launcher import torchrun
 from pages import ROOT, blocks_of
-from torch.distributed import run as torchrun
 from typer.testing import CliRunner
 
 from learn_rank import (
@@ -51,10 +51,7 @@ def run_command(line: str) -> None:
                 assert not end.code
     else:
         assert program == "torchrun"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONPATH", str(ROOT))
-            patch.setenv("OMP_NUM_THREADS", "1")
-            torchrun.main(arguments)
+        torchrun(arguments, Path("torchrun_log"))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from children import exit_codes_of
 from engine_worker import HALF, make_world, ranker_of, resume, stream_of, train_halves, work
-from torch.distributed import run as torchrun
+from launcher import torchrun
 from torch.fx import symbolic_trace
 
 from learn_rank.engine import EngineConfig, RankerEngine, StreamPosition, load_checkpoint, processes
@@ -196,12 +196,9 @@ def test_a_setting_outside_its_range_is_refused_by_name(settings):
         EngineConfig(**settings)
 
 
-def test_the_torchrun_example_trains_two_processes_and_ends_well(tmp_path, capfd, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_the_torchrun_example_trains_two_processes_and_ends_well(tmp_path):
     script = str(ROOT / "examples" / "torchrun_learn.py")
-    torchrun.main(["--standalone", "--nproc_per_node", "2", script, str(tmp_path)])  # raises where one fails
-    printed = capfd.readouterr().out
+    printed = torchrun(["--standalone", "--nproc_per_node", "2", script, str(tmp_path)], tmp_path / "log")
     losses = [float(found) for found in re.findall(r"loss ([0-9.]+)", printed)]
     assert losses[-1] < losses[0] - 0.1
     assert "frozen" in printed
