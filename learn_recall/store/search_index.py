@@ -80,7 +80,7 @@ def search_index(
 
     Args:
         path: the index.
-        store: the one that it was made of, for the item ids.
+        store: the one that it was made of, or that store's next version with new items; for the item ids.
         users: (n, D) float, vectors of the index's block.
         k: length of the lists.
 
@@ -90,9 +90,12 @@ def search_index(
 
     Raises:
         ValueError: users of another width.
+        StoreError: an index of another store; its rows would be given the ids of this one.
         ImportError: with the remedy, without faiss.
     """
-    index = _faiss().read_index(str(path))
+    faiss = _faiss()
+    _check_made_of(Path(path), store)
+    index = faiss.read_index(str(path))
     if users.ndim != 2 or users.shape[1] != index.d:
         raise ValueError(f"users: expected shape (n, {index.d}); got {users.shape}")
     score, row = index.search(np.ascontiguousarray(users, dtype=np.float32), k)
@@ -113,16 +116,34 @@ def _columns(store: EmbeddingStore, name: str) -> slice:
     )
 
 
-def _of_this_store(faiss: Any, path: Path, store: EmbeddingStore, made_of: dict[str, Any]) -> Any:
-    """The index at ``path``, which must be of this store or of the version before it."""
+def _check_made_of(path: Path, store: EmbeddingStore) -> dict[str, Any]:
+    """The card of the index at ``path``, which must be of this store or of the version before it."""
+    if not path.is_file():
+        raise StoreError.of(str(path), expected="an index", got="no such file", remedy="learn-recall index")
     card_path = path.with_name(path.name + _CARD)
-    found = read_json(card_path) if card_path.is_file() else {}
-    versions = {store.card.files[VECTORS], store.card.extra.get("appended_to")}
-    if {name: found.get(name) for name in made_of} != made_of or found.get("vectors") not in versions:
+    found: dict[str, Any] = read_json(card_path) if card_path.is_file() else {}
+    versions = {store.card.files[VECTORS], store.card.extra.get("appended_to")} - {None}
+    if found.get("vectors") not in versions:
         raise StoreError.of(
             str(path),
-            expected=f"an index over this store's block {made_of['block']!r}, kind {made_of['kind']}",
-            got="one that was made otherwise, or of another or a much older version of the store",
+            expected=f"an index of the store {store.path}, by the vectors on its card",
+            got=f"no {card_path.name} beside it, which says what it was made of"
+            if not found
+            else "one of another store, or of another or a much older version of this one",
+            remedy="remove it, then write it anew (learn-recall index)",
+        )
+    return found
+
+
+def _of_this_store(faiss: Any, path: Path, store: EmbeddingStore, made_of: dict[str, Any]) -> Any:
+    """The index at ``path``, which must be of this store or of the version before it."""
+    found = _check_made_of(path, store)
+    if {name: found.get(name) for name in made_of} != made_of:
+        raise StoreError.of(
+            str(path),
+            expected=f"an index over the block {made_of['block']!r}, kind {made_of['kind']}, dimension "
+            f"{made_of['dimension']}",
+            got=f"block {found.get('block')!r}, kind {found.get('kind')}, dimension {found.get('dimension')}",
             remedy="remove it, then write it anew",
         )
     return faiss.read_index(str(path))

@@ -86,6 +86,30 @@ def test_an_index_of_another_store_block_or_kind_is_refused(tmp_path):
         search_index(tmp_path / "x.faiss", store, np.ones((2, 5)), 3)
 
 
+def test_a_search_with_a_store_exported_anew_is_refused(tmp_path):
+    write_index(items(tmp_path / "s"), tmp_path / "x.faiss")
+    with pytest.raises(StoreError, match="of another store.*write it anew"):
+        search_index(tmp_path / "x.faiss", items(tmp_path / "s", seed=9), users(), 3)
+
+
+def test_a_search_with_the_next_version_of_the_store_finds_what_was_indexed(tmp_path):
+    old = items(tmp_path / "s")
+    write_index(old, tmp_path / "x.faiss")
+    before, _ = search_index(tmp_path / "x.faiss", old, users(), 3)
+    new = items(tmp_path / "s", n_items=230, appended_to=old.card.files["vectors.npy"])
+    assert search_index(tmp_path / "x.faiss", new, users(), 3)[0].tolist() == before.tolist()
+
+
+def test_a_search_in_an_index_that_is_not_there_or_has_no_card_is_refused(tmp_path):
+    store = items(tmp_path / "s")
+    with pytest.raises(StoreError, match="x.faiss: expected an index, got no such file"):
+        search_index(tmp_path / "x.faiss", store, users(), 3)
+    write_index(store, tmp_path / "x.faiss")
+    (tmp_path / "x.faiss.json").unlink()
+    with pytest.raises(StoreError, match="no x.faiss.json beside it"):
+        search_index(tmp_path / "x.faiss", store, users(), 3)
+
+
 def test_without_faiss_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ImportError, match="pip install faiss-cpu"):
