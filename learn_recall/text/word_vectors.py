@@ -29,6 +29,8 @@ from learn_recall.text.prompt import render_items
 
 DEFAULT_DIMENSION = 384
 _ROWS_AT_ONCE = 1 << 14
+# runs of letters and digits; a single letter too (sizes), but not that of an apostrophe (men's, l'eau)
+_WORD = r"(?u)\b\w\w+\b|\b\d\b|(?<!\w['’])\b[^\W\d_]\b(?!['’]\w)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,8 @@ class WordVectors:
     """Words to vectors, fitted once; a new text gets the identical transform, its unknown words nothing.
 
     Definition: ``x_w = (1 + log n_w) (1 + log((1 + n) / (1 + n with w)))`` of the text's words w, divided by
-    the length of x, times the first K right singular directions of the fitted texts' matrix.
+    the length of x, times the first K right singular directions of the fitted texts' matrix. A word is a run
+    of letters and digits in lower case; a single one is a word too, but not that of an apostrophe.
 
     vocabulary: (V,) words, sorted. inverse_frequency: (V,) float32. directions: (V, K) float32.
     """
@@ -58,14 +61,14 @@ class WordVectors:
         """
         if dimension < 1:
             raise ValueError(f"dimension: expected at least 1; got {dimension}")
-        counter = CountVectorizer(dtype=np.float64)
+        counter = CountVectorizer(token_pattern=_WORD, dtype=np.float64)
         try:
             count_NV = counter.fit_transform(texts).tocsr()
         except ValueError:
             count_NV = sparse.csr_matrix((len(texts), 0))
         if count_NV.shape[1] < 2:
             raise ValueError(
-                f"texts: expected two distinct words of two letters or more; got {count_NV.shape[1]} in "
+                f"texts: expected two distinct words or more; got {count_NV.shape[1]} in "
                 f"{len(texts)} texts. Remedy: give fields with more words, or go on without word vectors"
             )
         n_with_V = np.bincount(count_NV.indices, minlength=count_NV.shape[1])
@@ -89,7 +92,7 @@ class WordVectors:
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors (n, K) float32; zeros for a text without a known word."""
-        counter = CountVectorizer(vocabulary=self.vocabulary, dtype=np.float64)
+        counter = CountVectorizer(vocabulary=self.vocabulary, token_pattern=_WORD, dtype=np.float64)
         weight_NV = _weights(counter.transform(texts).tocsr(), self.inverse_frequency)
         return np.asarray(weight_NV @ self.directions, dtype=np.float32)
 

@@ -50,6 +50,30 @@ def test_a_new_text_gets_the_identical_transform_and_unknown_words_give_nothing(
     np.testing.assert_array_equal(words(TEXTS[2:3])[0], words(TEXTS)[2])
 
 
+def test_sizes_and_versions_of_one_letter_or_digit_are_words():
+    texts = ["shirt size S", "shirt size M", "shirt size L", "phone 7", "phone 8", "Ω mug, 6' wide"]
+    words = WordVectors.fit(texts)
+    assert set("sml78ω6") <= set(words.vocabulary)
+    product = words(texts) @ words(texts).T
+    lengths = np.sqrt(np.diag(product))
+    cosine = product / np.outer(lengths, lengths)
+    assert cosine[0, 2] < 0.9
+    assert cosine[3, 4] < 0.9
+
+
+def test_the_letter_of_an_apostrophe_is_no_word_and_no_size():
+    assert WordVectors.fit(["men's shirt", "l'eau d’or", "5'7 _ 'S'"]).vocabulary == (
+        "5", "7", "eau", "men", "or", "s", "shirt",
+    )  # fmt: skip
+
+
+def test_words_that_were_learned_without_single_letters_give_the_vectors_that_they_gave():
+    words = WordVectors.fit(["red shoe", "blue shoe", "red lamp"])
+    np.testing.assert_array_equal(words(["red shoe size S 7"]), words(["red shoe size"]))
+    single = WordVectors.fit(["red shoe S", "blue shoe", "red lamp"])
+    assert single.sha256 != words.sha256
+
+
 def test_saved_words_are_the_same_words(tmp_path):
     words = WordVectors.fit(TEXTS, dimension=2)
     words.save(tmp_path / "words.safetensors")
@@ -93,7 +117,7 @@ def test_the_store_holds_both_blocks_at_length_one_under_an_identity_of_its_own(
 
 
 def test_what_has_no_words_is_refused_in_words():
-    with pytest.raises(ValueError, match="texts: expected two distinct words of two letters or more; got 0"):
+    with pytest.raises(ValueError, match="texts: expected two distinct words or more; got 1"):
         WordVectors.fit(["", "a"])
     with pytest.raises(ValueError, match="dimension: expected at least 1; got 0"):
         WordVectors.fit(TEXTS, dimension=0)
