@@ -72,9 +72,9 @@ def read_raw(
         return None, [Problem(table, "", "a readable file", f"{path}: {error}", (), remedy)]
     if ids == "string":
         for name in _present(ID_COLUMNS, frame):
-            frame[name] = frame[name].map(_integer_as_text)
+            frame[name] = frame[name].map(integer_as_text)
         if c.HISTORY in frame:
-            frame[c.HISTORY] = [map_list(cell, _integer_as_text) for cell in frame[c.HISTORY]]
+            frame[c.HISTORY] = [map_list(cell, integer_as_text) for cell in frame[c.HISTORY]]
     return frame, problems
 
 
@@ -106,7 +106,7 @@ def from_arrow(column: pa.ChunkedArray, name: str) -> pd.Series:
     return column.to_pandas(integer_object_nulls=name in ID_COLUMNS)
 
 
-def _integer_as_text(value: Any) -> Any:
+def integer_as_text(value: Any) -> Any:
     """An integer as text; anything else stays for the validation to see (1.0 must not become "1.0")."""
     return str(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else value
 
@@ -191,6 +191,7 @@ __all__ = [
     "IdsAs",
     "from_arrow",
     "from_json",
+    "integer_as_text",
     "objects_of",
     "other_lines",
     "read_raw",

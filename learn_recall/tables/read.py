@@ -7,14 +7,15 @@ the same as a `ValidationReport`. No row is ever dropped here but by `drop_unkno
 
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from learn_recall import columns as c
-from learn_recall.tables.files import ID_COLUMNS, IdsAs, read_raw
+from learn_recall.tables.csv_files import integers_if_all_are
+from learn_recall.tables.files import ID_COLUMNS, IdsAs, integer_as_text, read_raw
 from learn_recall.tables.links import check_contexts, check_same_ids, drop_unknown_items
 from learn_recall.tables.problems import Problem, TableError, ValidationReport
 from learn_recall.tables.schemas import (
@@ -30,7 +31,13 @@ _Inspect = Callable[..., ValidationReport]
 
 
 def read_table(
-    path: _PathLike, *, ids: IdsAs = "auto", as_text: Collection[str] = (), table: str | None = None
+    path: _PathLike,
+    *,
+    ids: IdsAs = "auto",
+    id_columns: Collection[str] = (),
+    as_text: Collection[str] = (),
+    columns: Sequence[str] | None = None,
+    table: str | None = None,
 ) -> pd.DataFrame:
     """Read any table without checking its columns.
 
@@ -38,16 +45,38 @@ def read_table(
         path: A .parquet, .csv, .csv.gz, .jsonl or .jsonl.gz file, or a folder of .parquet parts.
         ids: "auto" keeps ids as the file has them; a csv id column becomes int64 only if every cell is an
             integer in its canonical spelling, so "007" stays text. "string" makes every id text.
+        id_columns: columns that hold ids besides `ID_COLUMNS`.
         as_text: further columns of a csv that must stay text.
+        columns: the columns to give, in this order; None gives all.
         table: name for errors; None is the path.
 
     Raises:
-        TableError: nothing there, another format, damaged, not UTF-8, or lines that are malformed.
+        TableError: nothing there, another format, damaged, not UTF-8, lines that are malformed, or a column
+            that was asked for and is not there.
     """
-    frame, problems = read_raw(Path(path), table=_name(path, table), ids=ids, as_text=as_text)
+    name = _name(path, table)
+    frame, problems = read_raw(Path(path), table=name, ids=ids, as_text=[*as_text, *id_columns])
     if problems or frame is None:
         raise TableError(problems)
-    return frame
+    missing = [column for column in columns or () if column not in frame]
+    if missing:
+        got = f"columns {', '.join(map(str, frame.columns))}"
+        raise TableError(
+            Problem(name, column, f"a column {column}", got, (), "add it, or rename yours")
+            for column in missing
+        )
+    for column in {*id_columns} & {*frame}:
+        frame[column] = _as_ids(frame[column], ids)
+    return frame if columns is None else frame[list(columns)]
+
+
+def _as_ids(column: pd.Series, ids: IdsAs) -> pd.Series:
+    """Ids of a further column by the rules of those of the house."""
+    if ids == "string":
+        return column.map(integer_as_text)
+    if column.dtype == "str" and column.notna().all():
+        return pd.Series(integers_if_all_are(column.tolist()), index=column.index)
+    return column
 
 
 def read_items(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
