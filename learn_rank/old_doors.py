@@ -44,5 +44,6 @@ MOVED = {
 
 RENAMED = {
     "learn_rank.batches": {"Rows": "EncodedRows"},
+    "learn_rank.judge": {"judge": "compare_models"},
     "learn_rank.rows": {"Rows": "LabelledRows"},
 }

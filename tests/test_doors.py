@@ -117,6 +117,15 @@ def test_the_warning_points_at_the_line_that_imports_the_old_name():
     assert Rows is LabelledRows
 
 
+def test_a_function_that_has_another_name_now_opens_by_the_old_one():
+    sys.modules.pop("learn_rank.judge", None)
+    with pytest.warns(DeprecationWarning, match=r"learn_rank\.judge has moved"):
+        from learn_rank.judge import judge
+    from learn_rank.evaluation.compare import compare_models
+
+    assert judge is compare_models
+
+
 def test_a_class_whose_module_was_cut_in_two_is_found_by_its_old_name():
     sys.modules.pop("learn_recall.item_towers", None)
     with pytest.warns(DeprecationWarning, match=r"learn_recall\.item_towers has moved"):
