@@ -11,7 +11,14 @@ _SAME_ROWS_REMEDY = "Remedy: score the same table with both models and keep the 
 
 
 def as_column(values: Any, name: str) -> np.ndarray:
-    """One dimension, numbers as numbers even in an object column. pandas Series are read by position."""
+    """One dimension, numbers as numbers even in an object column. pandas Series are read by position.
+
+    A torch tensor is read wherever it lies, with or without gradients; bfloat16, which numpy does not have,
+    as float32, which holds every value of it.
+    """
+    if hasattr(values, "detach") and hasattr(values, "cpu"):
+        values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(

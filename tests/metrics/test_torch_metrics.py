@@ -285,3 +285,11 @@ def test_metrics_that_need_more_than_the_kept_columns_are_refused(metric):
 def test_a_window_without_rows_is_refused(max_rows):
     with pytest.raises(ValueError, match="max_rows: expected an integer of at least 1"):
         StreamedAUC(max_rows=max_rows)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_the_exact_functions_take_tensors_of_any_precision_and_those_with_gradients(dtype):
+    scores = torch.tensor([0.5, 0.25, 0.125, 0.75], dtype=dtype, requires_grad=True)
+    labels, users = torch.tensor([1, 0, 1, 0], dtype=torch.bfloat16), torch.tensor([7, 7, 8, 8])
+    assert UAUC()(labels, scores, users=users).value == 0.5
+    assert AUC()(labels, scores).value == AUC()([1, 0, 1, 0], [0.5, 0.25, 0.125, 0.75]).value
