@@ -17,6 +17,7 @@ from learn_rank.commands.report import report
 from learn_rank.commands.run import run
 from learn_rank.commands.train import train
 from learn_rank.commands.uauc import uauc
+from learn_recall.commands.plain_errors import plain_errors
 
 app = typer.Typer(
     name="learn-rank",
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (run, train, report, ablate, export, uauc, ab, fit_environment, join, fuxictr, doctor):
-    app.command()(verb)
+    app.command()(plain_errors()(verb))
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from learn_recall.commands.encode import encode
 from learn_recall.commands.evaluate import evaluate
 from learn_recall.commands.export import export
 from learn_recall.commands.index import index
+from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.commands.train import settings, train
 from learn_recall.commands.words import words
 
@@ -37,7 +38,7 @@ for verb in (
     compare_encoders,
     compare_models,
 ):
-    app.command()(verb)
+    app.command()(plain_errors()(verb))
 
 
 def main() -> None:

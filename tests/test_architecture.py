@@ -57,6 +57,7 @@ HEAVY = {
     "learn_rank.pipeline": {"text", "encode", "towers", "train", "export", "evaluate"},  # it runs those jobs
     "learn_rank.ablation": {"towers", "train", "export"},  # some variants have towers of their own
     "learn_rank.ab.marketplace.open_rankers": {"export"},  # each day's histories become vectors
+    "learn_rank.cli": {"commands"},
     "learn_rank.commands": {"commands"},  # the options and the plain errors that both commands share
 }
 DOORS = {

@@ -8,7 +8,7 @@ from rich.console import Console
 
 def doctor() -> None:
     """Print versions, CPU features and GPU; name a mismatch and its remedy.
-    Exit code 1 when something is wrong.
+    Exit code 3 when something is wrong.
     """
     from learn_rank.doctor.checks import diagnose, print_diagnosis
 

@@ -86,7 +86,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> int:
     """Print the findings as a table and the remedies below it.
 
     Returns:
-        The exit code: 0 where everything fits, 1 where something needs a remedy.
+        The exit code: 0 where everything fits, 3 where something needs a remedy (1 is a gate's "worse").
     """
     table = Table("", "looked at", "found", "expected", box=None, header_style="dim", pad_edge=False)
     for finding in diagnosis.findings:
@@ -99,7 +99,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> int:
             console.print(Text(f"{label} for {finding.name}: {finding.remedy}"), soft_wrap=True)
     if diagnosis.ok:
         console.print(Text("Everything fits together.", style="green"))
-    return 0 if diagnosis.ok else 1
+    return 0 if diagnosis.ok else 3
 
 
 def installed_version(distribution: str) -> str | None:

@@ -68,10 +68,10 @@ def test_a_machine_where_everything_fits_needs_no_remedy(machine):
     )
 
 
-def test_a_mismatch_is_named_with_its_remedy_and_gives_exit_code_one(machine):
+def test_a_mismatch_is_named_with_its_remedy_and_gives_exit_code_three(machine):
     findings = machine({"torchrec": "1.5.0"})
     text, code = told(doctor.Diagnosis(tuple(findings.values())))
-    assert code == 1
+    assert code == 3
     assert 'remedy for torchrec: pip install --no-deps "torchrec>=1.8,<1.9"' in text
     assert "known good together: torch 2.13, torchrec 1.8, fbgemm 1.8" in text
     assert "Everything fits" not in text
