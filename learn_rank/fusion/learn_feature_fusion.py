@@ -21,6 +21,7 @@ from learn_rank.fusion.inputs import (
     select_blocks,
     unit_variance,
 )
+from learn_rank.fusion.row_ids import feature_of, flags_of_history, only_given, row_ids
 from learn_rank.fusion.similarity import compared_blocks, cosine_features, cosine_of_user, similarity_names
 from learn_rank.fusion.user_runs import UserRuns, fused_runs, to_rows, user_runs
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from torchrec import KeyedJaggedTensor  # joining vectors reads this package where torchrec is not
 
 torch.fx.wrap("recent_items")
+torch.fx.wrap("feature_of")  # these four look at the data
+torch.fx.wrap("flags_of_history")
+torch.fx.wrap("only_given")
+torch.fx.wrap("row_ids")
 torch.fx.wrap("fill_missing")  # it looks at the data
 torch.fx.wrap("keep_in_graph")  # it asks whether gradients are on
 torch.fx.wrap("compared_blocks")  # so does that
@@ -127,17 +132,26 @@ class LearnFeatureFusion(nn.Module):
 
         Args:
             features: holds `FusionConfig`'s features with int64 ids (`learn_recall.store.id_keys` for
-                strings); exactly one user and one item id a row. Ids of other tables may stand beside them.
+                strings); one user and one item id a row. A row without one has none: no vector, whose place
+                the fallback takes. Ids of other tables may stand beside them.
                 Where they are a mapping (an exported program), the user and the history may have one row for
                 all items: the candidates of one request.
             host: (B, N) the host's own embeddings, for fusions that join them (`needs_host`).
+
+        Raises:
+            ValueError: a feature is absent, a row has several users or items, or another number of
+                conversions than history items.
         """
         config, blocks = self.config, self.item_vectors.blocks
-        user_ids, item_ids = (features[name].values() for name in (config.user_feature, config.item_feature))
-        runs = user_runs(user_ids, item_ids.shape[0])  # R users; without runs one for each row
+        user_ids, is_given = row_ids(features, config.user_feature)
+        item_ids, is_given_B = row_ids(features, config.item_feature)
+        runs = user_runs(user_ids, item_ids.shape[0], is_given)  # R users; without runs one for each row
         user_ids = user_ids.expand_as(item_ids) if runs is None else runs.distinct(user_ids)
+        is_given = is_given.expand_as(item_ids) if runs is None else runs.distinct(is_given)
         user_RD, has_user_R = self.user_vectors(user_ids)
+        user_RD, has_user_R = only_given(user_RD, has_user_R, is_given)
         item_BD, has_item_B = self.item_vectors(item_ids)
+        item_BD, has_item_B = only_given(item_BD, has_item_B, is_given_B)
         has_user_B = to_rows(has_user_R, runs)
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
@@ -212,13 +226,13 @@ class LearnFeatureFusion(nn.Module):
         config, has_both_B = self.config, has_user_B & has_item_B
         if config.history_feature is None:
             return cosine_features(of_user_BK, item_BD, has_both_B, self.item_vectors.blocks)
-        history = features[config.history_feature]
+        history = feature_of(features, config.history_feature)
         keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), config.history_length)
         cosine_BKH, has_vector_BH = self.item_vectors.cosines(keys_BH, has_slot_BH, item_BD)
         is_compared_BH = has_vector_BH & has_item_B[:, None]
         has_converted_BH = None
         if config.converted_feature is not None:
-            flags = features[config.converted_feature].values()
+            flags = flags_of_history(features, config.converted_feature, history)
             flags_BH, _ = recent_items(flags, history.lengths(), config.history_length)
             has_converted_BH = flags_BH > 0
         return cosine_features(

@@ -48,7 +48,7 @@ class UserRuns(NamedTuple):
         return torch.cat([rows[part] @ matrix for part, matrix in parts])
 
 
-def user_runs(ids: Tensor, n_rows: int) -> UserRuns | None:
+def user_runs(ids: Tensor, n_rows: int, is_given: Tensor | None = None) -> UserRuns | None:
     """Runs of equal users, None where every row is taken for itself.
 
     Where gradients are on nothing is shared, since training rows are shuffled; in a graph, which cannot look
@@ -57,12 +57,13 @@ def user_runs(ids: Tensor, n_rows: int) -> UserRuns | None:
     Args:
         ids: (B,) user of each row, or (1,) for all rows.
         n_rows: B.
+        is_given: (B,) or (1,) bool, whether the row has a user at all; rows without are no run. None: all do.
     """
     if isinstance(ids, torch.fx.Proxy) or torch.is_grad_enabled():
         return None
     if not may_look_at(ids):
         return UserRuns(n_rows) if ids.shape[0] == 1 else None
-    if n_rows < MIN_ROWS_OF_RUN:
+    if n_rows < MIN_ROWS_OF_RUN or not (is_given is None or bool(is_given.all())):
         return None
     if ids.shape[0] == 1:
         return UserRuns(n_rows)

@@ -69,6 +69,86 @@ def test_of_a_long_history_the_most_recent_items_are_compared():
     torch.testing.assert_close(module(long).features, module(rows([100], [200], [[201, 202]])).features)
 
 
+def of_lengths(users, lengths, items=(200, 201), *, histories=((200,), ())):
+    flat = [item for history in histories for item in history]
+    return KeyedJaggedTensor(
+        ["learn_user", "learn_item", "learn_history"],
+        torch.tensor([*users, *items, *flat]),
+        lengths=torch.tensor([*lengths, *[1] * len(items), *map(len, histories)]),
+    )
+
+
+def test_a_row_without_a_user_has_none_and_never_that_of_another_row():
+    module = fusion()
+    out = module(of_lengths([100], [0, 1]))
+    assert out.has_user.tolist() == [False, True]
+    unknown = module(of_lengths([999, 100], [1, 1]))
+    torch.testing.assert_close(out.features, unknown.features)
+
+
+def test_a_row_without_a_user_has_none_even_where_minus_one_is_an_id():
+    vectors = functional.normalize(torch.randn(2, 4), dim=1)
+    table = FrozenEmbedding(torch.tensor([-1, 200]), vectors)
+    out = LearnFeatureFusion(table, table).eval()(of_lengths([200], [0, 1]))
+    assert out.has_user.tolist() == [False, True]
+
+
+def test_a_row_without_an_item_has_none():
+    ids = KeyedJaggedTensor(
+        ["learn_user", "learn_item", "learn_history"],
+        torch.tensor([100, 101, 200]),
+        lengths=torch.tensor([1, 1, 0, 1, 0, 0]),
+    )
+    assert fusion()(ids).has_item.tolist() == [False, True]
+
+
+@torch.no_grad()
+def test_rows_without_a_user_among_the_candidates_of_a_request_have_none():
+    module = fusion()
+    n = 96
+    histories = [[]] * n
+    some = module(
+        of_lengths([100] * (n - 1), [1] * 40 + [0] + [1] * (n - 41), [200] * n, histories=histories)
+    )
+    whole = module(rows([100] * 40 + [999] + [100] * (n - 41), [200] * n, histories))
+    assert some.has_user.tolist() == whole.has_user.tolist() == [True] * 40 + [False] + [True] * (n - 41)
+    torch.testing.assert_close(some.features, whole.features)
+
+
+def test_a_row_with_two_users_is_refused():
+    with pytest.raises(ValueError, match="learn_user: expected at most one id a row, got 2 in row 1"):
+        fusion()(of_lengths([100, 101], [0, 2]))
+
+
+def test_a_missing_feature_is_told_with_those_that_are_there():
+    ids = KeyedJaggedTensor(["user", "item"], torch.tensor([100, 200]), lengths=torch.tensor([1, 1]))
+    with pytest.raises(ValueError, match=r"key 'learn_user', got \['user', 'item'\].*FusionConfig"):
+        fusion()(ids)
+    with pytest.raises(ValueError, match="key 'learn_history'"):
+        fusion(user_feature="user", item_feature="item")(ids)
+
+
+def test_conversions_of_other_lengths_than_the_history_are_refused():
+    keys = ["learn_user", "learn_item", "learn_history", "learn_history_converted"]
+    module = fusion(converted_feature="learn_history_converted")
+
+    def with_flags(lengths):
+        values = torch.tensor([100, 101, 200, 201, 202, 203, 204, *[1] * sum(lengths)])
+        return KeyedJaggedTensor(keys, values, lengths=torch.tensor([1, 1, 1, 1, 2, 1, *lengths]))
+
+    module(with_flags([2, 1]))
+    for lengths in ([1, 2], [2, 0]):
+        with pytest.raises(ValueError, match="learn_history_converted: expected one value for each history"):
+            module(with_flags(lengths))
+
+
+def test_a_traced_plugin_reads_rows_without_a_user_alike():
+    module = fusion()
+    batch = of_lengths([100], [0, 1])
+    for one, other in zip(torch.fx.symbolic_trace(module)(batch), module(batch), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_torch_fx_traces_the_plugin_and_the_trace_computes_the_same():
     module = fusion(passes_vectors=True)
     traced = torch.fx.symbolic_trace(module)
