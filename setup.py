@@ -41,7 +41,6 @@ setup(
         "rich>=13",
         "jinja2>=3.1",
         "matplotlib>=3.9",
-        "packaging>=24",
     ],
     extras_require={
         "gpu": ["fbgemm-gpu>=1.8,<1.9"],
@@ -62,8 +61,8 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "learn-recall = learn_recall.cli:main",
-            "learn-rank = learn_rank.cli:main",
+            "learn-recall = learn_recall.entry:main",
+            "learn-rank = learn_rank.entry:main",
         ]
     },
     classifiers=[

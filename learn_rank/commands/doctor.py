@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
 
 def doctor() -> None:
@@ -12,4 +11,4 @@ def doctor() -> None:
     """
     from learn_rank.doctor.checks import diagnose, print_diagnosis
 
-    raise typer.Exit(print_diagnosis(diagnose(), Console()))
+    raise typer.Exit(print_diagnosis(diagnose()))

@@ -1,20 +1,17 @@
 """The doctor: what is installed, whether it fits together and loads, and what to do where it does not.
 
-Works where torch, torchrec or fbgemm are missing or broken: versions are read from the installed metadata,
-and every heavy import is tried in another process, so that not even a crash in native code stops it.
+Needs the standard library alone, and works where any package is missing or broken: versions are read from the
+installed metadata, and every import is tried in another process, so that not even a crash in native code
+stops it.
 """
 
 import platform
+import re
 import shutil
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-
-from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TextIO
 
 from learn_rank.doctor.import_probe import NO_CUDA, Probed, run_probes
 
@@ -24,9 +21,33 @@ REQUIRED = {
     "torch": ">=2.13,<2.14",
     "torchrec": ">=1.8,<1.9",
     "transformers": ">=5.0",
+    "safetensors": ">=0.5",
+    "numpy": ">=2.0",
     "pandas": ">=2.2",
     "pyarrow": ">=17",
+    "scipy": ">=1.13",
     "scikit-learn": ">=1.5",
+    "statsmodels": ">=0.14",
+    "typer": ">=0.15",
+    "rich": ">=13",
+    "jinja2": ">=3.1",
+    "matplotlib": ">=3.9",
+}
+NEEDED_BY = {
+    "torch": "towers, rankers, encoder",
+    "torchrec": "rankers",
+    "transformers": "encoder",
+    "safetensors": "encoder, checkpoints",
+    "numpy": "everything",
+    "pandas": "everything",
+    "pyarrow": "tables, stores, every command",
+    "scipy": "intervals of reports, ab",
+    "scikit-learn": "ab, words",
+    "statsmodels": "ab",
+    "typer": "every command",
+    "rich": "every command",
+    "jinja2": "pages of reports",
+    "matplotlib": "plots of reports",
 }
 FBGEMM = ">=1.8,<1.9"
 PYTHON = ">=3.11"
@@ -73,7 +94,8 @@ def diagnose() -> Diagnosis:
             fbgemm_finding(probed.get("fbgemm_gpu"), has_gpu, probed.get("cuda")),
             *(
                 library_finding(name, probed.get(_module(name)))
-                for name in ("transformers", "pandas", "pyarrow", "scikit-learn")
+                for name in REQUIRED
+                if name not in ("torch", "torchrec")
             ),
             cpu_finding(probed.get("cpu")),
             gpu_finding(has_gpu, probed.get("cuda")),
@@ -82,23 +104,29 @@ def diagnose() -> Diagnosis:
     )
 
 
-def print_diagnosis(diagnosis: Diagnosis, console: Console) -> int:
+def print_diagnosis(diagnosis: Diagnosis, file: TextIO | None = None) -> int:
     """Print the findings as a table and the remedies below it.
+
+    Args:
+        diagnosis: what was found.
+        file: where to; None is standard output.
 
     Returns:
         The exit code: 0 where everything fits, 3 where something needs a remedy (1 is a gate's "worse").
     """
-    table = Table("", "looked at", "found", "expected", box=None, header_style="dim", pad_edge=False)
+    rows = [("", "looked at", "found", "expected", "needed by")]
     for finding in diagnosis.findings:
-        sign = Text("ok", style="green") if finding.ok else Text("!!", style="bold red")
-        table.add_row(sign, Text(finding.name), Text(finding.found), Text(finding.expected, style="dim"))
-    console.print(table)
+        sign = "ok" if finding.ok else "!!"
+        rows.append((sign, finding.name, finding.found, finding.expected, NEEDED_BY.get(finding.name, "")))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(line.rstrip(), file=file)
     for finding in diagnosis.findings:
         if finding.remedy:
-            label = "note" if finding.ok else "remedy"
-            console.print(Text(f"{label} for {finding.name}: {finding.remedy}"), soft_wrap=True)
+            print(f"{'note' if finding.ok else 'remedy'} for {finding.name}: {finding.remedy}", file=file)
     if diagnosis.ok:
-        console.print(Text("Everything fits together.", style="green"))
+        print("Everything fits together.", file=file)
     return 0 if diagnosis.ok else 3
 
 
@@ -113,7 +141,7 @@ def installed_version(distribution: str) -> str | None:
 def python_finding() -> Finding:
     """Python itself."""
     found = platform.python_version()
-    ok = SpecifierSet(PYTHON).contains(found, prereleases=True)
+    ok = fits(found, PYTHON)
     return Finding("python", found, PYTHON, ok, "" if ok else "make a virtual environment with Python 3.11")
 
 
@@ -218,11 +246,24 @@ def encoder_finding() -> Finding:
 
 
 def fits(version: str, specifier: str) -> bool:
-    """Whether an installed version, its local part (`+cpu`) left out, lies within a specifier."""
-    try:
-        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return False
+    """Whether the release of an installed version lies within a specifier of `>=` and `<`.
+
+    A release candidate counts as its release, as pip counts it where it is asked for one; a local part
+    (`+cpu`) does not count.
+    """
+    found = _release(version)
+    for bound in specifier.split(","):
+        limit = _release(bound.lstrip("<>="))
+        length = max(len(found), len(limit))
+        here, there = (numbers + (0,) * (length - len(numbers)) for numbers in (found, limit))
+        if not found or (here < there if bound.startswith(">=") else here >= there):
+            return False
+    return True
+
+
+def _release(version: str) -> tuple[int, ...]:
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
 def cpu_features(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str] | None:

@@ -26,9 +26,17 @@ PROBES = {
     ),
     "torchrec": "from torchrec import KeyedJaggedTensor",
     "transformers": "from transformers import AutoModel",
+    "safetensors": "import safetensors.torch",
+    "numpy": "import numpy",
     "pandas": "import pandas",
     "pyarrow": "import pyarrow.parquet",
+    "scipy": "import scipy.stats",
     "sklearn": "from sklearn.metrics import roc_auc_score",
+    "statsmodels": "import statsmodels.stats.api",
+    "typer": "import typer",
+    "rich": "import rich.console",
+    "jinja2": "import jinja2",
+    "matplotlib": "import matplotlib.figure",
 }
 _RUNNER = """
 import json, os, sys, warnings

