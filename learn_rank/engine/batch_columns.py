@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.data.batch import CONVERTED_FEATURE, Batch
+from learn_rank.engine.checked_columns import (
+    clicks_of,
+    codes_of,
+    conversions_of,
+    flags_of,
+    ids_of,
+    numbers_of,
+)
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, HISTORY, ITEM_ID
-from learn_recall.store import id_keys
 
 
 @dataclass(frozen=True)
@@ -20,14 +26,15 @@ class BatchColumns:
     """Column names of rows that are encoded already: codes for the ranker's tables, ids for the plugin.
 
     Attributes:
-        categorical: integer codes, or lists of them; the ranker's features.
+        categorical: integer codes from 0 on, or lists of them; the ranker's features. Lists, here and below,
+            may be of fixed size or large ones too.
         dense: numbers, standardised; may be none.
         user: id of the user (or context) vector, integer or string.
         item: id of the item vector.
         history: list of the user's recent item ids, oldest first; None leaves it out.
         history_converted: list beside it, whether the user converted on each; None where that is not known.
         click: 0 or 1.
-        conversion: 0 or 1, null where not clicked; None where conversions are not recorded.
+        conversion: 0 or 1 where clicked, else null; None where conversions are not recorded.
     """
 
     categorical: tuple[str, ...]
@@ -50,19 +57,28 @@ class BatchColumns:
         )
 
     def batch(self, rows: pa.Table) -> Batch:
-        """Rows of a table with the columns `names` -> a batch."""
-        sparse = {name: _jagged(rows[name], has_keys=False) for name in self.categorical}
-        sparse["learn_user"] = _jagged(rows[self.user], has_keys=True)
-        sparse["learn_item"] = _jagged(rows[self.item], has_keys=True)
+        """Rows of a table with the columns `names` -> a batch.
+
+        Raises:
+            ValueError: a null code, id or click, a label other than 0 and 1, a dense feature that is no
+                finite float32, or conversions that do not stand beside the history; names the column.
+        """
+        sparse = {name: codes_of(rows[name], name) for name in self.categorical}
+        sparse["learn_user"] = ids_of(rows[self.user], self.user)
+        sparse["learn_item"] = ids_of(rows[self.item], self.item)
         if self.history is not None:
-            sparse["learn_history"] = _jagged(rows[self.history], has_keys=True)
+            sparse["learn_history"] = ids_of(rows[self.history], self.history)
         if self.history_converted is not None:
-            sparse[CONVERTED_FEATURE] = _jagged(rows[self.history_converted], has_keys=False)
-        dense = [_numbers(rows[name]) for name in self.dense]
+            beside = sparse["learn_history"][1] if self.history is not None else np.zeros(len(rows), np.int64)
+            sparse[CONVERTED_FEATURE] = flags_of(
+                rows[self.history_converted], self.history_converted, beside, self.history
+            )
+        dense = [numbers_of(rows[name], name) for name in self.dense]
+        click = clicks_of(rows[self.click], self.click)
         conversion = (
             np.full(len(rows), np.nan, np.float32)
             if self.conversion is None
-            else _numbers(rows[self.conversion])
+            else conversions_of(rows[self.conversion], self.conversion, click)
         )
         return Batch(
             sparse=KeyedJaggedTensor(
@@ -73,24 +89,6 @@ class BatchColumns:
             dense=torch.from_numpy(
                 np.stack(dense, axis=1) if dense else np.empty((len(rows), 0), np.float32)
             ),
-            click=torch.from_numpy(_numbers(rows[self.click])),
+            click=torch.from_numpy(click),
             conversion=torch.from_numpy(conversion),
         )
-
-
-def _jagged(column: pa.ChunkedArray, *, has_keys: bool) -> tuple[np.ndarray, np.ndarray]:
-    """int64 values and lengths of a column of scalars or lists; a null list is empty."""
-    is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
-    flat = pc.list_flatten(column) if is_list else column
-    lengths = (
-        pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
-        if is_list
-        else np.ones(len(column), np.int64)
-    )
-    values = flat.to_numpy()
-    return (id_keys(values) if has_keys else values.astype(np.int64)), lengths
-
-
-def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """(n,) float32, NaN where null."""
-    return np.array(column.cast(pa.float32()).to_numpy(), np.float32)

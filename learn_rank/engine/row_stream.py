@@ -37,7 +37,8 @@ class RowStream:
             has as many rows; True, for scoring: none is.
 
     Raises:
-        ValueError: no row group, or numbers that do not divide each other.
+        ValueError: no row group, a file that lacks a column or has it in another type than the first, or
+            numbers that do not divide each other.
     """
 
     files: Sequence[str | os.PathLike[str]]
@@ -54,13 +55,28 @@ class RowStream:
                 f"batch_size: expected a multiple of n_lanes, {self.n_lanes}, got {self.batch_size}. Remedy: "
                 "choose n_lanes as a multiple of the processes and workers, and batch_size as one of n_lanes."
             )
-        missing = [
-            name for file in self.files for name in self.columns if name not in pq.read_schema(file).names
-        ]
-        if missing:
-            raise ValueError(f"files: expected the columns {list(self.columns)}, got none of {set(missing)}.")
+        self._check_schemas()
         if self.n_rows < self.n_lanes:
             raise ValueError(f"files: expected at least n_lanes = {self.n_lanes} rows, got {self.n_rows}.")
+
+    def _check_schemas(self) -> None:
+        """Refuse files that are no one table."""
+        first: dict[str, pa.DataType] = {}
+        for file in self.files:
+            schema = pq.read_schema(file)
+            missing = [name for name in self.columns if name not in schema.names]
+            if missing:
+                raise ValueError(
+                    f"{file}: expected the columns {list(self.columns)}, got no {missing} among "
+                    f"{schema.names}. Remedy: name the columns that are there (BatchColumns)."
+                )
+            for name in self.columns:
+                found = schema.field(name).type
+                if first.setdefault(name, found) != found:
+                    raise ValueError(
+                        f"{file}: expected {name} as {first[name]}, as in {self.files[0]}, got {found}. "
+                        "Remedy: write all files with the same types."
+                    )
 
     @cached_property
     def groups(self) -> list[tuple[Path, int, int]]:

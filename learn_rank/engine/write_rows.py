@@ -46,7 +46,10 @@ def write_rows(rows: EncodedRows, path: str | os.PathLike[str], *, rows_per_grou
 
 
 def columns_of_rows(path: str | os.PathLike[str]) -> BatchColumns:
-    """The columns of a file that `write_rows` wrote; categorical features keep their names."""
+    """The columns of a file that `write_rows` wrote; categorical features keep their names.
+
+    Conversions that are null in every row are those of data that records none.
+    """
     others = {_USER, _ITEM, _HISTORY, CONVERTED_FEATURE, CLICK, CONVERSION}
     present = pq.read_schema(path).names
     names = [name for name in present if name not in others]
@@ -57,7 +60,14 @@ def columns_of_rows(path: str | os.PathLike[str]) -> BatchColumns:
         item=_ITEM,
         history=_HISTORY,
         history_converted=CONVERTED_FEATURE if CONVERTED_FEATURE in present else None,
+        conversion=CONVERSION if _has_values(path, CONVERSION) else None,
     )
+
+
+def _has_values(path: str | os.PathLike[str], name: str) -> bool:
+    """Whether a column holds anything but nulls."""
+    with pq.ParquetFile(path) as file:
+        return any(batch.column(0).null_count < len(batch) for batch in file.iter_batches(columns=[name]))
 
 
 def _lists(values: np.ndarray, has_slot: np.ndarray) -> pa.Array:

@@ -157,6 +157,68 @@ def test_a_null_conversion_is_nan_and_a_null_list_is_empty_by_hand():
     assert torch.isnan(batch.conversion[1])
 
 
+ROWS = {
+    "code": [3, 4],
+    "price": [0.5, -1.0],
+    "context_id": [1, 2],
+    "item_id": [5, 6],
+    "history": pa.array([[7, 8], [9]]),
+    "history_converted": pa.array([[True, False], [True]]),
+    "click": [1, 0],
+    "conversion": pa.array([1, None]),
+}
+ALL_COLUMNS = BatchColumns(("code",), ("price",), history_converted="history_converted")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "word"),
+    [
+        ("code", pa.array([None, 1]), "code: expected no null code, got 1 in 2 rows"),
+        ("code", [-1, 1], "code: expected codes from 0 on, got -1"),
+        ("code", [0.5, 1.0], "code: expected integer codes, got double"),
+        ("code", pa.array([[1, None], [2]]), "code: expected no null code"),
+        ("item_id", pa.array(["a", None]), "item_id: expected no null id"),
+        ("item_id", [1.0, 2.0], "item_id: .*float64"),
+        ("history", pa.array([[7, None], [9]]), "history: expected no null id"),
+        ("click", [2, 0], "click: expected 0 or 1 in each row, got 2"),
+        ("click", pa.array([1, None]), "click: expected 0 or 1 in each row, got nan"),
+        ("click", ["1", "0"], "click: expected numbers, got string"),
+        ("conversion", pa.array([3, None]), "conversion: expected 0, 1 or null"),
+        ("conversion", pa.array([1, 1]), "conversion: expected a conversion only where clicked"),
+        ("conversion", pa.array([None, 0]), "conversion: expected 0 or 1 where clicked"),
+        ("price", pa.array([0.5, None]), "price: expected a finite number"),
+        ("price", [0.5, 1e39], "price: expected a finite number in each row, within float32, got 1e"),
+        ("history_converted", pa.array([[True], [True]]), "history_converted: .*got 1 beside 2"),
+        ("history_converted", pa.array([[2, 0], [1]]), "history_converted: expected 0 or 1"),
+    ],
+)
+def test_a_column_that_a_table_would_be_refused_for_is_refused_by_its_name(column, values, word):
+    ALL_COLUMNS.batch(pa.table(ROWS))
+    with pytest.raises(ValueError, match=word):
+        ALL_COLUMNS.batch(pa.table({**ROWS, column: values}))
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64(), 2), pa.large_list(pa.int64()), pa.list_(pa.int32())])
+def test_lists_of_every_kind_are_lists(kind):
+    for null in ([], [None]):  # a null list of fixed size holds values all the same
+        cells = [[7, 8], *null, [9, 7]]
+        n = len(cells)
+        rows = {name: [values[0]] * n for name, values in pa.table(ROWS).to_pydict().items()}
+        batch = BatchColumns(("code",)).batch(pa.table({**rows, "history": pa.array(cells, kind)}))
+        assert batch.sparse["learn_history"].values().tolist() == [7, 8, 9, 7]
+        assert batch.sparse["learn_history"].lengths().tolist() == [2, *[0] * len(null), 2]
+
+
+def test_files_of_other_types_are_no_one_stream(tmp_path):
+    for name, codes in (("a", [1, 2]), ("b", ["1", "2"])):
+        pq.write_table(pa.table({**ROWS, "code": codes}), tmp_path / f"{name}.parquet")
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    with pytest.raises(
+        ValueError, match=r"b\.parquet: expected code as int64, as in .*a\.parquet, got string"
+    ):
+        RowStream(files, ALL_COLUMNS.names, ALL_COLUMNS.batch, batch_size=1, n_lanes=1)
+
+
 def test_batches_put_together_are_the_batch_of_their_rows(files):
     rows = pq.read_table(files, columns=list(COLUMNS.names))
     whole = COLUMNS.batch(rows[:50])
