@@ -26,7 +26,9 @@ from learn_recall.files.whole_files import atomic_path, write_array
 from learn_recall.store import layout as store_files
 from learn_recall.store.ids import as_id_array
 from learn_recall.store.read import EmbeddingStore
-from learn_recall.tables.csv_files import integers_if_all_are
+from learn_recall.tables.csv_cells import integers_if_all_are
+from learn_recall.tables.parquet_files import from_arrow, is_list, may_be_ids
+from learn_recall.tables.rules import Rules
 
 VECTOR_FORMATS = (".parquet", ".npy", ".safetensors")
 _ROWS_AT_ONCE = 1 << 13
@@ -124,8 +126,8 @@ def _present_rows(store: EmbeddingStore) -> Iterator[np.ndarray]:
 def _read_parquet(path: Path, id_column: str | None, vector_column: str | None) -> VectorSource:
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
-    lists = [each.name for each in schema if hasattr(each.type, "value_type") and not _is_id(each.type)]
-    plain = [each.name for each in schema if _is_id(each.type)]
+    lists = [each.name for each in schema if is_list(each.type)]
+    plain = [each.name for each in schema if may_be_ids(each.type)]
     ids = _column(path, "ids", id_column, "id", plain)
     vectors = _column(path, "vectors", vector_column, "vector", lists)
 
@@ -133,12 +135,14 @@ def _read_parquet(path: Path, id_column: str | None, vector_column: str | None) 
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[vectors]):
             yield _rectangle(path, batch.column(0))
 
-    table = pq.read_table(path, columns=[ids])
-    return VectorSource(as_id_array(table[ids].to_numpy(), name=f"{path} column {ids}"), chunks)
+    return VectorSource(_ids_of(path, ids), chunks)
 
 
-def _is_id(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+def _ids_of(path: Path, column: str) -> np.ndarray:
+    ids = from_arrow(
+        pq.ParquetFile(path).read(columns=[column])[column], column, Rules(further_ids=(column,))
+    )
+    return as_id_array(ids, name=f"{path} column {column}")
 
 
 def _column(path: Path, what: str, asked: str | None, usual: str, found: list[str]) -> str:
@@ -165,8 +169,7 @@ def _read_npy(path: Path) -> VectorSource:
     rows = _floats(path, RowFile.of_npy(path))
     beside = path.with_suffix(".ids.parquet"), path.with_suffix(".ids.npy")
     if beside[0].is_file():
-        table = pq.read_table(beside[0])
-        ids = as_id_array(table.column(table.column_names[0]).to_numpy(), name=str(beside[0]))
+        ids = _ids_of(beside[0], pq.read_schema(beside[0]).names[0])
     elif beside[1].is_file():
         ids = as_id_array(np.load(beside[1], allow_pickle=False), name=str(beside[1]))
     else:

@@ -9,6 +9,7 @@ from learn_recall.errors import StoreError
 from learn_recall.store.ids import as_id_array
 from learn_recall.tables.problems import SHOWN_ROWS, Problem, ValidationReport, counted
 
+_INT64 = range(-(2**63), 2**63)
 _LATEST_SECONDS = 1e11  # the year 5138; a time beyond it is in milliseconds or finer
 
 
@@ -57,12 +58,20 @@ class TableCheck:
         if values.dtype.kind not in "iufb":
             is_null = is_null | (values == "").to_numpy(dtype=bool, na_value=False)
         self.wrong_rows(column, is_null, "an id in each row", "drop these rows or give them their id")
+        if not self.kind_of_ids(column):
+            return None
+        return values.mask(is_null) if is_null.any() else values
+
+    def kind_of_ids(self, column: str) -> bool:
+        """Check that ids are integers of 64 bits or text, wherever they are filled."""
+        values = self.frame[column]
+        is_null = values.isna().to_numpy()
         try:
             as_id_array(values[~is_null], name=column)
         except StoreError:
             self._wrong_kind(column, values, is_null)
-            return None
-        return values.mask(is_null) if is_null.any() else values
+            return False
+        return True
 
     def distinct(self, column: str, ids: pd.Series, remedy: str) -> None:
         """Check that no id stands twice."""
@@ -157,7 +166,8 @@ class TableCheck:
         numbers = pd.to_numeric(values.astype(object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
         is_wrong = np.isnan(numbers) & ~values.isna().to_numpy()
         self.wrong_rows(column, is_wrong, expected, f"write {expected} there")
-        if not is_wrong.any() and not is_text_allowed and values.notna().any():
+        has_text = any(isinstance(value, str) for value in values[values.notna()])
+        if not is_wrong.any() and not is_text_allowed and has_text:
             got = f"numbers written as text (dtype {values.dtype})"
             self.add(column, expected, got, "cast the column to a number")
         return numbers
@@ -188,6 +198,17 @@ class TableCheck:
             remedy = 'cast to "int64" (an integer column with empty cells becomes float: drop those first)'
             self.add(column, expected, f"dtype {values.dtype}", remedy)
             return
+        if values.dtype.kind in "iu" or values[~is_null].map(_is_integer).all():
+            is_beyond = np.array(
+                [
+                    not null and not _INT64.start <= value < _INT64.stop
+                    for value, null in zip(values, is_null, strict=True)
+                ],
+                bool,
+            )
+            remedy = 'read with ids="string", or write the ids as text in every table'
+            self.wrong_rows(column, is_beyond, "integers of 64 bits, or text", remedy, what=" beyond them")
+            return
         kinds = values.map(lambda each: type(each).__name__).where(~is_null)
         rare = kinds.value_counts().index[-1]
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.value_counts().items())
@@ -197,6 +218,10 @@ class TableCheck:
     def add(self, column: str, expected: str, got: str, remedy: str) -> None:
         """Note a problem that is not about single rows."""
         self.problems.append(Problem(self.table, column, expected, got, (), remedy))
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
 
 
 def _is_text(value: Any, is_list_allowed: bool) -> bool:

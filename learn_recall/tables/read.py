@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from learn_recall import columns as c
-from learn_recall.tables.csv_files import integers_if_all_are
-from learn_recall.tables.files import ID_COLUMNS, IdsAs, integer_as_text, read_raw
+from learn_recall.tables.column_checks import TableCheck
+from learn_recall.tables.files import read_raw
 from learn_recall.tables.links import check_contexts, check_same_ids, drop_unknown_items
 from learn_recall.tables.problems import Problem, TableError, ValidationReport
+from learn_recall.tables.rules import ID_COLUMNS, IdsAs, Rules
 from learn_recall.tables.schemas import (
     inspect_contexts,
     inspect_impressions,
@@ -39,7 +40,7 @@ def read_table(
     columns: Sequence[str] | None = None,
     table: str | None = None,
 ) -> pd.DataFrame:
-    """Read any table without checking its columns.
+    """Read any table; of its columns only the ids are checked, to be int64 or text.
 
     Args:
         path: A .parquet, .csv, .csv.gz, .jsonl or .jsonl.gz file, or a folder of .parquet parts.
@@ -51,11 +52,12 @@ def read_table(
         table: name for errors; None is the path.
 
     Raises:
-        TableError: nothing there, another format, damaged, not UTF-8, lines that are malformed, or a column
-            that was asked for and is not there.
+        TableError: nothing there, another format, damaged, not UTF-8, lines that are malformed, ids
+            that are neither integers of 64 bits nor text, or a column that was asked for and is not there.
     """
     name = _name(path, table)
-    frame, problems = read_raw(Path(path), table=name, ids=ids, as_text=[*as_text, *id_columns])
+    rules = Rules(ids, tuple(id_columns), tuple(as_text))
+    frame, problems = read_raw(Path(path), table=name, rules=rules)
     if problems or frame is None:
         raise TableError(problems)
     missing = [column for column in columns or () if column not in frame]
@@ -65,18 +67,13 @@ def read_table(
             Problem(name, column, f"a column {column}", got, (), "add it, or rename yours")
             for column in missing
         )
-    for column in {*id_columns} & {*frame}:
-        frame[column] = _as_ids(frame[column], ids)
+    check = TableCheck(frame, name)
+    for column in filter(rules.is_id, frame.columns):
+        check.kind_of_ids(column)
+    wrong = [problem for problem in check.problems if problem.column]
+    if wrong:
+        raise TableError(wrong)
     return frame if columns is None else frame[list(columns)]
-
-
-def _as_ids(column: pd.Series, ids: IdsAs) -> pd.Series:
-    """Ids of a further column by the rules of those of the house."""
-    if ids == "string":
-        return column.map(integer_as_text)
-    if column.dtype == "str" and column.notna().all():
-        return pd.Series(integers_if_all_are(column.tolist()), index=column.index)
-    return column
 
 
 def read_items(path: _PathLike, *, ids: IdsAs = "auto") -> pd.DataFrame:
@@ -201,7 +198,8 @@ def validate_contexts(frame: pd.DataFrame, *, table: str = "contexts") -> Valida
 
 def _read(path: _PathLike, inspect: _Inspect, *, ids: IdsAs, **features: Collection[str]) -> pd.DataFrame:
     name = _name(path, None)
-    frame, problems = read_raw(Path(path), table=name, ids=ids, as_text=features.get("categorical", ()))
+    rules = Rules(ids, further_texts=tuple(features.get("categorical", ())))
+    frame, problems = read_raw(Path(path), table=name, rules=rules)
     if frame is None:
         raise TableError(problems)
     report = inspect(frame, table=name, **features)

@@ -7,7 +7,6 @@ what every column is, once to give it.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,20 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from learn_recall import columns as c
-from learn_recall.tables.csv_files import (
-    LIST_COLUMNS,
-    TEXT_COLUMNS,
-    as_list,
-    as_numbers,
-    csv_header,
-    csv_options,
-    malformed_lines,
-    number_kinds,
-    open_text,
-    without_empty_cells,
-)
-from learn_recall.tables.files import DAMAGED, from_arrow, from_json, objects_of, other_lines
+from learn_recall.tables.csv_cells import as_kind, lists, spelt_kinds, without_empty_cells
+from learn_recall.tables.csv_files import csv_header, csv_options, malformed_lines
+from learn_recall.tables.files import unreadable
+from learn_recall.tables.json_lines import from_json, json_rows, other_lines
+from learn_recall.tables.packed import DAMAGED, open_bytes
+from learn_recall.tables.parquet_files import from_arrow, repeated_names
 from learn_recall.tables.problems import Problem, TableError
+from learn_recall.tables.rules import LIST_COLUMNS, Rules
 from learn_recall.tables.schemas import inspect_items
 
 ROWS_AT_ONCE = 1 << 13
 _READ_BYTES = 1 << 20
 _MOST_PROBLEMS = 10
+_RULES = Rules()
 _LOG = logging.getLogger("learn_recall.tables")
 
 
@@ -86,17 +80,18 @@ def _raw_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
     try:
         yield from read(path)
     except DAMAGED as error:
-        remedy = "copy or export the file again, as UTF-8"
-        problem = Problem(str(path), "", "a readable file", f"{path}: {error}", (), remedy)
-        yield pd.DataFrame(), [problem]
+        yield pd.DataFrame(), [unreadable(path, str(path), error)]
 
 
 def _parquet_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
+    if repeated := repeated_names(path, str(path)):
+        yield pd.DataFrame(), repeated
+        return
     # without pre-buffering a row group of any size is read page by page
     file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
     for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
         table = pa.Table.from_batches([batch])
-        yield pd.DataFrame({name: from_arrow(table[name], name) for name in table.column_names}), []
+        yield pd.DataFrame({name: from_arrow(table[name], name, _RULES) for name in table.column_names}), []
 
 
 def _csv_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
@@ -107,8 +102,8 @@ def _csv_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
     bad: list[Any] = []
     kinds: dict[str, list[pa.DataType]] = {}
     for table in _csv_tables(path, header, bad):
-        for name in set(header) - set(TEXT_COLUMNS):
-            here = number_kinds(without_empty_cells(table[name]), name)
+        for name in filter(lambda name: not _RULES.is_text(name), header):
+            here = spelt_kinds(without_empty_cells(table[name]), is_id=_RULES.is_id(name))
             kinds[name] = [kind for kind in kinds.get(name, here) if kind in here]
     if bad:
         yield pd.DataFrame(), malformed_lines(bad, header, str(path))
@@ -122,7 +117,7 @@ def _csv_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
 def _csv_tables(path: Path, header: list[str], bad: list[Any]) -> Iterator[pa.Table]:
     options = csv_options(header, bad)
     options["read_options"].block_size = _READ_BYTES
-    with pa_csv.open_csv(path, **options) as reader:
+    with open_bytes(path) as file, pa_csv.open_csv(file, **options) as reader:
         for batch in reader:
             yield pa.Table.from_batches([batch])
 
@@ -130,22 +125,16 @@ def _csv_tables(path: Path, header: list[str], bad: list[Any]) -> Iterator[pa.Ta
 def _csv_column(column: pa.ChunkedArray, name: str, kinds: list[pa.DataType] | None) -> pd.Series:
     column = without_empty_cells(column)
     if name in LIST_COLUMNS:
-        return pd.Series([as_list(cell, name) for cell in column.to_pylist()], dtype=object)
-    return as_numbers(column, name, kinds[0]) if kinds else column.to_pandas()
+        return lists(column, name, is_whole=False)
+    return as_kind(column, kinds[0], is_id=_RULES.is_id(name)) if kinds else column.to_pandas()
 
 
 def _jsonl_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
     bad: list[tuple[int, str]] = []
-    with open_text(path) as file:
-        numbered_lines = enumerate(file)
-        while lines := list(islice(numbered_lines, ROWS_AT_ONCE)):
-            rows, wrong = objects_of(lines)
-            bad += wrong
-            names = dict.fromkeys(name for row in rows for name in row)
-            yield (
-                pd.DataFrame({name: from_json([row.get(name) for row in rows], name) for name in names}),
-                [],
-            )
+    for rows in json_rows(path, ROWS_AT_ONCE, bad):
+        names = dict.fromkeys(name for row in rows for name in row)
+        cells = {name: [row.get(name) for row in rows] for name in names}
+        yield pd.DataFrame({name: from_json(cells[name], is_id=_RULES.is_id(name)) for name in names}), []
     if bad:
         yield pd.DataFrame(), other_lines(bad, str(path))
 

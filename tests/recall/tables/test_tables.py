@@ -288,7 +288,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):
 
 
 def test_jsonl_rows_may_leave_fields_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("learn_recall.tables.files._LINES_AT_ONCE", 2)
+    monkeypatch.setattr("learn_recall.tables.json_lines._LINES_AT_ONCE", 2)
     rows = [{"item_id": 1, "title": "a"}, {"title": "b", "item_id": 2, "x": 1}, {"item_id": 3, "title": "c"}]
     rows += [{"item_id": 4, "title": "d", "x": 2.5, "y": "z"}]
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
