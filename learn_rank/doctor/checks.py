@@ -41,7 +41,7 @@ NEEDED_BY = {
     "numpy": "everything",
     "pandas": "everything",
     "pyarrow": "tables, stores, every command",
-    "scipy": "intervals of reports, ab",
+    "scipy": "reports, ab",
     "scikit-learn": "ab, words",
     "statsmodels": "ab",
     "typer": "every command",

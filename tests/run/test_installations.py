@@ -28,7 +28,11 @@ def scores(tmp_path_factory):
     """A file of scores, one row an impression."""
     random = np.random.default_rng(0)
     click = (random.random(600) < 0.3).astype(int)
-    columns = {"user_id": random.integers(0, 30, 600), "click": click, "pctr": random.random(600) + 0.3 * click}
+    columns = {
+        "user_id": random.integers(0, 30, 600),
+        "click": click,
+        "pctr": random.random(600) + 0.3 * click,
+    }
     path = tmp_path_factory.mktemp("scores") / "scores.parquet"
     pd.DataFrame(columns).to_parquet(path)
     return path
@@ -47,7 +51,7 @@ def with_packages(packages: list[str], *arguments: str) -> subprocess.CompletedP
 def test_an_analyst_judges_score_files_with_the_packages_that_readme_names(scores):
     packages = packages_of_an_analyst()
     assert set(packages) <= set(REQUIRED) - {"torch", "torchrec", "transformers"}
-    done = with_packages(packages, "uauc", str(scores))
+    done = with_packages(packages, "uauc", str(scores), "--baseline", str(scores))
     assert done.returncode == 0, done.stderr
     assert "UAUC" in done.stdout
 
@@ -55,4 +59,4 @@ def test_an_analyst_judges_score_files_with_the_packages_that_readme_names(score
 @pytest.mark.parametrize("package", packages_of_an_analyst())
 def test_each_package_that_readme_names_for_an_analyst_is_needed(scores, package):
     packages = [name for name in packages_of_an_analyst() if name != package]
-    assert with_packages(packages, "uauc", str(scores)).returncode == 2
+    assert with_packages(packages, "uauc", str(scores), "--baseline", str(scores)).returncode == 2
