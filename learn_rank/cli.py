@@ -1,7 +1,5 @@
 """The command `learn-rank`: one verb a file in `learn_rank.commands`."""
 
-from __future__ import annotations
-
 import logging
 
 import typer
@@ -18,10 +16,10 @@ from learn_rank.commands.run import run
 from learn_rank.commands.train import train
 from learn_rank.commands.uauc import uauc
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.commands.version import Version
 
 app = typer.Typer(
     name="learn-rank",
-    help="Fuse frozen LLM embeddings into an existing CTR/CVR ranker, and judge the result honestly.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -30,8 +28,13 @@ for verb in (run, train, report, ablate, export, uauc, ab, fit_environment, join
     app.command()(plain_errors()(verb))
 
 
+@app.callback()
+def options(version: Version = False) -> None:
+    """Fuse frozen LLM embeddings into an existing CTR/CVR ranker, and judge the result honestly."""
+
+
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command that the arguments name."""
     # torch 2.13 warns at import of torchrec 1.8 about a name that torchrec still uses
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
     app()

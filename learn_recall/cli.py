@@ -1,7 +1,5 @@
 """The command `learn-recall`: one verb a file in `learn_recall.commands`."""
 
-from __future__ import annotations
-
 import typer
 
 from learn_recall.commands.add_items import add_items
@@ -15,11 +13,11 @@ from learn_recall.commands.export import export
 from learn_recall.commands.index import index
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.commands.train import settings, train
+from learn_recall.commands.version import Version
 from learn_recall.commands.words import words
 
 app = typer.Typer(
     name="learn-recall",
-    help="Item texts and behaviour become user and item vectors that a ranker can look up by id.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -41,8 +39,13 @@ for verb in (
     app.command()(plain_errors()(verb))
 
 
+@app.callback()
+def options(version: Version = False) -> None:
+    """Item texts and behaviour become user and item vectors that a ranker can look up by id."""
+
+
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command that the arguments name."""
     app()
 
 

@@ -7,9 +7,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-import learn_rank
-import learn_recall
+import learn_rank.cli
+import learn_recall.cli
 from learn_recall.files.package_version import UNKNOWN, package_version
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +39,9 @@ def test_importing_a_package_does_not_look_its_version_up(package):
     code = f"import sys, {package}; print('learn_recall.files.package_version' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("command", [learn_rank.cli, learn_recall.cli], ids=lambda module: module.__name__)
+def test_both_command_lines_print_it(command):
+    done = CliRunner().invoke(command.app, ["--version"])
+    assert (done.exit_code, done.output.strip()) == (0, package_version())
