@@ -12,6 +12,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.data.batch import CONVERTED_FEATURE, Batch
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.dense_features import standardised
 from learn_rank.data.host_statistics import ITEM_FEATURES, HostStatistics
 from learn_rank.data.newness import Newness
 from learn_recall.columns import (
@@ -154,6 +155,10 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> Enco
     Args:
         dataset: with contexts for every row.
         history_length: most recent items of a context that are kept for the similarity features.
+
+    Raises:
+        ValueError: a row without context, a dense feature that float32 cannot hold once it is standardised,
+            or conversions of another number than a history's items.
     """
     parts = dataset.parts
     statistics = HostStatistics(parts, is_sampled=dataset.is_sampled)
@@ -167,12 +172,8 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> Enco
         for name, part in parts.items()
     }
 
-    dense = {
-        name: np.column_stack([known[name].to_numpy(), frame[list(dataset.dense)].to_numpy(np.float32)])
-        for name, frame in joined.items()
-    }
-    mean, std = dense["train"].mean(0), dense["train"].std(0)
-    std = np.where(std > 1e-6, std, 1.0)
+    dense, mean_std = standardised(known, {name: joined[name][list(dataset.dense)] for name in joined})
+    mean, std = mean_std
     of_item = [name for name in statistics.names if name in ITEM_FEATURES]
     item_columns = np.array([statistics.names.index(name) for name in of_item])
     prior = np.array([statistics.prior[name] for name in of_item])
@@ -194,7 +195,7 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> Enco
         name: EncodedRows(
             codes=codes[name],
             lists=lists[name],
-            dense=((dense[name] - mean) / std).astype(np.float32),
+            dense=dense[name],
             click=part[CLICK].to_numpy(np.float32),
             conversion=_conversions(part),
             user_key=id_keys(part[CONTEXT_ID].to_numpy()),
@@ -265,6 +266,15 @@ def _converted(contexts: pd.DataFrame, lengths: np.ndarray, length: int) -> np.n
     """(contexts, length) int8 beside the keys of `_histories`; None where the contexts do not say."""
     if HISTORY_CONVERTED not in contexts:
         return None
+    cells = zip(contexts[HISTORY_CONVERTED], contexts[HISTORY], strict=True)
+    is_other = [len(flags) != len(items) for flags, items in cells]
+    if any(is_other):
+        first = contexts.iloc[is_other.index(True)]
+        raise ValueError(
+            f"contexts: expected a value of {HISTORY_CONVERTED} for each item of {HISTORY}, got "
+            f"{len(first[HISTORY_CONVERTED])} beside {len(first[HISTORY])} in context {first[CONTEXT_ID]!r}, "
+            f"{sum(is_other)} such rows. Remedy: filter and cut both lists alike."
+        )
     converted = np.zeros((len(contexts), length), np.int8)
     flat = [flag for flags in contexts[HISTORY_CONVERTED] for flag in list(flags)[-length:]]
     converted[np.arange(length) < lengths[:, None]] = flat

@@ -1,5 +1,8 @@
 """Encoded rows written as parquet come back from the stream as they were cut in memory."""
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 import torch
 from ranking_worlds import planted_dataset
@@ -37,6 +40,17 @@ def test_the_stream_gives_the_batches_that_memory_gives(data, tmp_path):
         assert torch.equal(read.dense, cut.dense)
         assert torch.equal(read.click, cut.click)
         assert torch.equal(read.conversion.nan_to_num(-1), cut.conversion.nan_to_num(-1))
+
+
+def test_conversions_of_another_length_than_their_history_are_refused():
+    dataset = planted_dataset(n_rows=1500)[0]
+    contexts = dataset.contexts.copy()
+    row = int(contexts["history"].map(len).argmax())
+    flags = contexts["history_converted"].tolist()
+    flags[row] = flags[row][1:]
+    short = replace(dataset, contexts=contexts.assign(history_converted=pd.Series(flags, dtype=object)))
+    with pytest.raises(ValueError, match=r"history_converted for each item of history, got .* 1 such rows"):
+        encode_dataset(short)
 
 
 @pytest.mark.parametrize("kind", ["esmm", "ctr"])

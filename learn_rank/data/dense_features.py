@@ -1,0 +1,57 @@
+"""Dense features by training's mean and spread: computed in float64, and only then narrowed to float32.
+
+A time of day is lost in a unix time of float32, whose steps there are 128 seconds; once standardised it fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+_SMALLEST_STATISTIC = 1e-6  # they come in float32: a spread below is rounding
+_SMALLEST_SHARE = 1e-12  # of the largest value, of features as they come
+
+
+def standardised(
+    statistics: Mapping[str, pd.DataFrame], features: Mapping[str, pd.DataFrame]
+) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Give statistics and features side by side, less the mean of train and over its standard deviation.
+
+    A column without spread in train is only centred.
+
+    Args:
+        statistics: part -> rows of the host's statistics; "train" is one of the parts.
+        features: part -> rows of the dense features, columns by name.
+
+    Returns:
+        Part -> (rows, columns) float32, and the means and deviations, float64.
+
+    Raises:
+        ValueError: a value that is not finite, or not once it is standardised; names part and column.
+    """
+    names = [*statistics["train"].columns, *features["train"].columns]
+    raw = {
+        part: np.asfortranarray(
+            np.column_stack([known.to_numpy(np.float64), features[part].to_numpy(np.float64)])
+        )
+        for part, known in statistics.items()
+    }
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = raw["train"].mean(0), raw["train"].std(0)
+        smallest = _SMALLEST_SHARE * np.abs(raw["train"]).max(0, initial=0.0)
+        smallest[: statistics["train"].shape[1]] = _SMALLEST_STATISTIC
+        std = np.where((std > smallest) | ~np.isfinite(std), std, 1.0)
+        narrow = {part: ((values - mean) / std).astype(np.float32) for part, values in raw.items()}
+    for part, values in narrow.items():
+        is_wrong = ~np.isfinite(values) | ~np.isfinite(std)
+        if is_wrong.any():
+            row, column = np.argwhere(is_wrong)[0]
+            raise ValueError(
+                f"{part}: expected in {names[column]!r} finite numbers that float32 holds when they are "
+                f"standardised by train, got {raw[part][row, column]:g} in row {row}; in train, mean "
+                f"{mean[column]:g} and deviation {std[column]:g}. Remedy: fill or clip the column, or take "
+                "its logarithm."
+            )
+    return narrow, (mean, std)
