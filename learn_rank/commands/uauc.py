@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from learn_rank.commands.common import BAD_INPUT, IS_WORSE
-from learn_recall.columns import CLICK, PCTR, USER_ID
+from learn_rank.commands.common import IS_WORSE
+from learn_recall.columns import CLICK, CONVERSION, PCTR, PCVR, USER_ID
+from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import atomic_path, write_json
 
 FileIn = Annotated[
     Path | None,
-    typer.Argument(help="Parquet, csv or csv.gz, one row per impression; or a folder or glob of parquet."),
+    typer.Argument(
+        help="Parquet, csv(.gz) or jsonl(.gz), one row per impression; or a folder or glob of parquet."
+    ),
 ]
 User = Annotated[str, typer.Option(help="Column with user ids, strings or integers.")]
 Label = Annotated[str, typer.Option(help="Column with 0/1.")]
@@ -40,7 +45,17 @@ BucketMeaning = Annotated[
     str,
     typer.Option(help="within, or attributed, which refuses buckets that cut through a user."),
 ]
-Task = Annotated[str | None, typer.Option(help="Name of the task in the output; default: --label.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help='Judge only rows that fulfil this, repeatable: COLUMN SIGN VALUE, as "click == 1".'),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of the task in the output; default: --label. cvr alone stands for --label conversion "
+        '--score pcvr --where "click == 1".'
+    ),
+]
 Resamples = Annotated[int, typer.Option(help="Resamples of the users; 0: the closed form.", min=0)]
 Seed = Annotated[int, typer.Option(help="Seed of the resamples.")]
 Level = Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")]
@@ -61,6 +76,7 @@ Spill = Annotated[
 ]
 
 
+@plain_errors()
 def uauc(  # noqa: PLR0917 - typer passes every option by name
     context: typer.Context,
     predictions: FileIn = None,
@@ -75,6 +91,7 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
     bucket: Bucket = None,
     count_bucket: CountBuckets = None,
     bucket_meaning: BucketMeaning = "within",
+    where: Where = None,
     task: Task = None,
     bootstrap: Resamples = 0,
     seed: Seed = 0,
@@ -97,52 +114,59 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
 
     Example: learn-rank uauc new.parquet --baseline old.parquet --user user_id --label click
     --score pctr --bucket user_bucket --bucket item_bucket --fail-if-worse
+
+    Conversions of a run's predictions: learn-rank uauc new.parquet --baseline old.parquet --task cvr
     """
+    from learn_rank.data.row_conditions import RowCondition
     from learn_rank.evaluation.beyond_memory import MemoryLimits
     from learn_rank.uauc.count_buckets import CountBucket
     from learn_rank.uauc.judgement import Question, compare
     from learn_rank.uauc.on_disk import compare_on_disk, is_beyond_memory
     from learn_rank.uauc.provenance import provenance
-    from learn_rank.uauc.terminal import delta_table, result_table, verdict, worse
+    from learn_rank.uauc.terminal import delta_table, result_table, rows_words, verdict, worse
     from learn_rank.uncertainty.intervals import Bootstrap, ClosedForm, Uncertainty
 
     paths = [path for path in (predictions, baseline) if path is not None]
-    try:
-        check_writable("--json", json_out)
-        check_writable("--html", html_out)
-        if predictions is None:
-            raise ValueError("PREDICTIONS: expected a file, got none. Remedy: name one")
-        if fail_if_worse and baseline is None:
-            raise ValueError("--fail-if-worse: expected --baseline as well, got none")
-        question = Question(
-            user=user,
-            label=label,
-            score=score,
-            baseline_score=baseline_score,
-            weight=weight,
-            buckets=tuple(bucket or ()),
-            count_buckets=tuple(CountBucket.parse(text) for text in count_bucket or ()),
-            meaning=bucket_meaning,
-            wuauc=wuauc,
-            min_rows=min_rows,
-            task=task,
+    check_writable("--json", json_out)
+    check_writable("--html", html_out)
+    if predictions is None:
+        raise ValueError("PREDICTIONS: expected a file, got none. Remedy: name one")
+    if fail_if_worse and baseline is None:
+        raise ValueError(
+            "--fail-if-worse: expected --baseline as well, got none. Remedy: name the other file"
         )
-        uncertainty: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
-        is_written = json_out is not None or html_out is not None
-        if is_beyond_memory(paths, memory_rows):
-            limits = MemoryLimits(spill=spill)
-            found = compare_on_disk(
-                predictions, baseline, question, uncertainty, has_details=is_written, limits=limits
-            )
-        else:
-            found = compare(predictions, baseline, question, uncertainty, has_details=is_written)
+    label, score, conditions = _asked(context, task, label, score, where or ())
+    question = Question(
+        user=user,
+        label=label,
+        score=score,
+        baseline_score=baseline_score,
+        weight=weight,
+        buckets=tuple(bucket or ()),
+        count_buckets=tuple(CountBucket.parse(text) for text in count_bucket or ()),
+        meaning=bucket_meaning,
+        wuauc=wuauc,
+        min_rows=min_rows,
+        conditions=tuple(RowCondition.parse(text) for text in conditions),
+        task=task,
+    )
+    uncertainty: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
+    is_written = json_out is not None or html_out is not None
+    judge = partial(compare, predictions, baseline, question, uncertainty, has_details=is_written)
+    if is_beyond_memory(paths, memory_rows):
+        limits = MemoryLimits(spill=spill)
+        judge = partial(compare_on_disk, *judge.args, **judge.keywords, limits=limits)
+    try:
+        found = judge()
     except ValueError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(BAD_INPUT) from None
+        note = "\n(Rows are counted among those that --where keeps.)" if conditions else ""
+        raise ValueError(f"{error}{note}") from error
     if is_written:
         found["about"] |= provenance(paths, context.params)
         write_files(found, json_out, html_out)
     console = Console()
+    for words in rows_words(found["about"]):
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
     for name in dict.fromkeys(row["model"] for row in found["rows"]):
         console.print(result_table([row for row in found["rows"] if row["model"] == name], name))
     if baseline is not None:
@@ -150,6 +174,26 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
         console.print(verdict(found["deltas"], level), markup=False, highlight=False, soft_wrap=True)
         if fail_if_worse and worse(found["deltas"], level):
             raise typer.Exit(IS_WORSE)
+
+
+def _asked(
+    context: typer.Context, task: str | None, label: str, score: str, where: Sequence[str]
+) -> tuple[str, str, Sequence[str]]:
+    """Label, score and conditions; --task cvr stands for all three where neither column was named."""
+    typed = {name for name in ("label", "score") if _is_typed(context, name)}
+    if task is None or typed or task.lower() not in ("cvr", "ctcvr"):
+        return label, score, where
+    if task.lower() == "ctcvr":
+        raise ValueError(
+            f"--task {task}: expected --label and --score with it, got neither. Remedy: name a column that "
+            "is 0 where nothing was clicked as --label and pctcvr as --score; --task is then only the name"
+        )
+    return CONVERSION, PCVR, [f"{CLICK} == 1", *where]
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def write_files(found: dict[str, Any], json_out: Path | None, html_out: Path | None) -> None:

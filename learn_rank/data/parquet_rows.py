@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from learn_rank.data.row_conditions import RowCondition, condition_words, rows_where
+from learn_recall.tables.parquet_files import parquet_parts, plain
+from learn_recall.tables.rules import Rules
+
 _BUFFER = 1 << 22  # bytes read at a time, so that a row group need not fit into memory
+_COUNTED_ROWS = 1 << 20
+_ENDINGS = (".parquet", ".parq", ".pq")
 
 
 @dataclass(frozen=True)
@@ -20,77 +27,151 @@ class ParquetRows:
     Attributes:
         name: what the files are called in messages.
         files: in order.
-        n_rows: of all files.
+        n_rows: of all files, those alone that fulfil the conditions.
         names: columns of the first file.
+        conditions: what rows must fulfil, see `where`.
+        rules: how columns are taken, see `learn_recall.tables`.
     """
 
     name: str
     files: tuple[Path, ...]
     n_rows: int
     names: tuple[str, ...]
+    conditions: tuple[RowCondition, ...] = ()
+    rules: Rules = field(default_factory=Rules)
 
     @classmethod
-    def at(cls, path: Path) -> ParquetRows:
+    def at(cls, path: Path, rules: Rules | None = None) -> ParquetRows:
         """A parquet file, a folder that holds some at any depth, or a glob; files in order of their names.
+
+        Args:
+            path: where they lie.
+            rules: None: those of `learn_recall.tables`.
 
         Raises:
             ValueError: nothing there, something else than parquet, or no rows.
         """
         files = tuple(parquet_files(path))
-        n_rows = sum(pq.read_metadata(file).num_rows for file in files)
+        n_rows = sum(_metadata(file).num_rows for file in files)
         if n_rows == 0:
             raise ValueError(f"{path}: expected rows, got none. Remedy: check the job that wrote the file")
-        return cls(str(path), files, n_rows, tuple(pq.read_schema(files[0]).names))
+        return cls(str(path), files, n_rows, tuple(_schema(files[0]).names), (), rules or Rules())
 
-    def schema(self, columns: Sequence[str]) -> pa.Schema:
-        """The types of these columns, dictionaries decoded.
+    def where(self, conditions: Sequence[RowCondition]) -> ParquetRows:
+        """Only the rows that fulfil all these conditions; they are counted in one pass over their columns.
 
         Raises:
-            ValueError: a file lacks a column, or holds it in another type than the first file.
+            ValueError: a column that is not there or cannot be compared, or no row that fulfils them.
         """
-        schemas = [pq.read_schema(file) for file in self.files]
+        if not conditions:
+            return self
+        columns = list(dict.fromkeys(condition.column for condition in conditions))
+        n_rows = sum(rows_where(table, conditions).num_rows for table in self.chunks(columns, _COUNTED_ROWS))
+        if n_rows == 0:
+            raise ValueError(
+                f"{self.name}: expected rows where {condition_words(conditions)}, got none of "
+                f"{self.n_rows:,}. Remedy: look at the values of {', '.join(columns)}, or leave out --where"
+            )
+        return replace(self, n_rows=n_rows, conditions=(*self.conditions, *conditions))
+
+    def schema(self, columns: Sequence[str]) -> pa.Schema:
+        """The types in which these columns are read, see `read_as`.
+
+        Raises:
+            ValueError: a file lacks a column, has two of its name, or holds it in another type than the first
+                file.
+        """
+        schemas = [_schema(file) for file in self.files]
         for file, schema in zip(self.files, schemas, strict=True):
             missing = [column for column in columns if column not in schema.names]
             if missing:
                 raise ValueError(
                     f"{file}: expected the columns {list(columns)}, got no {missing}. It holds {schema.names}"
                 )
-        first = pa.schema([(column, _decoded(schemas[0].field(column).type)) for column in columns])
+            repeated = [column for column in columns if schema.names.count(column) > 1]
+            if repeated:
+                raise ValueError(
+                    f"{file}: expected each column once, got {', '.join(repeated)} more than once. Remedy: "
+                    "write the file again with distinct names"
+                )
+        first = pa.schema([(column, self._first_type(schemas, column)) for column in columns])
         for file, schema in zip(self.files, schemas, strict=True):
-            for field in first:
-                found = _decoded(schema.field(field.name).type)
-                if found != field.type:
+            for column in first:
+                found = read_as(schema.field(column.name).type, column.name, self.rules)
+                if found != column.type and not pa.types.is_null(found):
                     raise ValueError(
-                        f"{file}: expected {field.name} as {field.type}, as in {self.files[0]}, got {found}. "
-                        "Remedy: write all files with the same types"
+                        f"{file}: expected {column.name} as {column.type}, as in {self.files[0]}, got "
+                        f"{found}. Remedy: write all files with the same types"
                     )
         return first
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """All rows, for files that fit into memory."""
-        schema = self.schema(columns)
-        tables = [pq.ParquetFile(file).read(columns=list(columns)) for file in self.files]
-        return pa.concat_tables([table.select(list(columns)).cast(schema) for table in tables])
+        schema, kept = self.schema(self._with_conditions(columns)), list(columns)
+        tables = []
+        for file in self.files:
+            with _damage_told(file), pq.ParquetFile(file) as reader:
+                table = self._plain(file, reader.read(columns=schema.names), schema)
+            tables.append(rows_where(table, self.conditions).select(kept))
+        return pa.concat_tables(tables)
 
     def chunks(self, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.Table]:
         """All rows in tables of `chunk_rows` rows, the last one shorter, whatever the files' row groups."""
-        schema = self.schema(columns)
-        pending = schema.empty_table()
+        schema, kept = self.schema(self._with_conditions(columns)), list(columns)
+        pending = self.schema(columns).empty_table()
         for file in self.files:
-            with pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as reader:
-                for batch in reader.iter_batches(chunk_rows, columns=list(columns)):
-                    table = pa.Table.from_batches([batch]).select(list(columns)).cast(schema)
-                    pending = pa.concat_tables([pending, table])
-                    while pending.num_rows >= chunk_rows:
-                        yield pending.slice(0, chunk_rows)
-                        pending = pending.slice(chunk_rows)
+            for whole in self._batches(file, schema, chunk_rows):
+                table = rows_where(whole, self.conditions).select(kept)
+                pending = pa.concat_tables([pending, table])
+                while pending.num_rows >= chunk_rows:
+                    yield pending.slice(0, chunk_rows)
+                    pending = pending.slice(chunk_rows)
         if pending.num_rows:
             yield pending
+
+    def _batches(self, file: Path, schema: pa.Schema, chunk_rows: int) -> Iterator[pa.Table]:
+        with _damage_told(file), pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as reader:
+            for batch in reader.iter_batches(chunk_rows, columns=schema.names):
+                yield self._plain(file, pa.Table.from_batches([batch]), schema)
+
+    def _plain(self, file: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
+        columns = {}
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            found = table[name].type
+            try:
+                is_so = found == kind
+                columns[name] = table[name] if is_so else plain(table[name], name, self.rules).cast(kind)
+            except pa.ArrowException as error:
+                raise ValueError(
+                    f"{file}, column {name}: expected cells that can be read as {kind}, got {found}: "
+                    f"{' '.join(str(error).split())}. Remedy: write the column as {kind}"
+                ) from None
+        return pa.table(columns, schema=schema)
+
+    def _first_type(self, schemas: Sequence[pa.Schema], column: str) -> pa.DataType:
+        """That of the first file in which the column is not empty."""
+        kinds = [read_as(schema.field(column).type, column, self.rules) for schema in schemas]
+        return next((kind for kind in kinds if not pa.types.is_null(kind)), kinds[0])
+
+    def _with_conditions(self, columns: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys([*columns, *(condition.column for condition in self.conditions)]))
+
+
+def read_as(kind: pa.DataType, name: str, rules: Rules) -> pa.DataType:
+    """The type that a column is read as: `learn_recall.tables` decides; unsigned ids keep their 64 bits.
+
+    Example:
+        >>> read_as(pa.dictionary(pa.int8(), pa.string()), "city", Rules())
+        DataType(large_string)
+    """
+    if pa.types.is_uint64(kind):
+        return kind
+    return plain(pa.chunked_array([], type=kind), name, rules).type
 
 
 def is_parquet(path: Path) -> bool:
     """Whether a path is read as parquet: anything but a single file of another kind."""
-    return path.suffix == ".parquet" or not path.is_file()
+    return path.suffix in _ENDINGS or not path.is_file()
 
 
 def parquet_files(path: Path) -> list[Path]:
@@ -100,7 +181,12 @@ def parquet_files(path: Path) -> list[Path]:
         ValueError: no file there, or one of another kind.
     """
     if path.is_dir():
-        found = sorted(path.rglob("*.parquet"))
+        found, unread = parquet_parts(path)
+        if unread:
+            raise ValueError(
+                f"{path}: expected a folder of parquet files alone, got {unread[0].relative_to(path)} too. "
+                "Remedy: convert it to parquet, or move it out of the folder"
+            )
     elif path.is_file():
         return [path]
     else:
@@ -108,7 +194,7 @@ def parquet_files(path: Path) -> list[Path]:
     files = [file for file in found if file.is_file() and not file.name.startswith((".", "_"))]
     if not files:
         raise ValueError(f"{path}: expected a file, got nothing there. Remedy: check the path")
-    others = [str(file) for file in files if file.suffix != ".parquet"]
+    others = [str(file) for file in files if file.suffix not in (*_ENDINGS, "")]
     if others:
         raise ValueError(
             f"{path}: expected parquet files only, got {others[0]}. Remedy: name one csv file, or convert "
@@ -117,5 +203,26 @@ def parquet_files(path: Path) -> list[Path]:
     return files
 
 
-def _decoded(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+def _metadata(file: Path) -> pq.FileMetaData:
+    with _damage_told(file):
+        return pq.read_metadata(file)
+
+
+def _schema(file: Path) -> pa.Schema:
+    with _damage_told(file):
+        return pq.read_schema(file)
+
+
+@contextmanager
+def _damage_told(file: Path) -> Iterator[None]:
+    """Name the file that cannot be read; what Arrow says does not."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{file}: expected a parquet file that can be read, got {' '.join(str(error).split())}. Remedy: "
+            "copy or write the file again; its name must end as what it is (.parquet, .csv, .csv.gz, .jsonl)"
+        ) from None
+
+
+__all__ = ["ParquetRows", "is_parquet", "parquet_files", "read_as"]

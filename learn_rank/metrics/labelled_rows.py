@@ -102,7 +102,8 @@ def as_labels(labels: Any, name: str = "labels", first_row: int = 0) -> np.ndarr
     if is_bad is not None and is_bad.any():
         raise ValueError(
             f"{name}: expected only 0 and 1, got {examples(array, is_bad, first_row)}. "
-            "Remedy: drop the rows without a label, or turn grades into 0/1"
+            "Remedy: drop the rows without a label (learn-rank uauc: --where 'click == 1'), or turn grades "
+            "into 0/1"
         )
     return array.astype(np.uint8)
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from learn_rank.data.row_conditions import RowCondition, condition_words
 from learn_rank.evaluation.compare import ALL, BucketScores, adjust, bucket_scores, compare_in_buckets
 from learn_rank.metrics.auc import AUC, ECE, PCOC, UAUC, WUAUC, LogLoss, NormalizedEntropy
 from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
 from learn_rank.uauc.count_buckets import MEANINGS, CountBucket, check_attributed, partitions_of
-from learn_rank.uauc.prediction_files import check_same_rows, read_predictions
+from learn_rank.uauc.prediction_files import FileColumns, Predictions, check_same_rows, read_predictions
 from learn_rank.uauc.reliability import reliability
 from learn_rank.uauc.users import count_users, user_view
 from learn_rank.uncertainty.intervals import Uncertainty
@@ -38,6 +39,7 @@ class Question:
         meaning: of buckets, see `learn_rank.metrics.buckets.bucketed`.
         wuauc: a user's weight in WUAUC.
         min_rows: users with fewer rows are skipped.
+        conditions: what rows must fulfil to be judged.
         task: what the label is called in the results, or None for the label's own name.
     """
 
@@ -51,6 +53,7 @@ class Question:
     meaning: str = "within"
     wuauc: str = "impressions"
     min_rows: int = 2
+    conditions: tuple[RowCondition, ...] = ()
     task: str | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +67,21 @@ class Question:
         weight = [] if self.weight is None else [self.weight]
         counts = [bucket.column for bucket in self.count_buckets]
         return [self.user, self.label, *self.buckets, *counts, *weight, *column]
+
+    def columns_of(self, role: str) -> FileColumns:
+        """The columns of the candidate's or the baseline's file."""
+        further = () if self.wuauc in ("impressions", "positives") else (self.wuauc,)
+        weight = () if self.weight is None else (self.weight,)
+        counts = tuple(bucket.column for bucket in self.count_buckets)
+        return FileColumns(
+            self.user,
+            self.label,
+            self.scores[role],
+            self.buckets,
+            (*further, *weight),
+            counts,
+            self.conditions,
+        )
 
     @property
     def ranking(self) -> tuple[AUC, UAUC, WUAUC]:
@@ -103,10 +121,11 @@ def compare(
         ValueError: files or columns that cannot be judged.
     """
     q = question
-    table = read_predictions(predictions, q.shared, q.user, q.score)
+    read = read_predictions(predictions, q.columns_of(CANDIDATE))
+    table = read.rows
     scores = {CANDIDATE: table[q.score].to_numpy()}
     if baseline is not None:
-        other = read_predictions(baseline, q.shared, q.user, q.scores[BASELINE])
+        other = read_predictions(baseline, q.columns_of(BASELINE)).rows
         check_same_rows(table, other, q.shared)
         scores[BASELINE] = other[q.scores[BASELINE]].to_numpy()
     columns = {q.wuauc: table[q.wuauc]} if q.wuauc in table else {}
@@ -121,8 +140,18 @@ def compare(
     found = judgement(
         bucket_scores(rows, checked, partitions), q, uncertainty, has_probabilities, has_details
     )
-    found["about"]["buckets"] = bucket_words
+    found["about"] |= {"buckets": bucket_words, **_rows_read(read, q)}
     return named(found, file_names(predictions, baseline, q))
+
+
+def rows_judged(n_judged: int, n_rows: int, question: Question) -> dict[str, Any]:
+    """What `about` says of the rows that --where left."""
+    return {"where": condition_words(question.conditions), "n_judged": n_judged, "n_rows": n_rows}
+
+
+def _rows_read(read: Predictions, question: Question) -> dict[str, Any]:
+    found = rows_judged(len(read.rows), read.n_rows, question)
+    return {**found, "n_repeated": read.n_repeated, "repeated_in": list(read.repeated_in)}
 
 
 def judgement(

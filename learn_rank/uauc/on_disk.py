@@ -23,7 +23,16 @@ from learn_rank.evaluation.beyond_memory import (
 )
 from learn_rank.metrics.buckets import BUCKETS, bucket_codes
 from learn_rank.uauc.count_buckets import CountBucket, check_few, check_kinds, counts_of, rule_words
-from learn_rank.uauc.judgement import BASELINE, CANDIDATE, Question, file_names, judgement, named
+from learn_rank.uauc.judgement import (
+    BASELINE,
+    CANDIDATE,
+    Question,
+    file_names,
+    judgement,
+    named,
+    rows_judged,
+)
+from learn_rank.uauc.prediction_files import parquet_rows
 from learn_rank.uncertainty.intervals import Uncertainty
 
 
@@ -54,15 +63,19 @@ def compare_on_disk(
     counted = [Bucketing(bucket.column, bucket.column, _by_count(bucket)) for bucket in q.count_buckets]
     further = () if q.wuauc in ("impressions", "positives") else (q.wuauc,)
     layout = Layout(q.user, q.label, q.weight, further, (*named_buckets, *counted))
-    models = {CANDIDATE: ScoreColumn(ParquetRows.at(predictions), q.scores[CANDIDATE])}
+    files = parquet_rows(predictions, q.columns_of(CANDIDATE))
+    models = {CANDIDATE: ScoreColumn(files, q.scores[CANDIDATE])}
     if baseline is not None:
-        models[BASELINE] = ScoreColumn(ParquetRows.at(baseline), q.scores[BASELINE])
+        models[BASELINE] = ScoreColumn(parquet_rows(baseline, q.columns_of(BASELINE)), q.scores[BASELINE])
     with partitioned(layout, models, limits=limits, track=_bar) as parts:
         if q.meaning == "attributed":
             parts.check_attributed()
         has_probabilities = all(parts.found.is_probability.values())
         found = judgement(parts.bucket_scores(), q, uncertainty, has_probabilities, has_details)
-        found["about"]["buckets"] = _bucket_words(q, parts)
+        found["about"] |= {
+            "buckets": _bucket_words(q, parts),
+            **rows_judged(files.n_rows, ParquetRows.at(predictions).n_rows, q),
+        }
     return named(found, file_names(predictions, baseline, q))
 
 

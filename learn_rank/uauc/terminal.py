@@ -79,6 +79,21 @@ def delta_table(rows: Sequence[Row], level: float) -> Table:
     return table
 
 
+def rows_words(about: Mapping[str, Any]) -> list[str]:
+    """Which rows were judged, where not all were, and how many stand there twice."""
+    found = []
+    if about["where"]:
+        kept, whole = count_words(about["n_judged"]), count_words(about["n_rows"])
+        found.append(f"Judged: {kept} of {whole} rows, where {about['where']}.")
+    if about.get("n_repeated"):
+        columns = ", ".join(about["repeated_in"])
+        found.append(
+            f"Note: {count_words(about['n_repeated'])} rows repeat an earlier one in {columns}; each "
+            "counts. If a job wrote or joined them twice, drop them first."
+        )
+    return found
+
+
 def speed_table(found: Row) -> Table:
     """Time and memory."""
     n_rows, n_users = count_words(found["rows"]), count_words(found["users"])

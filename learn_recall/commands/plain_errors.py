@@ -23,10 +23,10 @@ _FORESEEN = (ValueError, OSError)
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn every exception into a message on standard error and exit code 2; also a decorator of a command.
+    """Turn every exception into a message on standard error and exit code 2; also a decorator.
 
-    Exit code 130 stands for a stop from the keyboard and 141 for a reader that went away (`| head`), as shells
-    count them.
+    Exit code 130 stands for a stop from the keyboard and 141 for a reader that went away (`| head`), as
+    shells count them.
     """
     try:
         yield
@@ -36,7 +36,7 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(_READER_LEFT) from None
     except (KeyboardInterrupt, typer.Abort):
         Console(stderr=True).print(
-            "stopped; commands that keep what is done (encode, train, run, ablate, join) go on where they were."
+            "stopped; what keeps finished parts (encode, train, run, ablate, join) goes on where it was."
         )
         raise typer.Exit(_INTERRUPTED) from None
     except Exception as error:
@@ -68,7 +68,7 @@ def _unforeseen(error: Exception) -> str:
     return (
         f"unexpected{where}: {words}\n"
         "Remedy: most often a file holds something that nobody foresaw: compare what was changed last with "
-        f"docs/tables.md. If that is not it, report these lines and what {TRACEBACK}=1 before the command adds."
+        f"docs/tables.md. If that is not it, report this and what {TRACEBACK}=1 before the command adds."
     )
 
 

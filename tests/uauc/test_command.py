@@ -254,7 +254,7 @@ def test_other_bad_calls_end_with_2(file, tmp_path):
         ([], "PREDICTIONS: expected a file"),
         ([tmp_path / "none.parquet"], "got nothing there"),
         ([tmp_path / "none.csv"], "got nothing there"),
-        ([tmp_path / "empty.csv"], "got an empty file"),
+        ([tmp_path / "empty.csv"], "got:      an empty file"),
         ([tmp_path / "folder"], "got nothing there"),
         ([tmp_path / "*.*"], "expected parquet files only"),
         ([file, "--fail-if-worse"], "expected --baseline as well"),

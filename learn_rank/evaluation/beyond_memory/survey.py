@@ -88,15 +88,15 @@ def survey(layout: Layout, models: Mapping[str, ScoreColumn], limits: MemoryLimi
                 if not table[column].equals(other[column]):
                     here, there = table[column].to_pandas(), other[column].to_pandas()
                     check_same_column(here, there, column, model, row)
-        _check_present(table[layout.user], "users", "an id", row)
+        check_present(table[layout.user], "users", "an id", row)
         users.add(table[layout.user])
-        as_labels(table[layout.label].to_pandas(), "labels", row)
+        as_labels(label_values(table[layout.label]), "labels", row)
         if layout.weight is not None:
             as_weights(table[layout.weight].to_pandas(), table.num_rows, "weights", row)
         for column in layout.columns:
             as_weights(table[column].to_pandas(), table.num_rows, column, row)
         for column, counts in buckets.items():
-            _check_present(table[column], "buckets", f"a bucket ({column})", row)
+            check_present(table[column], "buckets", f"a bucket ({column})", row)
             counts.add(table[column])
         for (model, source), own in zip(models.items(), tables, strict=True):
             scores = as_scores(own[source.column].to_pandas(), own.num_rows, model, row)
@@ -126,8 +126,25 @@ def check_lengths(models: Mapping[str, ScoreColumn]) -> None:
         check_same_length(models[first].files.n_rows, models[model].files.n_rows, model)
 
 
-def _check_present(column: pa.ChunkedArray, name: str, what: str, first_row: int) -> None:
+def label_values(column: pa.ChunkedArray) -> pd.Series:
+    """A column of labels as pandas, NaN where a truth value is missing."""
+    if pa.types.is_boolean(column.type) and column.null_count:
+        column = column.cast(pa.float32())
+    return column.to_pandas()
+
+
+def check_present(column: pa.ChunkedArray, name: str, what: str, first_row: int = 0) -> None:
+    """Refuse missing values and empty text.
+
+    Args:
+        column: (N,).
+        name: how an error message calls it.
+        what: what each row should hold.
+        first_row: number of the first row, for rows that come a part at a time.
+    """
     is_missing = pc.is_null(column, nan_is_null=True)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        is_missing = pc.or_(is_missing, pc.fill_null(pc.equal(column, ""), False))
     n_missing = pc.sum(is_missing).as_py() or 0
     if n_missing:
         row = first_row + pc.index(is_missing, True).as_py()
