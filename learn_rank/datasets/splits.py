@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from learn_recall.columns import CLICK, CONTEXT_ID, HISTORY, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
+from learn_recall.tables.problems import SHOWN_ROWS, Problem, TableError, counted
+
+_PAGE = 'docs/tables.md, "What a split must keep"'
 
 
-class SplitLeak(ValueError):
-    """A split in which something that is judged was seen before it was judged."""
+class SplitLeak(TableError):
+    """A split in which something that is judged was seen before it was judged; `problems` holds all of it."""
 
 
 def sample_negatives(
@@ -98,37 +101,67 @@ def check_no_leak(
         What was checked, as counts for the report's protocol block.
 
     Raises:
-        SplitLeak: names the statement that does not hold and the first offending rows.
+        SplitLeak: every statement that does not hold, with its first rows and the remedy.
     """
     parts = {"train": train, "valid": valid, "test": test}
-    clicked = {
-        name: pd.MultiIndex.from_frame(part.loc[part[CLICK] == 1, [USER_ID, ITEM_ID]])
-        for name, part in parts.items()
-    }
+    clicks = {name: part.loc[part[CLICK] == 1, [USER_ID, ITEM_ID]] for name, part in parts.items()}
+    clicked = {name: pd.MultiIndex.from_frame(pairs) for name, pairs in clicks.items()}
     learned = pd.MultiIndex.from_frame(interactions[[USER_ID, ITEM_ID]])
+    leaks = _Leaks()
 
-    unseen = ~learned.isin(clicked["train"])
-    _refuse(unseen, interactions, "the base ranker must see every event that the towers saw; add to train")
-    for later, earlier in (("valid", "train"), ("test", "train"), ("test", "valid")):
-        repeated = clicked[later].isin(clicked[earlier])
-        _refuse(repeated, clicked[later].to_frame(), f"clicked in {later} and already in {earlier}")
-    for later in ("valid", "test"):
-        repeated = clicked[later].isin(learned)
-        _refuse(repeated, clicked[later].to_frame(), f"clicked in {later} and learned by the towers")
+    leaks.see(
+        ~learned.isin(clicked["train"]),
+        interactions[[USER_ID, ITEM_ID]],
+        "interactions",
+        expected="the base ranker must see every event that the towers saw: "
+        "each interaction a click of train",
+        got="not clicked in train",
+        remedy="add them to train as clicks, or leave them out of the interactions",
+    )
+    seen = {"train": clicked["train"], "valid": clicked["valid"], "interactions": learned}
+    for later, earlier in (
+        ("valid", "train"),
+        ("test", "train"),
+        ("test", "valid"),
+        ("valid", "interactions"),
+        ("test", "interactions"),
+    ):
+        before = "learned by the towers" if earlier == "interactions" else f"already in {earlier}"
+        leaks.see(
+            clicked[later].isin(seen[earlier]),
+            clicks[later],
+            later,
+            expected=f"no user's click on an item that he clicked before (in {earlier})",
+            got=f"clicked in {later} and {before}",
+            remedy=f"leave the repeated clicks out of {later}; with timestamps in every table they may stay",
+        )
 
     exploded = contexts[[CONTEXT_ID, HISTORY]].explode(HISTORY).dropna(subset=[HISTORY])
     held = pd.MultiIndex.from_arrays([exploded[CONTEXT_ID], exploded[HISTORY].astype(train[ITEM_ID].dtype)])
     n_rows = 0
     for name, part in parts.items():
         own = part.loc[part[CLICK] == 1, [CONTEXT_ID, ITEM_ID]]
-        contained = pd.MultiIndex.from_frame(own).isin(held)
-        _refuse(contained, own, f"a {name} row's user context holds the row's own item")
+        leaks.see(
+            pd.MultiIndex.from_frame(own).isin(held),
+            own,
+            name,
+            expected="a user context without the row's own item",
+            got=f"a {name} row's user context holds the row's own item",
+            remedy="take the row's own click out of its context's history",
+        )
         n_rows += len(part)
 
     early = pd.Index(np.concatenate([train[ITEM_ID].to_numpy(), interactions[ITEM_ID].to_numpy()]))
     early = early.union(pd.Index(exploded[HISTORY].to_numpy()), sort=False)
-    seen_new = pd.Index(new_items).isin(early)
-    _refuse(seen_new, pd.DataFrame({ITEM_ID: list(new_items)}), "held out as new and seen before validation")
+    leaks.see(
+        np.asarray(pd.Index(new_items).isin(early)),
+        pd.DataFrame({ITEM_ID: list(new_items)}),
+        "new items",
+        expected="items that occur nowhere before validation",
+        got="held out as new and seen before validation",
+        remedy="leave them out of train, interactions and histories, or do not call them new",
+    )
+    leaks.raise_if_any()
     return {
         "rows checked": n_rows,
         "interactions checked": len(interactions),
@@ -137,10 +170,36 @@ def check_no_leak(
     }
 
 
-def _refuse(is_leak: np.ndarray, rows: pd.DataFrame, statement: str) -> None:
-    if is_leak.any():
-        first = rows.loc[is_leak].head(3).to_dict("records")
-        raise SplitLeak(f"{int(is_leak.sum())} rows leak: {statement}. First: {first}")
+class _Leaks:
+    """Gather the statements that do not hold."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def see(
+        self, is_leak: np.ndarray, rows: pd.DataFrame, table: str, *, expected: str, got: str, remedy: str
+    ) -> None:
+        """Note the rows that leak; their numbers are those of the table, as its other errors count them."""
+        at = np.flatnonzero(is_leak)
+        if at.size == 0:
+            return
+        values = rows.iloc[at[0]]
+        first = ", ".join(f"{column} {value}" for column, value in values.items())
+        self._found.append(
+            Problem(
+                table,
+                "",
+                expected,
+                f"{counted(at.size, 'row')} {got}, first {first}",
+                tuple(int(row) for row in rows.index[at[:SHOWN_ROWS]]),
+                f"{remedy} ({_PAGE})",
+            )
+        )
+
+    def raise_if_any(self) -> None:
+        """Refuse the split with everything that was found."""
+        if self._found:
+            raise SplitLeak(self._found)
 
 
 def request_ids(prefix: str, request: pd.Series) -> pd.Series:
@@ -162,24 +221,43 @@ def check_chronology(
         What was checked, and how many interactions the base ranker never saw, for the report.
 
     Raises:
-        SplitLeak: names the statement that does not hold and the first offending rows.
+        SplitLeak: every statement that does not hold, with its first rows and the remedy.
     """
     parts = {"train": train, "valid": valid, "test": test}
+    row = [USER_ID, ITEM_ID, TIMESTAMP]
+    leaks = _Leaks()
     for earlier, later in (("train", "valid"), ("valid", "test")):
-        overlaps = (parts[later][TIMESTAMP] < parts[earlier][TIMESTAMP].max()).to_numpy()
-        _refuse(overlaps, parts[later], f"{later} rows lie before the last {earlier} row")
-    late = (interactions[TIMESTAMP] >= valid[TIMESTAMP].min()).to_numpy()
-    _refuse(late, interactions, "interactions that the towers learn from lie inside the judged period")
+        end = parts[earlier][TIMESTAMP].max()
+        leaks.see(
+            (parts[later][TIMESTAMP] < end).to_numpy(),
+            parts[later][row],
+            later,
+            expected=f"timestamps from {end} on, the last of {earlier}",
+            got=f"{later} rows lie before the last {earlier} row",
+            remedy="split by time: every row of a part after those of the part before",
+        )
+    leaks.see(
+        (interactions[TIMESTAMP] >= valid[TIMESTAMP].min()).to_numpy(),
+        interactions[row],
+        "interactions",
+        expected=f"timestamps before {valid[TIMESTAMP].min()}, the first of valid",
+        got="interactions that the towers learn from lie inside the judged period",
+        remedy="leave out what happened from the first row of valid on",
+    )
     newest = contexts.set_index(CONTEXT_ID)[TIMESTAMP]
     n_rows = 0
     for name, part in parts.items():
         known_at = newest.reindex(part[CONTEXT_ID]).to_numpy()
-        _refuse(
+        leaks.see(
             known_at >= part[TIMESTAMP].to_numpy(),
-            part,
-            f"user contexts of {name} are not older than their rows",
+            part[row],
+            name,
+            expected="user contexts whose newest event is older than the row",
+            got=f"user contexts of {name} are not older than their rows",
+            remedy="give each row the context of its user as it was before the row",
         )
         n_rows += len(part)
+    leaks.raise_if_any()
     learned = pd.MultiIndex.from_frame(interactions[[USER_ID, ITEM_ID]])
     shown = pd.MultiIndex.from_frame(train.loc[train[CLICK] == 1, [USER_ID, ITEM_ID]])
     return {

@@ -136,3 +136,16 @@ def test_popular_negatives_follow_popularity_and_uniform_ones_do_not():
     ]
     np.testing.assert_allclose(share[0], [0.1, 0.1, 0.1, 0.7], atol=0.03)
     np.testing.assert_allclose(share[1], [0.25] * 4, atol=0.03)
+
+
+def test_every_leak_of_a_split_is_told_at_once_with_rows_and_remedy():
+    planted = tables()
+    planted["interactions"] = pd.DataFrame({"user_id": [2], "item_id": [11]})  # 2 never clicked 11 in train
+    planted["test"] = planted["test"].assign(item_id=10)  # 2 clicked 10 in train
+    with pytest.raises(SplitLeak) as told:
+        check_no_leak(**planted)
+    assert [problem.table for problem in told.value.problems] == ["interactions", "test", "test"]
+    first, second, third = told.value.problems
+    assert "first user_id 2, item_id 11" in first.got and first.first_rows == (0,)
+    assert "already in train" in second.got and "own item" in third.got
+    assert all("What a split must keep" in problem.remedy for problem in told.value.problems)
