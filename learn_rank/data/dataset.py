@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from learn_recall.columns import CONVERSION
+from learn_recall.tables.links import shared_kinds, with_plain_ids
+from learn_recall.tables.problems import TableError
+
+_FRAMES = ("items", "interactions", "train", "valid", "test", "contexts")
 
 
 @dataclass(frozen=True)
 class RankingDataset:
     """Everything that `learn-rank run` needs; every reader returns one and every stage takes one.
+
+    Columns of several tables must hold one kind of value in all of them (`TableError`): an integer category
+    in train that is text in test would be unknown in every row.
 
     Attributes:
         name: short name, printed in the report.
@@ -38,6 +45,13 @@ class RankingDataset:
     categorical: tuple[str, ...] = ()
     is_sampled: bool = False
     protocol: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _FRAMES:
+            object.__setattr__(self, name, with_plain_ids(getattr(self, name), table=name))
+        problems = shared_kinds({name: getattr(self, name) for name in _FRAMES})
+        if problems:
+            raise TableError(problems)
 
     @property
     def parts(self) -> dict[str, pd.DataFrame]:

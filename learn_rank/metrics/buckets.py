@@ -87,6 +87,9 @@ class TrainingCounts(NamedTuple):
     items: pd.Series
 
 
+_PAIR = ("user_id", "item_id")
+
+
 def training_counts(
     train_impressions: pd.DataFrame | None, interactions: pd.DataFrame | None = None
 ) -> TrainingCounts:
@@ -101,18 +104,20 @@ def training_counts(
         interactions: user_id, item_id; every row counts. None: no interactions.
 
     Raises:
-        ValueError: both are None, or a column is missing.
+        ValueError: both are None, a column is missing, or ids are floats, or of one kind here and of another
+            there.
     """
-    pairs = []
+    pairs: dict[str, pd.DataFrame] = {}
     if train_impressions is not None:
         _need(train_impressions, "train_impressions", ("user_id", "item_id", "click"))
-        pairs.append(train_impressions.loc[train_impressions["click"] == 1, ["user_id", "item_id"]])
+        pairs["train_impressions"] = train_impressions.loc[train_impressions["click"] == 1, list(_PAIR)]
     if interactions is not None:
         _need(interactions, "interactions", ("user_id", "item_id"))
-        pairs.append(interactions[["user_id", "item_id"]])
+        pairs["interactions"] = interactions[list(_PAIR)]
     if not pairs:
         raise ValueError("train_impressions: expected a table here or as interactions, got None for both")
-    distinct = pd.concat(pairs, ignore_index=True).drop_duplicates()
+    joined = {name: _joined({table: each[name] for table, each in pairs.items()}, name) for name in _PAIR}
+    distinct = pd.DataFrame(joined).drop_duplicates()
     return TrainingCounts(distinct["user_id"].value_counts(), distinct["item_id"].value_counts())
 
 
@@ -242,6 +247,32 @@ def bucket_of_user(user: np.ndarray, code: np.ndarray, n_users: int) -> np.ndarr
             f"{np.unique(user[is_torn]).size} user(s) in several. Remedy: use 'within'"
         )
     return bucket
+
+
+def _joined(columns: Mapping[str, pd.Series], name: str) -> pd.Series:
+    """The ids of several tables one below the other; of signed and unsigned ones pandas would make floats."""
+    filled = {table: column for table, column in columns.items() if len(column)}
+    kinds = {table: _kind_of_ids(column) for table, column in filled.items()}
+    if "float" in kinds.values() or len(set(kinds.values())) > 1:
+        got = ", ".join(f"{kind} in {table}" for table, kind in kinds.items())
+        raise ValueError(
+            f"{name}: expected integers in every table or text in every table, got {got}. Remedy: read the "
+            "tables with one type of id; as a float, large ids fall together"
+        )
+    columns = filled or columns
+    if {column.dtype.kind for column in columns.values()} > {"u"}:
+        columns = {table: column.astype(object) for table, column in columns.items()}
+    return pd.concat(columns.values(), ignore_index=True).infer_objects()
+
+
+def _kind_of_ids(column: pd.Series | pd.Index) -> str:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _kind_of_ids(column.dtype.categories)
+    if pd.api.types.is_float_dtype(column.dtype):
+        return "float"
+    if pd.api.types.is_integer_dtype(column.dtype):
+        return "integer"
+    return pd.api.types.infer_dtype(column, skipna=True).replace("string", "text")
 
 
 def _need(table: pd.DataFrame, name: str, columns: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """The checks of single columns that the schemas are made of; each notes every problem and stops at none."""
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from learn_recall.errors import StoreError
 from learn_recall.store.ids import as_id_array
 from learn_recall.tables.problems import SHOWN_ROWS, Problem, ValidationReport, counted
 
+_KINDS = {"i": "integer", "u": "integer", "f": "number", "b": "truth value", "M": "date", "m": "duration"}
 _INT64 = range(-(2**63), 2**63)
 _LATEST_SECONDS = 1e11  # the year 5138; a time beyond it is in milliseconds or finer
 
@@ -220,6 +222,38 @@ class TableCheck:
         self.problems.append(Problem(self.table, column, expected, got, (), remedy))
 
 
+def column_kind(values: pd.Series) -> str:
+    """What a column holds: "integer", "number", "text", "truth value", "date", "list", "empty", or a type.
+
+    Example:
+        >>> column_kind(pd.Series([1, None], dtype=object)), column_kind(pd.Series(["1", "a"]))
+        ('integer', 'text')
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return column_kind(values.dtype.categories.to_series())
+    if values.isna().all():
+        return "empty"
+    kind = _KINDS.get(values.dtype.kind)
+    if kind is not None or values.dtype != object:
+        return kind if kind is not None else "text" if values.dtype == "str" else str(values.dtype)
+    kinds = {_kind_of(type(value)) for value in values[values.notna()]}
+    if kinds == {"integer", "number"}:
+        return "number"
+    return " and ".join(sorted(kinds))
+
+
+def _kind_of(kind: type) -> str:
+    usual: tuple[tuple[Any, str], ...] = (
+        (bool | np.bool_, "truth value"),
+        (int | np.integer, "integer"),
+        (float | np.floating, "number"),
+        (str, "text"),
+        (list | tuple | np.ndarray, "list"),
+        (date | np.datetime64, "date"),
+    )
+    return next((name for types, name in usual if issubclass(kind, types)), kind.__name__)
+
+
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
 
@@ -238,4 +272,4 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-__all__ = ["TableCheck"]
+__all__ = ["TableCheck", "column_kind"]

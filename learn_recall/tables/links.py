@@ -7,13 +7,15 @@ import pandas as pd
 
 from learn_recall import columns as c
 from learn_recall.store.ids import as_id_array, id_kind
+from learn_recall.tables.column_checks import TableCheck, column_kind
 from learn_recall.tables.problems import SHOWN_ROWS, Problem, TableError, ValidationReport, counted
+from learn_recall.tables.rules import ID_COLUMNS, LIST_COLUMNS
 
 _Tables = Mapping[str, pd.DataFrame]
 
 
 def check_same_ids(items: pd.DataFrame, tables: _Tables, *, is_unknown_allowed: bool = False) -> None:
-    """Check that ids are of one kind in all tables and that each item is in `items`.
+    """Check that ids and every other shared column are of one kind in all tables, and each item in `items`.
 
     Args:
         items: validated items.
@@ -21,10 +23,10 @@ def check_same_ids(items: pd.DataFrame, tables: _Tables, *, is_unknown_allowed: 
         is_unknown_allowed: check the kinds only.
 
     Raises:
-        TableError: every table whose item or user ids are of another kind, or that holds unknown items, with
-            the first of them.
+        TableError: every column that is of another kind in another table, and every table that holds unknown
+            items, with the first of them.
     """
-    problems = _kind_problems({"items": items, **tables})
+    problems = [*_kind_problems({"items": items, **tables}), *shared_kinds({"items": items, **tables})]
     if not problems and not is_unknown_allowed:
         known = pd.Index(items[c.ITEM_ID])
         for name, frame in tables.items():
@@ -170,6 +172,49 @@ def _kind_problems(tables: _Tables) -> list[Problem]:
     return problems
 
 
+def with_plain_ids(frame: pd.DataFrame, *, table: str) -> pd.DataFrame:
+    """The frame with its unsigned ids as int64, so that no union with signed ones makes floats of both.
+
+    Args:
+        frame: a table of a caller, which no reader has seen; it is not changed.
+        table: name for errors.
+
+    Raises:
+        TableError: ids that are floats, or beyond 64 bits with a sign.
+    """
+    check = TableCheck(frame, table)
+    numbers = [name for name in ID_COLUMNS if name in frame and frame[name].dtype.kind in "uf"]
+    if not all([check.kind_of_ids(name) for name in numbers]):
+        raise TableError(problem for problem in check.problems if problem.column)
+    return frame.astype(dict.fromkeys(numbers, "int64")) if numbers else frame
+
+
+def shared_kinds(tables: _Tables) -> list[Problem]:
+    """The problems of columns, ids apart, that hold integers in one table and, say, text in another.
+
+    Not compared are the labels, which may be 0 and 1 or false and true, the list columns, which may hold text
+    as well, and columns that are empty in all rows.
+    """
+    problems = []
+    not_compared = {*ID_COLUMNS, *LIST_COLUMNS, c.CLICK, c.CONVERSION}
+    for column in dict.fromkeys(
+        name for frame in tables.values() for name in frame if name not in not_compared
+    ):
+        holders = {name: frame[column] for name, frame in tables.items() if column in frame}
+        if len(holders) < 2:
+            continue
+        found = {name: kind for name, values in holders.items() if (kind := column_kind(values)) != "empty"}
+        if len({"number" if kind == "integer" else kind for kind in found.values()}) > 1:
+            got = ", ".join(f"{kind} in {name}" for name, kind in found.items())
+            remedy = (
+                "write the column with one type in every table, or leave it out where it differs; "
+                "a csv column whose every cell spells a number is read as numbers, a categorical one as text"
+            )
+            expected = "one kind of value in all tables"
+            problems.append(Problem(", ".join(found), str(column), expected, got, (), remedy))
+    return problems
+
+
 def _unknown_problems(name: str, frame: pd.DataFrame, known: pd.Index) -> list[Problem]:
     expected = "item ids that are in the table items"
     remedy = (
@@ -203,4 +248,4 @@ def _rows(
     return [Problem(table, column, expected, got, tuple(int(row) for row in rows[:SHOWN_ROWS]), remedy)]
 
 
-__all__ = ["check_contexts", "check_same_ids", "drop_unknown_items"]
+__all__ = ["check_contexts", "check_same_ids", "drop_unknown_items", "shared_kinds", "with_plain_ids"]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from learn_recall import columns as c
-from learn_recall.tables.column_checks import TableCheck
+from learn_recall.tables.column_checks import TableCheck, column_kind
 from learn_recall.tables.problems import Problem, ValidationReport
 
 _LABELS = (c.CLICK, c.CONVERSION, c.VALUE)
@@ -158,11 +158,10 @@ def _check_features(check: TableCheck, dense: Collection[str], categorical: Coll
                 "a value in each row",
                 'give it a category of its own, e.g. "unknown"',
             )
-            if values.dtype.kind not in "iubOT" and not isinstance(
-                values.dtype, pd.CategoricalDtype | pd.StringDtype
-            ):
+            kind = column_kind(values)
+            if kind not in ("integer", "text", "truth value", "list", "empty"):
                 remedy = "cast it to integers or text, or declare it as dense"
-                check.add(name, "integers or text", f"dtype {values.dtype}", remedy)
+                check.add(name, "only integers or only text", f"{kind} (dtype {values.dtype})", remedy)
 
 
 def _check_histories(check: TableCheck) -> None:
