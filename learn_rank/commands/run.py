@@ -45,6 +45,14 @@ def run(
         Path | None,
         typer.Option(help="context_id, user_id, history. Made from the timestamps when not given."),
     ] = None,
+    interactions_until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="No interaction is later (unix seconds, or 2024-05-01T12:00 in UTC): for interactions in "
+            "order (position) beside impressions with timestamps. Checked against the first row of --valid.",
+        ),
+    ] = None,
     dense: Annotated[str, typer.Option(help="Numeric host features, comma-separated columns.")] = "",
     categorical: Annotated[str, typer.Option(help="Categorical host features, comma-separated.")] = "",
     is_sampled: Annotated[
@@ -118,6 +126,7 @@ def run(
         --valid valid.parquet --test test.parquet --dense price,age_days --categorical category --out runs/own
     """
     with plain_errors():
+        from learn_rank.pipeline.first_checks import seconds_of
         from learn_rank.pipeline.order import run_pipeline
         from learn_rank.rankers.multi_task import RankerConfig
         from learn_rank.rankers.train import RankTrainConfig
@@ -156,6 +165,7 @@ def run(
                 preset=preset,
                 seeds=tuple(range(seeds)),
                 ease=ease,
+                interactions_until=None if interactions_until is None else seconds_of(interactions_until),
                 fusion_kind=fusion,
                 ranker=RankerConfig(kind=ranker, layers=layers),
                 training=RankTrainConfig(n_epochs=epochs),

@@ -19,6 +19,7 @@ from rich.progress import Progress
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.pipeline.first_checks import label_problems
 from learn_rank.pipeline.judge_run import make_report
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig
@@ -29,6 +30,7 @@ from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_
 from learn_rank.run.train_arm import train_and_score
 from learn_recall.files.whole_files import remove
 from learn_recall.store import id_keys
+from learn_recall.tables.problems import TableError
 
 
 def compare_rankers(
@@ -59,8 +61,11 @@ def compare_rankers(
 
     Raises:
         ValueError: no "baseline", a name that is the report's own, or no seed.
+        TableError: a part whose labels are of one kind, where learning, selection or judgement needs both.
     """
     _check(rankers, seeds)
+    if problems := label_problems(dataset):
+        raise TableError(problems)
     began, run = time.perf_counter(), RunFolder(Path(out))
     quiet = Console(quiet=True) if console is None else console
     data = encode_dataset(dataset)

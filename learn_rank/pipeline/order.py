@@ -15,6 +15,7 @@ from rich.console import Console
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.dataset_files import dataset_fingerprint, read_dataset, write_dataset
+from learn_rank.pipeline.first_checks import check_dataset, check_settings
 from learn_rank.pipeline.judge_run import make_report, store_presence
 from learn_rank.pipeline.ranker_stage import train_rankers
 from learn_rank.pipeline.stages import Stages
@@ -58,7 +59,8 @@ def run_pipeline(
         The path of report.html.
 
     Raises:
-        ValueError: ``config.ease`` and a source that goes on.
+        ValueError: ``config.ease`` and a source that goes on; settings or tables that a later stage could do
+            nothing with (`learn_rank.pipeline.first_checks`).
     """
     if source.get(AB_DAYS) and config.ease != "none":
         raise ValueError(
@@ -67,11 +69,18 @@ def run_pipeline(
         )
     console = console or Console()
     run = RunFolder(out)
+    check_settings(config, finds_encoder=not encoded_store(run, config).exists())
     out.mkdir(parents=True, exist_ok=True)
     write_json(run.settings, {"source": source, "config": asdict(config), "command": command})
     goes_on = bool(source.get(AB_DAYS)) and {"baseline", "learn"} <= set(config.arms)
     stages = Stages(run, console, n_stages=7 + goes_on + bool(config.word_dimension))
-    stages.run("tables", source, (run.tables,), lambda: write_dataset(make_dataset(), run.tables))
+    until = config.interactions_until
+    stages.run(
+        "tables",
+        {**source, **({} if until is None else {"interactions_until": until})},
+        (run.tables,),
+        lambda: make_tables(make_dataset, run, config),
+    )
     tables = dataset_fingerprint(run.tables)
     stages.run(
         "encode",
@@ -134,6 +143,13 @@ def run_pipeline(
             lambda: play(run, config, cast(int, source[AB_DAYS]), command, console),
         )
     return run.report_html
+
+
+def make_tables(make_dataset: Callable[[], RankingDataset], run: RunFolder, config: RunConfig) -> None:
+    """Read or generate the tables, check that a report can follow from them, and write them."""
+    dataset = make_dataset()
+    check_dataset(dataset, config)
+    write_dataset(dataset, run.tables)
 
 
 def report_stage(

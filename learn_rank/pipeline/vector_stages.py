@@ -10,7 +10,7 @@ from rich.console import Console
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.run.config import RunConfig
 from learn_rank.run.folder import RunFolder
-from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP
+from learn_recall.columns import CLICK, ITEM_ID, TIMESTAMP, USER_ID
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.as_of import check_as_of
@@ -66,16 +66,18 @@ def train_double_tower(run: RunFolder, config: RunConfig) -> None:
 
 
 def evaluate_recall(run: RunFolder) -> None:
-    """How well the towers recall the test rows' clicks, before any ranker: full ranking of the catalogue."""
+    """How well the towers recall the test rows' clicks, before any ranker: full ranking of the catalogue.
+
+    Nothing where no clicked row is of a user with interactions.
+    """
     from learn_recall.evaluate.towers import evaluate_towers
 
     dataset = read_dataset(run.tables)
-    found = evaluate_towers(
-        run.towers,
-        EmbeddingStore.open(run.content),
-        dataset.interactions,
-        dataset.test.loc[dataset.test[CLICK] == 1],
-    )
+    clicked = dataset.test.loc[dataset.test[CLICK] == 1]
+    if not clicked[USER_ID].isin(dataset.interactions[USER_ID]).any():
+        write_json(run.recall, [])  # nobody whose click could be recalled from a history
+        return
+    found = evaluate_towers(run.towers, EmbeddingStore.open(run.content), dataset.interactions, clicked)
     rows = [
         {
             "model": f"towers, history {row['history']}, item's training events: {row['bucket']}",
@@ -101,6 +103,7 @@ def export(run: RunFolder, config: RunConfig) -> None:
         users_out=run.users,
         contexts=dataset.contexts,
         content_dimension=config.content_dimension,
+        as_of=config.interactions_until,
     )
     if all(TIMESTAMP in part for part in dataset.parts.values()):
         check_as_of(item_store, float(dataset.valid[TIMESTAMP].min()))

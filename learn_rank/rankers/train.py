@@ -96,7 +96,18 @@ def train_ranker(
 
     Returns:
         The ranker with its best epoch's weights, in evaluation mode, and the history.
+
+    Raises:
+        ValueError: validation rows that are all clicked or all not, which no epoch can be selected by.
+        FloatingPointError: a loss that is not finite.
     """
+    kinds = np.unique(data.valid.click)
+    if len(kinds) < 2:
+        raise ValueError(
+            "valid: expected rows with and rows without a click, which select the epoch, got only "
+            f"{', '.join(f'{kind:g}' for kind in kinds) or 'none'} in {len(data.valid)} rows. Remedy: take "
+            "more rows."
+        )
     out.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

@@ -36,6 +36,8 @@ class RunConfig:
         arms: names of `learn_rank.run.arms.ARMS`.
         ease: of `learn_rank.data.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
             together. A lift over a host that does is smaller, and more believable where yours does.
+        interactions_until: unix seconds that no interaction lies behind, for interactions in order alone
+            beside impressions with timestamps; None where they say it themselves.
         fusion_kind: of `learn_rank.fusion.kinds.FUSIONS`.
         fusion, ranker, training: of the ranking side, alike in every arm.
     """
@@ -50,6 +52,7 @@ class RunConfig:
     embedding_decays: tuple[float, ...] = (1.0, 10.0)
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
     ease: str = "none"
+    interactions_until: float | None = None
     fusion_kind: str = "learn"
     fusion: FusionConfig = field(default_factory=FusionConfig)
     ranker: RankerConfig = field(default_factory=RankerConfig)

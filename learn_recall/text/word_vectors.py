@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -115,6 +116,16 @@ class WordVectors:
         return cls(
             tuple(header["vocabulary"]), tensors["inverse_frequency"].numpy(), tensors["directions"].numpy()
         )
+
+
+def has_two_words(texts: Sequence[str]) -> bool:
+    """Whether there are two distinct words, which `WordVectors.fit` needs."""
+    found: set[str] = set()
+    for text in texts:
+        found.update(re.findall(_WORD, text.lower()))
+        if len(found) > 1:
+            return True
+    return False
 
 
 def add_words(

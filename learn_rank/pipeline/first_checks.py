@@ -1,0 +1,166 @@
+"""What `learn-rank run` refuses before its first expensive stage: settings, and tables that say nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.run.config import RunConfig
+from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, POSITION, TIMESTAMP
+from learn_recall.tables.problems import Problem, TableError
+
+_TEXTS_AT_ONCE = 4096
+
+
+def check_settings(config: RunConfig, *, finds_encoder: bool) -> None:
+    """Refuse settings that only a later stage would look at.
+
+    Args:
+        config: of the run.
+        finds_encoder: whether the encoder is still to be asked, so has to be there.
+
+    Raises:
+        ValueError: no such preset, template, arithmetic or encoder.
+    """
+    from learn_recall.encode.config import EncodeConfig
+    from learn_recall.encoder.files import find_encoder
+    from learn_recall.towers.presets import preset
+
+    preset(config.preset)
+    EncodeConfig(encoder=config.encoder, template=config.template, dtype=config.encoder_dtype)
+    if finds_encoder:
+        find_encoder(config.encoder)
+
+
+def check_dataset(dataset: RankingDataset, config: RunConfig) -> None:
+    """Refuse tables from which nothing can be learned, selected or judged, every problem at once.
+
+    Args:
+        dataset: of the run.
+        config: its template, words and the time that the interactions reach to.
+
+    Raises:
+        TableError: labels of one kind where both are needed; items whose texts are all alike, or without two
+            words where words are asked for; interactions in order alone beside impressions with timestamps.
+        PromptError: a template that names a field which the items do not have.
+    """
+    problems = [*label_problems(dataset), *_time_problems(dataset, config.interactions_until)]
+    problems += _text_problems(dataset, config)
+    if problems:
+        raise TableError(problems)
+
+
+def label_problems(dataset: RankingDataset) -> list[Problem]:
+    """The parts whose labels are of one kind although training, selection or judgement needs both."""
+    why = {
+        "train": "or clicked rows that converted and clicked rows that did not: nothing else is learned",
+        "valid": "they select the epoch",
+        "test": "or clicked rows that converted and clicked rows that did not: nothing else is judged",
+    }
+    found = []
+    for name, part in dataset.parts.items():
+        is_fit = part[CLICK].nunique() == 2
+        if name != "valid" and not is_fit and dataset.has_conversions:
+            is_fit = part.loc[part[CLICK] == 1, CONVERSION].nunique() == 2
+        if not is_fit:
+            kinds = ", ".join(f"{value:g}" for value in part[CLICK].unique()[:2])
+            rows = f"{len(part):,} row{'' if len(part) == 1 else 's'}"
+            expected = f"rows with and rows without a click ({why[name]})"
+            remedy = "take more rows, or cut the parts at other times"
+            found.append(Problem(name, CLICK, expected, f"only {kinds} in {rows}", (), remedy))
+    return found
+
+
+def _time_problems(dataset: RankingDataset, until: float | None) -> list[Problem]:
+    """Interactions whose newest time is not known although that of the first judged row is."""
+    judged = dataset.valid
+    if not all(TIMESTAMP in part for part in dataset.parts.values()):
+        return []
+    first = float(judged[TIMESTAMP].min())
+    times = dataset.interactions[TIMESTAMP] if TIMESTAMP in dataset.interactions else pd.Series(dtype=float)
+    is_unknown = len(times) == 0 or bool(times.isna().any())
+    if not is_unknown:
+        if until is None:
+            return []
+        expected, got = "no --interactions-until", f"{until:g}, and interactions with timestamps of their own"
+        return [Problem("interactions", TIMESTAMP, expected, got, (), "leave the option out")]
+    if until is None:
+        expected = f"timestamps, as the impressions have: the towers must know nothing from {_when(first)} on"
+        remedy = (
+            f"add them, or state with --interactions-until TIME that all of them lie before {_when(first)}"
+        )
+        got = f"no times, {POSITION} alone" if POSITION in dataset.interactions else "no times"
+        return [Problem("interactions", TIMESTAMP, expected, got, (), remedy)]
+    if until < first:
+        return []
+    expected = f"--interactions-until before the first row of valid, {_when(first)}"
+    remedy = "leave later interactions out, or judge later rows"
+    return [Problem("interactions", TIMESTAMP, expected, _when(until), (), remedy)]
+
+
+def _text_problems(dataset: RankingDataset, config: RunConfig) -> list[Problem]:
+    """Texts that tell no item from another."""
+    from learn_recall.text.prompt import Template, check_fields, render_items
+    from learn_recall.text.word_vectors import has_two_words
+
+    items = dataset.items
+    template = Template.of(config.template)
+    check_fields(template, [str(name) for name in items.columns])
+    known = items[items[ITEM_ID].isin(dataset.interactions[ITEM_ID])]
+    columns = ", ".join(name for name in template.fields if name in items)
+    remedy = "give the items texts of their own (title, category, brand), or name other fields: --template"
+    first: str | None = None
+    words: list[str] = []
+    for start in range(0, len(known), _TEXTS_AT_ONCE):
+        for text in render_items(known[start : start + _TEXTS_AT_ONCE], template):
+            first = text if first is None else first
+            if text != first:
+                words.append(text)
+        if words and (config.word_dimension == 0 or has_two_words([first or "", *words])):
+            return []
+    which = f"the {len(known):,} of the interactions"
+    if not words:
+        got = f"one text for {which}: {_short(first or '')}"
+        return [Problem("items", columns, "at least two different texts", got, (), remedy)]
+    got = f"fewer in the texts of {which}, such as {_short(words[0])}"
+    remedy += ", or go on without their words: --words 0"
+    return [Problem("items", columns, "at least two different words", got, (), remedy)]
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def _when(seconds: float) -> str:
+    """A time as one writes it in the option, and for people."""
+    return f"{seconds:.15g} ({pd.Timestamp(seconds, unit='s').strftime('%Y-%m-%d %H:%M:%S')} UTC)"
+
+
+def seconds_of(text: str) -> float:
+    """Unix seconds of ``--interactions-until``: a number, or a date with or without a time, in UTC.
+
+    Raises:
+        ValueError: neither.
+
+    Example:
+        >>> seconds_of("2024-05-01"), seconds_of("1714521600")
+        (1714521600.0, 1714521600.0)
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            time = pd.Timestamp(text)
+            seconds = (time.tz_localize("UTC") if time.tzinfo is None else time).timestamp()
+        except ValueError:
+            raise ValueError(
+                "--interactions-until: expected unix seconds or a time such as 2024-05-01T12:00, got "
+                f"{text!r}."
+            ) from None
+    if not np.isfinite(seconds) or abs(seconds) > 1e11:
+        raise ValueError(f"--interactions-until: expected unix seconds, got {text}; milliseconds / 1,000?")
+    return seconds
+
+
+__all__ = ["check_dataset", "check_settings", "label_problems", "seconds_of"]
