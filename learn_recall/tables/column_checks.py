@@ -214,7 +214,9 @@ class TableCheck:
         kinds = values.map(lambda each: type(each).__name__).where(~is_null)
         rare = kinds.value_counts().index[-1]
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.value_counts().items())
-        remedy = f'cast the column to one kind in every table ({counts}); ids="string" reads all as text'
+        remedy = f"cast the column to integers or to text in every table ({counts})"
+        if set(kinds.dropna()) == {"int", "str"}:
+            remedy += '; ids="string" reads all as text'
         self.wrong_rows(column, (kinds == rare).to_numpy(), expected, remedy, what=f" of kind {rare}")
 
     def add(self, column: str, expected: str, got: str, remedy: str) -> None:
