@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from learn_recall.errors import words_of_missing
+
 
 def main() -> None:
     """Entry point of `learn-recall`."""
@@ -23,14 +25,10 @@ def run_commands(module: str) -> None:
     try:
         commands = import_module(module)
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in ("learn_rank", "learn_recall"):
+        words = words_of_missing(error)
+        if not words:
             raise
-        print(
-            f"error: {missing}: expected to be installed, is not. "
-            "Remedy: `learn-rank doctor` lists all that is missing and how to install it",
-            file=sys.stderr,
-        )
+        print(f"error: {words}", file=sys.stderr)
         sys.exit(2)
     commands.main()
 

@@ -1,4 +1,5 @@
-"""The error of the store and of ids: it always names what was expected, what came, and the remedy."""
+"""The error of the store and of ids, which always names what was expected, what came, and the remedy; and what
+is said of a package that is missing."""
 
 
 class StoreError(ValueError):
@@ -10,4 +11,15 @@ class StoreError(ValueError):
         return cls(f"{what}: expected {expected}, got {got}. Remedy: {remedy}")
 
 
-__all__ = ["StoreError"]
+def words_of_missing(error: ModuleNotFoundError) -> str:
+    """A sentence on a package that is not installed, "" where a module of ours is missing."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "learn_rank", "learn_recall"):
+        return ""
+    return (
+        f"{package}: expected to be installed, is not. "
+        "Remedy: `learn-rank doctor` lists all that is missing and how to install it"
+    )
+
+
+__all__ = ["StoreError", "words_of_missing"]

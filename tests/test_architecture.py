@@ -54,7 +54,8 @@ ORDER = {  # lowest first; names in one line do not know each other
 LIGHT = {"columns", "entry", "errors", "files", "store", "tables", "old_doors"}
 # who may import more of it, and why
 HEAVY = {
-    "learn_rank.pipeline": {"text", "encoder", "encode", "towers", "train", "export", "evaluate"},  # it runs those jobs
+    # it runs those jobs
+    "learn_rank.pipeline": {"text", "encoder", "encode", "towers", "train", "export", "evaluate"},
     "learn_rank.ablation": {"towers", "train", "export"},  # some variants have towers of their own
     "learn_rank.ab.marketplace.open_rankers": {"export"},  # each day's histories become vectors
     "learn_rank.cli": {"commands"},

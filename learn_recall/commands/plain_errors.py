@@ -16,6 +16,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from learn_recall.errors import words_of_missing
+
 TRACEBACK = "LEARN_TRACEBACK"  # environment variable; any value prints the traceback as well
 _BAD_INPUT, _INTERRUPTED, _READER_LEFT = 2, 130, 141
 _FORESEEN = (ValueError, OSError)
@@ -47,7 +49,8 @@ def plain_errors() -> Iterator[None]:
 def _print(error: Exception) -> None:
     console = Console(stderr=True)
     console.print(f"[red]error:[/red] {type(error).__name__}", highlight=False)
-    text = str(error) if _is_foreseen(error) else _unforeseen(error)
+    text = words_of_missing(error) if isinstance(error, ModuleNotFoundError) else ""
+    text = text or (str(error) if _is_foreseen(error) else _unforeseen(error))
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     if os.environ.get(TRACEBACK):
         text = "".join(traceback.format_exception(error))

@@ -60,3 +60,9 @@ def test_an_analyst_judges_score_files_with_the_packages_that_readme_names(score
 def test_each_package_that_readme_names_for_an_analyst_is_needed(scores, package):
     packages = [name for name in packages_of_an_analyst() if name != package]
     assert with_packages(packages, "uauc", str(scores), "--baseline", str(scores)).returncode == 2
+
+
+def test_a_page_without_its_packages_names_the_first_one_and_sends_to_the_doctor(scores, tmp_path):
+    done = with_packages(packages_of_an_analyst(), "uauc", str(scores), "--html", str(tmp_path / "page.html"))
+    assert done.returncode == 2
+    assert "jinja2: expected to be installed" in done.stderr and "learn-rank doctor" in done.stderr
