@@ -1,5 +1,7 @@
-"""The error of the store and of ids, which always names what was expected, what came, and the remedy; and what
-is said of a package that is missing."""
+"""The error of the store and of ids: it always names what was expected, what came, and the remedy.
+
+Also what is said of a package that is missing.
+"""
 
 
 class StoreError(ValueError):
