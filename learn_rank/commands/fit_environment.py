@@ -15,7 +15,8 @@ def fit_environment(
     log: Annotated[
         Path,
         typer.Argument(
-            help="Parquet: user_id, item_id, timestamp, position, click, conversion, and the features."
+            help="Parquet, csv(.gz) or jsonl(.gz): user_id, item_id, timestamp (unix seconds), position, "
+            "click, conversion, and the features."
         ),
     ],
     *,

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.ab.candidate_worlds import small_world
 from learn_rank.ab.candidates.files import CandidateFiles
@@ -21,6 +22,7 @@ from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import KnownEnvironment, MarketplaceEnvironment
 from learn_rank.ab.simulation.simulate import simulate
 from learn_rank.ab.statistics.platt import Platt, fit_platt
+from learn_rank.cli import app
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
 
@@ -189,7 +191,9 @@ def test_rows_that_an_arm_was_trained_on_are_refused_with_their_count(log, tmp_p
 
 
 def test_overlap_needs_the_times_of_the_training_rows(log):
-    with pytest.raises(ValueError, match="training table 1: expected user_id, item_id, timestamp"):
+    with pytest.raises(
+        ValueError, match=r"training table 1, column timestamp\n +expected: a column of this name"
+    ):
         check_no_overlap(row_hashes(log), [log[["user_id", "item_id"]]])
 
 
@@ -205,16 +209,128 @@ def test_an_environment_of_the_arms_own_family_is_refused(fitted, log, tmp_path)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda rows: rows.drop(columns="position"), "got none of the name position"),
-        (lambda rows: rows.assign(click=rows["click"] * 2), "click: expected 0 or 1, got"),
-        (lambda rows: rows.assign(conversion=np.nan), "conversion: expected 0 or 1 where clicked"),
-        (lambda rows: rows.assign(position=rows["position"] - 1), "position: expected 0 for the top"),
-        (lambda rows: rows.assign(user_id=rows["user_id"].where(rows["user_id"] > 5)), "user_id: expected a"),
+        (lambda rows: rows.drop(columns="position"), r"log, column position\n.*\n +got: +no such column"),
+        (lambda rows: rows.assign(click=rows["click"] * 2), r"log, column click\n +expected: 0 or 1\n"),
+        (
+            lambda rows: rows.assign(conversion=np.nan),
+            r"log, column conversion\n +expected: 0 or 1 where click is 1",
+        ),
+        (
+            lambda rows: rows.assign(position=rows["position"] - 1),
+            r"log, column position\n +expected: an integer >= 0 in each row, 0 = top",
+        ),
+        (
+            lambda rows: rows.assign(user_id=rows["user_id"].where(rows["user_id"] > 5)),
+            r"log, column user_id\n +expected: an id in each row",
+        ),
     ],
 )
 def test_a_log_that_is_not_one_is_refused_in_words(log, change, words):
     with pytest.raises(ValueError, match=words):
         read_log(change(log))
+
+
+def fit_command(*arguments):
+    return CliRunner().invoke(app, ["fit-environment", *map(str, arguments)])
+
+
+def small_log():
+    """3,000 impressions of four days; `shelf` is a code with leading zeros."""
+    rows = made_up_log(3000, n_days=4)
+    rows["shelf"] = np.where(rows["match"] > 0, "007", "7")
+    return rows.drop(columns=["p_click", "p_conversion", "department"])
+
+
+def test_types_that_say_the_same_give_the_same_environment(tmp_path):
+    rows = small_log()
+    expected = fit_environment(rows, tmp_path / "frame", features=["quality", "shelf"])
+    flags = rows["conversion"].map({1.0: True, 0.0: False}).astype("boolean")
+    written = {
+        "nullable flags": rows.assign(conversion=flags, click=rows["click"] == 1),
+        "nullable integers": rows.astype({"click": "Int8", "user_id": "Int64", "conversion": "Int8"}),
+        "categories": rows.astype({"shelf": "category"}),
+        "view-through conversions": rows.assign(conversion=rows["conversion"].fillna(1.0)),
+    }
+    for at, (name, table) in enumerate(written.items()):
+        table.to_parquet(tmp_path / f"{at}.parquet")
+        found = fit_environment(tmp_path / f"{at}.parquet", tmp_path / str(at), features=["quality", "shelf"])
+        assert np.array_equal(found.data.features, expected.data.features, equal_nan=True), name
+        assert found.gate == expected.gate, name
+    rows.to_csv(tmp_path / "log.csv.gz", index=False)
+    found = fit_environment(tmp_path / "log.csv.gz", tmp_path / "csv", features=["quality", "shelf"])
+    assert found.codes.categories == expected.codes.categories
+    assert found.gate == expected.gate
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(timestamp=t["timestamp"] * 1000), "expected: unix seconds"),
+        (lambda t: t.assign(timestamp=pd.to_datetime(t["timestamp"], unit="s")), "got: dates (dtype"),
+        (
+            lambda t: t.assign(timestamp=pd.to_datetime(t["timestamp"], unit="s", utc=True)),
+            "remedy: seconds = (timestamp -",
+        ),
+        (lambda t: t.assign(timestamp=t["timestamp"].astype(str)), "numbers written as text"),
+        (lambda t: t.assign(click=t["click"].where(t.index != 3).astype("Int8")), "rows: 3"),
+        (lambda t: t.assign(user_id=t["user_id"] + 0.5), "expected: only integers or only strings"),
+        (lambda t: t.assign(quality=pd.to_datetime(t["timestamp"], unit="s")), "dates in the log"),
+        (lambda t: t.assign(quality=[[1]] * len(t)), "--features quality: expected numbers, truth values"),
+        (
+            lambda t: t.assign(item_bucket=np.where(t.index == 3, None, "new")),
+            "expected: a bucket in each row",
+        ),
+        (lambda t: t.drop(columns=["click", "position"]), "2 problems in the tables"),
+    ],
+)
+def test_a_log_that_cannot_be_fitted_ends_with_2_and_says_what_it_wants(tmp_path, change, message):
+    change(small_log()).to_parquet(tmp_path / "log.parquet")
+    done = fit_command(tmp_path / "log.parquet", "--out", tmp_path / "env", "--features", "quality")
+    assert done.exit_code == 2, done.output
+    assert message in " ".join(done.stderr.split())
+    assert "unexpected" not in done.stderr
+    assert not (tmp_path / "env").exists()
+
+
+def test_a_training_table_in_milliseconds_cannot_hide_what_it_has_in_common(tmp_path):
+    small_log().to_parquet(tmp_path / "log.parquet")
+    late = small_log().assign(timestamp=small_log()["timestamp"] * 1000)
+    late.to_parquet(tmp_path / "train.parquet")
+    asked = ["--out", tmp_path / "env", "--features", "quality", "--training", tmp_path / "train.parquet"]
+    done = fit_command(tmp_path / "log.parquet", *asked)
+    assert done.exit_code == 2 and "divide milliseconds by 1,000" in done.stderr
+
+
+def test_shares_of_days_that_leave_nothing_are_refused_or_cut(log, tmp_path):
+    with pytest.raises(ValueError, match="--held-out-share: expected a share between 0 and 1, got 5"):
+        split_log(read_log(log), 5)
+    parts = split_log(read_log(log), 0.99)
+    assert len(parts.fit) > 0
+
+
+@pytest.mark.parametrize(
+    ("of_log", "of_candidates", "message"),
+    [
+        (
+            [1.0, 2.0],
+            ["007", "7"],
+            "expected numbers, as in the log, got text in the candidates, first '007'",
+        ),
+        (["7", "8"], [7.0, 8.0], "expected text or integers, as in the log, got float64 in the candidates"),
+        ([1.0, 2.0], pd.to_datetime([1, 2], unit="s"), "dates in the candidates"),
+        (["7", "8"], pd.Series([["7"], ["8"]], dtype=object), "list in the candidates"),
+    ],
+)
+def test_a_feature_of_another_kind_than_in_the_log_is_refused(of_log, of_candidates, message):
+    codes = FeatureCodes.fit(pd.DataFrame({"f": of_log}), ["f"])
+    with pytest.raises(ValueError, match=message):
+        codes.matrix({"f": np.asarray(of_candidates)}, np.zeros(2))
+
+
+def test_missing_numbers_and_truth_values_of_candidates_are_missing():
+    codes = FeatureCodes.fit(pd.DataFrame({"f": [True, False]}), ["f"])
+    found = codes.matrix({"f": np.array([True, None, False], object)}, np.zeros(3))[:, 0]
+    assert found.tolist()[::2] == [1.0, 0.0] and np.isnan(found[1])
 
 
 def test_features_that_tell_the_answer_or_are_not_there_are_refused(log, tmp_path):

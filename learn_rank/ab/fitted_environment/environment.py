@@ -107,7 +107,7 @@ def check_families(families: Sequence[str]) -> None:
     """
     if FAMILY in families:
         raise ValueError(
-            f"families: expected arms of another model family than the environment's {FAMILY!r}, got "
+            f"--family: expected arms of another model family than the environment's {FAMILY!r}, got "
             f"{list(families)}. Remedy: such an arm shares the environment's mistakes and would be "
             "rewarded for them; use a log with propensities (mode R) instead."
         )

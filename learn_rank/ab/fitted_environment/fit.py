@@ -61,7 +61,7 @@ def fit_environment(
     leaky = sorted({CLICK, CONVERSION, SLOT, DELAY} & set(features))
     if leaky:
         raise ValueError(
-            f"features: expected what is known before anything is shown, got {leaky}. Remedy: leave "
+            f"--features: expected what is known before anything is shown, got {leaky}. Remedy: leave "
             "them out; the position is taken anyway."
         )
     hashes = row_hashes(rows)
