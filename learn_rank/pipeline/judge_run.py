@@ -67,6 +67,7 @@ def make_report(
         deltas += differences
     about = {
         **provenance(),
+        **_started(run),
         "command": command,
         **({} if seconds is None else {"seconds": round(seconds, 1)}),
         **_about(run, dataset, predictions, arms, seeds),
@@ -77,6 +78,13 @@ def make_report(
     write_report(report, run.path)
     print_report(report, console)
     return report
+
+
+def _started(run: RunFolder) -> dict[str, str]:
+    """When the first stage of a run began; nothing where no stage is known, as in a comparison of rankers."""
+    first = run.stamp_of("tables")
+    known = read_json(first) if first.is_file() else {}
+    return {"started": known["started"]} if "started" in known else {}
 
 
 def tasks_of(predictions: Sequence[pd.DataFrame]) -> tuple[str, ...]:

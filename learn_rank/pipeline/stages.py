@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from learn_rank.report_kit.provenance import time_words
 from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import read_json, remove, write_json
 
@@ -64,6 +65,7 @@ class Stages:
         known = read_json(path) if path.is_file() else {}
         is_same = known.get("stamp") == stamp
         is_finished = bool(known.get("is_finished"))
+        started = {"started": known["started"] if is_same and "started" in known else time_words()}
         if not always and is_same and is_finished and all(out.exists() for out in outputs):
             self.seconds[name] = known.get("seconds", 0.0)
             self.console.print(f"{label}: done before, kept")
@@ -72,7 +74,7 @@ class Stages:
             for out in outputs:
                 remove(out)
                 remove(out.with_name(f"{out.name}.work"))
-            write_json(path, {"stamp": stamp, "is_finished": False, "settings": dict(settings)})
+            write_json(path, {"stamp": stamp, "is_finished": False, "settings": dict(settings), **started})
             self.console.print(label)
         else:
             self.console.print(label if is_finished else f"{label}: going on where it stopped")
@@ -87,6 +89,7 @@ class Stages:
                 "is_finished": True,
                 "settings": dict(settings),
                 "seconds": self.seconds[name],
+                **started,
             },
         )
         self.console.print(f"    {self.seconds[name]:.1f} s")

@@ -23,8 +23,13 @@ def provenance(packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
         "machine": ", ".join((f"{os.cpu_count()} cores", _processor(), *gpu)),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
         "commit": _commit(),
-        "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "started": time_words(),
     }
+
+
+def time_words() -> str:
+    """This moment, to the minute, as every page spells it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def provenance_lines(about: Mapping[str, Any], own: Iterable[tuple[str, Any]] = ()) -> list[tuple[str, str]]:

@@ -78,6 +78,15 @@ def test_the_same_command_again_trains_nothing(finished, encoder):
     assert times and all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
+def test_a_report_that_is_made_anew_says_when_the_run_began_and_not_when_it_was_reported(finished):
+    stamp = RunFolder(finished).stamp_of("tables")
+    began = json.loads(stamp.read_text())["started"]
+    stamp.write_text(stamp.read_text().replace(began, "2001-02-03 04:05 UTC"))
+    assert CliRunner().invoke(app, ["report", str(finished)]).exit_code == 0
+    assert read_report(RunFolder(finished).report_json).about["started"] == "2001-02-03 04:05 UTC"
+    stamp.write_text(stamp.read_text().replace("2001-02-03 04:05 UTC", began))
+
+
 def test_the_stages_are_commands_of_their_own(finished):
     runner = CliRunner()
     result = runner.invoke(app, ["report", str(finished), "--seeds", "1"])
