@@ -12,6 +12,7 @@ import pandas as pd
 
 from learn_recall.encode.identity import EncodeError
 from learn_recall.tables.files import FORMATS
+from learn_recall.tables.parquet_files import TABLE_ENDINGS, visible_files
 from learn_recall.tables.stream import item_frames
 
 _PathLike = str | os.PathLike[str]
@@ -73,7 +74,16 @@ def item_files(paths: Sequence[_PathLike]) -> list[Path]:
 
 def _parts(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(part for part in path.iterdir() if part.name.endswith(FORMATS) and part.is_file())
+        files = visible_files(path)
+        unread = [
+            file for file in files if file.name.endswith(TABLE_ENDINGS) and not file.name.endswith(FORMATS)
+        ]
+        if unread:
+            raise EncodeError(
+                f"items: expected files that end in {', '.join(FORMATS)} in the folder {path}, got "
+                f"{unread[0].relative_to(path)} as well. Remedy: convert it, or move it out of the folder"
+            )
+        return [file for file in files if file.name.endswith(FORMATS)]
     return [path] if path.is_file() and path.name.endswith(FORMATS) else []
 
 

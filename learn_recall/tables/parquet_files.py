@@ -32,7 +32,7 @@ _TEXT_KINDS = (
     _IS.is_binary_view,
 )
 _OF_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".avro", ".orc", ".feather", ".arrow")
-_ENDINGS = (*_OF_TABLES, ".txt", ".gz", ".zst", ".bz2", ".xz", ".zip", ".xlsx")
+TABLE_ENDINGS = (*_OF_TABLES, ".txt", ".gz", ".zst", ".bz2", ".xz", ".zip", ".xlsx")
 
 
 def parquet_parts(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -45,16 +45,17 @@ def parquet_parts(folder: Path) -> tuple[list[Path], list[Path]]:
         The parts and the others, each in the order of their paths.
     """
     parts, others = [], []
-    for file in sorted(_visible_files(folder)):
+    for file in visible_files(folder):
         if file.suffix in (".parquet", ".parq", ".pq") or (not file.suffix and _begins_as_parquet(file)):
             parts.append(file)
-        elif file.name.endswith(_ENDINGS) or _begins_as_parquet(file):
+        elif file.name.endswith(TABLE_ENDINGS) or _begins_as_parquet(file):
             others.append(file)
     return parts, others
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
-    seen = set()
+def visible_files(folder: Path) -> list[Path]:
+    """The files of a folder at any depth, in the order of paths, but for names that begin with . or _."""
+    seen, found = set(), []
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
@@ -62,7 +63,8 @@ def _visible_files(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        yield from (Path(place, name) for name in names if not name.startswith((".", "_")))
+        found += [Path(place, name) for name in names if not name.startswith((".", "_"))]
+    return sorted(found)
 
 
 def _begins_as_parquet(file: Path) -> bool:
@@ -248,6 +250,7 @@ def _plain_id(value: Any) -> Any:
 
 
 __all__ = [
+    "TABLE_ENDINGS",
     "as_column",
     "from_arrow",
     "is_list",
@@ -256,4 +259,5 @@ __all__ = [
     "plain",
     "read_parquet",
     "repeated_names",
+    "visible_files",
 ]

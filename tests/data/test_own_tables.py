@@ -1,5 +1,7 @@
 """A team's own tables: linked, checked, and refused in words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,6 +104,37 @@ def test_ids_of_two_kinds_are_refused(tmp_path):
     tables["items"]["item_id"] = tables["items"]["item_id"].map("i{}".format)
     with pytest.raises(TableError, match="item_id"):
         read_own_tables(**write(tables, tmp_path))
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_a_category_of_another_kind_in_another_part_is_refused(tmp_path, part):
+    tables = frames()
+    for name in ("train", "valid", "test"):
+        tables[name]["city"] = np.arange(len(tables[name])) % 3
+    dataset = read_own_tables(**write(tables, tmp_path), categorical=("city",))
+    tables[part]["city"] = tables[part]["city"].astype(str)
+    said = f"text in {part}"
+    with pytest.raises(TableError, match=said) as caught:
+        read_own_tables(**write(tables, tmp_path), categorical=("city",))
+    assert caught.value.problems[0].column == "city"
+    # a caller who makes the dataset himself is told the same
+    with pytest.raises(TableError, match=said):
+        replace(dataset, **{part: getattr(dataset, part).astype({"city": str})})
+
+
+def test_unsigned_ids_beside_signed_ones_are_one_kind_and_exact(tmp_path):
+    tables, big = frames(), 2**53 + 1
+    for name, table in tables.items():
+        kind = np.uint64 if name in ("valid", "interactions") else np.int64
+        tables[name] = table.assign(item_id=(table["item_id"].to_numpy() + big).astype(kind))
+    dataset = read_own_tables(**write(tables, tmp_path))
+    assert {frame["item_id"].dtype for frame in dataset.parts.values()} == {np.dtype(np.int64)}
+    histories = {item for history in dataset.contexts["history"] for item in history}
+    assert histories <= set(range(big, big + 8)) and len(histories) > 4
+    by_hand = replace(dataset, valid=dataset.valid.astype({"item_id": np.uint64}))
+    assert by_hand.valid["item_id"].dtype == np.int64
+    with pytest.raises(TableError, match="valid, column item_id"):
+        replace(dataset, valid=dataset.valid.astype({"item_id": float}))
 
 
 def test_towers_that_learn_from_the_judged_period_are_refused(tmp_path):

@@ -94,6 +94,33 @@ def test_counts_need_a_table_with_its_columns():
         training_counts(pd.DataFrame({"user_id": [1], "item_id": [1]}))
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_signed_and_unsigned_ids_are_counted_exactly(swapped):
+    big = 2**53
+    signed, unsigned = np.array([big, big + 1, big + 2]), np.array([big + 1, big + 3], np.uint64)
+    shown, seen = (unsigned, signed) if swapped else (signed, unsigned)
+    found = training_counts(
+        pd.DataFrame({"user_id": range(len(shown)), "item_id": shown, "click": 1}),
+        pd.DataFrame({"user_id": np.arange(10, 10 + len(seen)).astype(np.uint64), "item_id": seen}),
+    )
+    assert found.items.to_dict() == {big: 1, big + 1: 2, big + 2: 1, big + 3: 1}
+    assert found.items.index.dtype == np.int64
+    # far beyond 64 bits with a sign nothing is merged, either
+    rows = pd.DataFrame({"user_id": [1], "item_id": np.array([2**64 - 1], np.uint64)})
+    both = training_counts(pd.DataFrame({"user_id": [1], "item_id": [-1], "click": [1]}), rows)
+    assert both.items.to_dict() == {-1: 1, 2**64 - 1: 1}
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [([1.0], "integer in train_impressions, float in inter"), (["1"], "text in interactions")],
+)
+def test_ids_of_two_kinds_are_not_counted_together(there, said):
+    shown = pd.DataFrame({"user_id": [1], "item_id": [1], "click": [1]})
+    with pytest.raises(ValueError, match=f"item_id: expected integers .* got .*{said}"):
+        training_counts(shown, pd.DataFrame({"user_id": [2], "item_id": there}))
+
+
 @pytest.mark.parametrize("ids", [np.array([7, 8, 9]), pd.Series([7, 8, 9], index=[2, 1, 0]), [7, 8, 9]])
 def test_ids_unknown_to_training_are_cold_start(ids):
     counts = pd.Series([1, 30], index=[8, 9])

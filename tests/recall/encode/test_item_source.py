@@ -99,7 +99,8 @@ def test_files_folders_and_patterns_give_their_parts_in_order(tmp_path, small_pi
     assert spooled(parts[::-1], tmp_path / "turned").sha256 != whole.sha256
     with pytest.raises(EncodeError, match="each file once"):
         item_files([tmp_path / "parts", parts[0]])
-    for nothing in (tmp_path / "no.parquet", tmp_path / "*.csv", tmp_path):
+    (tmp_path / "empty").mkdir()
+    for nothing in (tmp_path / "no.parquet", tmp_path / "*.csv", tmp_path / "empty"):
         with pytest.raises(EncodeError, match=r"expected files that end in.*got none at"):
             item_files([nothing])
 
@@ -168,3 +169,14 @@ def test_a_sample_is_of_distinct_texts_from_everywhere(tmp_path, small_pieces):
     assert len(set(sample)) == 10
     assert (sample[0], sample[-1]) == ("t0", "t24")
     assert set(spool.sample(100)) == {f"t{number}" for number in range(25)}
+
+
+def test_a_folder_of_items_is_read_at_any_depth_and_what_cannot_be_read_in_it_is_told(tmp_path):
+    frame = table(4)
+    for name in ("dt=2/a.parquet", "dt=1/b.csv", "_temporary/c.csv", ".old/d.csv"):
+        (tmp_path / name).parent.mkdir()
+        write(frame, tmp_path / name)
+    assert [file.name for file in item_files([tmp_path])] == ["b.csv", "a.parquet"]
+    (tmp_path / "dt=2" / "e.tsv").write_text("item_id\ttitle\n9\tx\n")
+    with pytest.raises(EncodeError, match=r"dt=2/e.tsv as well. Remedy: convert it"):
+        item_files([tmp_path])

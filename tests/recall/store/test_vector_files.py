@@ -67,6 +67,27 @@ def test_their_own_libraries_read_what_is_written(store, tmp_path):
         assert arrays["id_ends"].tolist() == [1, 4, 5]
 
 
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (pa.array(["a", "007"]).dictionary_encode(), ["a", "007"]),
+        (pa.array([2**53 + 1, 2]).dictionary_encode(), [2**53 + 1, 2]),
+        (pa.array([2**53 + 1, 2], pa.uint64()), [2**53 + 1, 2]),
+        (pa.array([2**53 + 1, 2], pa.decimal128(20, 0)), [2**53 + 1, 2]),
+        (pa.array([b"a", b"b"]), ["a", "b"]),
+        (pa.array(["a", "b"], pa.string_view()), ["a", "b"]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_ids_beside_vectors_are_read_in_every_wrapping(tmp_path, ids, expected):
+    vectors = pa.array([[1.0, 2.0], [3.0, 4.0]])
+    pq.write_table(pa.table({"id": ids, "vector": vectors}), tmp_path / "a.parquet")
+    assert read_vectors(tmp_path / "a.parquet").ids.tolist() == expected
+    np.save(tmp_path / "b.npy", VECTORS[:2])
+    pq.write_table(pa.table({"id": ids}), tmp_path / "b.ids.parquet")
+    assert read_vectors(tmp_path / "b.npy").ids.tolist() == expected
+
+
 def test_parquet_of_others_is_read_by_its_only_columns_or_by_their_names(tmp_path):
     ids, other = pa.array(["x", "y"]), pa.array([1, 2])
     lists = pa.array([[1.0, 2.0], [3.0, 4.0]])
