@@ -119,6 +119,9 @@ def _text_problems(dataset: RankingDataset, config: RunConfig) -> list[Problem]:
                 words.append(text)
         if words and (config.word_dimension == 0 or has_two_words([first or "", *words])):
             return []
+    if len(known) == 1:
+        remedy = "take more interactions: towers learn from what goes with what"
+        return [Problem("interactions", ITEM_ID, "at least two different items", "one item", (), remedy)]
     which = f"the {len(known):,} of the interactions"
     if not words:
         got = f"one text for {which}: {_short(first or '')}"

@@ -105,7 +105,7 @@ def export_embeddings(
         users_out,
         ids=histories.ids,
         vectors=vectors.user_chunks(histories),
-        present=histories.has_items & ~_is_left_without_block(histories, text.dimension),
+        present=histories.has_items & ~vectors.are_left_empty(histories),
         kind="user",
         as_of=_newest(as_of, trained.as_of, histories),
         overwrite=True,
@@ -182,6 +182,20 @@ class _Vectors:
                 chunk[histories.is_learned[part], : self.trained.towers.dimension] = 0.0
             yield chunk
 
+    def are_left_empty(self, histories: Histories) -> np.ndarray:
+        """(n,) bool: contexts that the towers learned from, and whose texts are none or cancel each other."""
+        if histories.is_learned is None:
+            return np.zeros(len(histories.ids), dtype=bool)
+        empty = np.array(histories.is_learned)
+        for start in range(0, len(histories.ids) if self.text.dimension else 0, _ROWS_AT_ONCE):
+            part = slice(start, min(start + _ROWS_AT_ONCE, len(histories.ids)))
+            rows = histories.newest(part, self.history_length)
+            distinct, inverse = np.unique(rows, axis=0, return_inverse=True)
+            index = np.where(distinct >= 0, self.place[np.maximum(distinct, 0)], -1)
+            says_something = self._mean_text(index).any(dim=1).cpu().numpy()
+            empty[part] &= ~says_something[inverse.reshape(-1)]
+        return empty
+
     @torch.inference_mode()
     def _mean_text(self, history: np.ndarray) -> Tensor:
         """(n, L) -> (n, K): mean of the history's r(x), its blocks L2-normalised, zeros for an empty
@@ -193,12 +207,6 @@ class _Vectors:
         index = torch.from_numpy(history[history >= 0]).to(device)
         offsets = torch.from_numpy(offsets_of((history >= 0).sum(axis=1))[:-1]).to(device)
         return self.text.normalized(F.embedding_bag(index, self.text_NK, offsets, mode="sum"))
-
-
-def _is_left_without_block(histories: Histories, content_dimension: int) -> np.ndarray:
-    """Contexts that the towers learned from, where the tower block is the only one."""
-    nobody = np.zeros(len(histories.ids), dtype=bool)
-    return nobody if content_dimension or histories.is_learned is None else histories.is_learned
 
 
 def _newest(as_of: float | None, trained: float | None, histories: Histories) -> float | None:

@@ -80,6 +80,12 @@ def test_items_of_the_interactions_alone_decide_whether_texts_differ(dataset):
         check_dataset(replace(dataset, items=dataset.items.assign(title=title)), CONFIG)
 
 
+def test_interactions_with_one_item_are_told_as_such(dataset):
+    one = dataset.interactions[dataset.interactions["item_id"] == dataset.interactions["item_id"].iloc[0]]
+    with pytest.raises(TableError, match=r"interactions, column item_id\n.*two different items"):
+        check_dataset(replace(dataset, interactions=one), CONFIG)
+
+
 def test_texts_without_words_are_told_where_words_are_asked_for(dataset):
     marks = replace(dataset, items=dataset.items.assign(title=["?" * n for n in range(1, 81)]))
     check_dataset(marks, replace(CONFIG, template="{title}"))

@@ -309,3 +309,17 @@ def test_a_context_that_the_towers_learned_from_has_its_tower_block_left_out(tra
         trained, tmp_path / "c", contexts=contexts.assign(is_learned=[True, False, True]), content_dimension=0
     )[1]
     assert alone.present.tolist() == [False, True, False]
+
+
+def test_a_context_of_which_nothing_is_left_has_no_vector(tmp_path):
+    halves = np.array([[1.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, 2.0]], np.float32)
+    content = write_store(
+        tmp_path / "content", ids=[f"i{n}" for n in range(60)], vectors=halves[np.arange(60) % 2],
+        kind="content", **world.CARD,
+    )  # fmt: skip
+    config = world.small_config(train={"n_epochs": 1})
+    out = train_towers(world.interactions(300), content, tmp_path / "towers", config, progress=False)
+    contexts = contexts_of(["i0", "i1"], ["i0", "i2"], ["i0", "i1"]).assign(is_learned=[True, True, False])
+    users = export((out, content, None), tmp_path, contexts=contexts)[1]
+    assert users.present.tolist() == [False, True, True]
+    assert not blocks_of(users)["content"][2].any()
