@@ -88,7 +88,7 @@ def test_an_index_of_another_store_block_or_kind_is_refused(tmp_path):
 
 def test_a_search_with_a_store_exported_anew_is_refused(tmp_path):
     write_index(items(tmp_path / "s"), tmp_path / "x.faiss")
-    with pytest.raises(StoreError, match="of another store.*write it anew"):
+    with pytest.raises(StoreError, match=r"of another store.*write it anew"):
         search_index(tmp_path / "x.faiss", items(tmp_path / "s", seed=9), users(), 3)
 
 
@@ -102,11 +102,11 @@ def test_a_search_with_the_next_version_of_the_store_finds_what_was_indexed(tmp_
 
 def test_a_search_in_an_index_that_is_not_there_or_has_no_card_is_refused(tmp_path):
     store = items(tmp_path / "s")
-    with pytest.raises(StoreError, match="x.faiss: expected an index, got no such file"):
+    with pytest.raises(StoreError, match=r"x.faiss: expected an index, got no such file"):
         search_index(tmp_path / "x.faiss", store, users(), 3)
     write_index(store, tmp_path / "x.faiss")
     (tmp_path / "x.faiss.json").unlink()
-    with pytest.raises(StoreError, match="no x.faiss.json beside it"):
+    with pytest.raises(StoreError, match=r"no x.faiss.json beside it"):
         search_index(tmp_path / "x.faiss", store, users(), 3)
 
 
