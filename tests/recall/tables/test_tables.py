@@ -136,7 +136,9 @@ def test_any_integers_come_back_from_csv_as_they_were(tmp_path_factory, numbers)
     assert t.read_items(path)["item_id"].tolist() == numbers
 
 
-CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8)
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8).filter(
+    lambda text: not {"\n", ","} <= set(text)  # lines that would be rows by themselves are refused
+)
 
 
 @settings(max_examples=60, deadline=None)
