@@ -65,9 +65,8 @@ def drop_unknown_items(
             entries = _entries(result)
             is_known = entries.isin(known)
             dropped[name] += int((~is_known).sum())
-            lists = entries[is_known].groupby(level=0).agg(list).reindex(range(len(result)))
-            histories = [cell if isinstance(cell, list) else [] for cell in lists]
-            result = result.assign(**{c.HISTORY: pd.Series(histories, dtype=object, index=result.index)})
+            beside = [column for column in (c.HISTORY, c.HISTORY_CONVERTED) if column in result]
+            result = result.assign(**{column: _kept(result[column], is_known) for column in beside})
         kept[name] = result
     return kept, dropped
 
@@ -145,6 +144,19 @@ def _has_own_item(items: np.ndarray, place: np.ndarray, contexts: pd.DataFrame) 
     entries = _entries(contexts)
     pairs = pd.MultiIndex.from_arrays([entries.index, entries.to_numpy()]).unique()
     return pd.MultiIndex.from_arrays([place, items]).isin(pairs)
+
+
+def _kept(lists: pd.Series, is_kept: pd.Series) -> pd.Series:
+    """Cut lists that stand beside the histories at the same places.
+
+    Args:
+        lists: (n,) lists, as long as the histories.
+        is_kept: of each entry of the histories, as `_entries` lists them, whether it stays.
+    """
+    flat = pd.Series([value for cell in lists for value in cell], dtype=object, index=is_kept.index)
+    cut = flat[is_kept].groupby(level=0).agg(list).reindex(range(len(lists)))
+    cells = [cell if isinstance(cell, list) else [] for cell in cut]
+    return pd.Series(cells, dtype=object, index=lists.index)
 
 
 def _entries(contexts: pd.DataFrame) -> pd.Series:
