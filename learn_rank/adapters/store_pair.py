@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from learn_rank.frozen.load import ORIGIN_FIELDS
 from learn_recall.store import EmbeddingStore, StoreError
 
-#: fields of the identity card in which the vectors of users and items have to agree to be compared at all
-SHARED_FIELDS = ("tower", "encoder_sha256", "prompt", "pooling", "max_tokens", "dimension", "blocks")
+SHARED_FIELDS = (*ORIGIN_FIELDS, "dimension", "blocks")
 
 
 def open_pair(

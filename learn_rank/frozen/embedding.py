@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from learn_rank.frozen.cosines import cosine_of_blocks, look_up_cosines
 from learn_rank.frozen.exchange import group_of_name, look_up_sharded, name_of_group
-from learn_rank.frozen.load import digest_of, identity_of_store, load_rows, rows_of
+from learn_rank.frozen.load import digest_of, identity_of_store, load_rows, origin_of_store, rows_of
 from learn_rank.frozen.rows import FrozenRows, look_up
 from learn_recall.store import EmbeddingStore
 
@@ -113,6 +113,7 @@ class FrozenEmbedding(nn.Module):
         nn.Module.__init__(table)
         blocks = [(block.start, block.stop) for block in store.card.blocks]
         table._hold(rows, identity_of_store(store), blocks, group_name=group_name)
+        table.origin = origin_of_store(store)
         return table
 
     def _hold(
@@ -125,6 +126,7 @@ class FrozenEmbedding(nn.Module):
     ) -> None:
         self.keys, self.vectors, self.scales, self.has_vector = rows
         self.identity = identity
+        self.origin: dict[str, object] | None = None  # of a store: what its vectors were made by
         self.blocks = tuple(blocks) if blocks is not None else ((0, rows.vectors.shape[1]),)
         self.group_name = group_name
 

@@ -13,6 +13,8 @@ from learn_rank.frozen.rows import FrozenRows, empty_rows, put
 from learn_recall.store import EmbeddingStore, id_keys
 
 ROWS_AT_ONCE = 1 << 16
+#: fields of the identity card in which the vectors of users and items have to agree to be compared at all
+ORIGIN_FIELDS = ("tower", "encoder_sha256", "prompt", "pooling", "max_tokens")
 
 
 def load_rows(
@@ -62,6 +64,11 @@ def rows_of(keys: Tensor, vectors: Tensor, has_vector: Tensor | None, dtype: str
     for at in torch.arange(len(keys)).split(ROWS_AT_ONCE):
         put(rows, at, vectors[order[at]], present[order[at]])
     return rows
+
+
+def origin_of_store(store: EmbeddingStore) -> dict[str, object]:
+    """Kind of a store and what its vectors were made by; where all but the kind agree, they are compared."""
+    return {name: getattr(store.card, name) for name in ("kind", *ORIGIN_FIELDS)}
 
 
 def identity_of_store(store: EmbeddingStore) -> str:

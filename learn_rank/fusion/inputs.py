@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.frozen.rows import may_look_at
 
 
@@ -23,6 +24,31 @@ def parts_of(
             f"projected_blocks: expected some of 0..{len(blocks) - 1}, blocks of the tables, got {numbers}."
         )
     return tuple(blocks[number] for number in numbers)
+
+
+def check_pair(users: FrozenEmbedding, items: FrozenEmbedding) -> None:
+    """Refuse tables whose vectors cannot be compared: other blocks, stores of another origin, or exchanged.
+
+    Raises:
+        ValueError: names what differs.
+    """
+    if users.blocks != items.blocks:
+        raise ValueError(
+            f"user_vectors and item_vectors: expected equal blocks, got {users.blocks} and "
+            f"{items.blocks}; export both from one tower."
+        )
+    if users.origin is None or items.origin is None:
+        return  # not both of a store: whoever made the tensors knows
+    here, there = users.origin, items.origin
+    if (here["kind"], there["kind"]) == ("item", "user"):
+        raise ValueError("user_vectors and item_vectors: expected users, then items, got them exchanged.")
+    different = [name for name in here if name != "kind" and here[name] != there[name]]
+    if different:
+        said = "; ".join(f"{name} {here[name]!r} and {there[name]!r}" for name in different)
+        raise ValueError(
+            f"user_vectors and item_vectors: expected stores of one origin, got {said}. Remedy: export both "
+            "with one `learn-recall export`."
+        )
 
 
 def select_blocks(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:

@@ -14,6 +14,7 @@ from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.inputs import (
+    check_pair,
     fill_missing,
     keep_in_graph,
     parts_of,
@@ -72,7 +73,8 @@ class LearnFeatureFusion(nn.Module):
         config: widths, feature names, auxiliary loss.
 
     Raises:
-        ValueError: the tables differ in dimension or blocks, or have no block that the config names.
+        ValueError: the tables differ in dimension or blocks, are of stores of different origin, or have no
+            block that the config names.
 
     Source: LEARN (arXiv 2405.03988), section 3.4 and figure 5: two linear layers, one per side, then an MLP,
     supervised by an auxiliary CVR loss. Similarity features: SimTier (arXiv 2407.19467).
@@ -87,11 +89,7 @@ class LearnFeatureFusion(nn.Module):
         config: FusionConfig = FusionConfig(),  # noqa: B008
     ) -> None:
         super().__init__()
-        if user_vectors.blocks != item_vectors.blocks:
-            raise ValueError(
-                f"user_vectors and item_vectors: expected equal blocks, got {user_vectors.blocks} and "
-                f"{item_vectors.blocks}; export both from one tower."
-            )
+        check_pair(user_vectors, item_vectors)
         self.config = config
         self.projected = parts_of(item_vectors.blocks, config.projected_blocks)
         self.user_vectors = user_vectors

@@ -11,6 +11,7 @@ from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.frozen.exchange import owner_of
 from learn_rank.frozen.load import load_rows
 from learn_rank.frozen.rows import dequantised, quantised
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_recall.store import EmbeddingStore, id_keys, write_store
 
 SMALLER = {"float32": 1.0, "float16": 0.51, "int8": 0.26}
@@ -48,6 +49,32 @@ def test_a_table_takes_the_room_its_dtype_promises_and_gives_nearly_the_same_vec
     cosine = (found.numpy() * expected).sum(1)[expected_has]
     assert cosine.min() > 1 - {"float32": 1e-6, "float16": 1e-3, "int8": 1e-2}[dtype]
     assert (found.numpy()[~expected_has] == 0).all()
+
+
+def test_stores_of_another_origin_or_exchanged_are_not_fused(tmp_path):
+    def table(kind, **card):
+        made_by = {
+            "encoder": "any",
+            "encoder_sha256": "0",
+            "prompt": "short",
+            "pooling": "mean",
+            "max_tokens": 8,
+        }
+        folder = tmp_path / f"{kind}-{len(list(tmp_path.iterdir()))}"
+        return FrozenEmbedding.from_store(
+            write_store(folder, ids=[1, 2], vectors=np.eye(2), kind=kind, **(made_by | {"tower": "t"} | card))
+        )
+
+    users, items = table("user"), table("item")
+    LearnFeatureFusion(users, items)
+    LearnFeatureFusion(items, items)
+    LearnFeatureFusion(FrozenEmbedding(torch.tensor([1]), torch.ones(1, 2)), items)
+    with pytest.raises(ValueError, match=r"expected stores of one origin, got tower 't' and 'u'.*with one"):
+        LearnFeatureFusion(users, table("item", tower="u"))
+    with pytest.raises(ValueError, match="encoder_sha256 '0' and '1'"):
+        LearnFeatureFusion(users, table("item", encoder_sha256="1"))
+    with pytest.raises(ValueError, match="expected users, then items, got them exchanged"):
+        LearnFeatureFusion(items, users)
 
 
 def test_an_int8_vector_is_its_rounded_multiple_of_the_largest_component_by_hand():

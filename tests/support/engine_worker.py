@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from learn_rank.data.batch import Batch
 from learn_rank.engine import (
     BatchColumns,
     EngineConfig,
@@ -83,9 +84,17 @@ def make_world(folder: Path) -> None:
 
 def stream_of(folder: Path, **settings) -> RowStream:
     """The training rows, or, with `keeps_all`, the same rows for scoring with their number as the click."""
-    columns = replace(COLUMNS, click="row") if settings.get("keeps_all") else COLUMNS
     files = sorted(folder.glob("rows-*.parquet"))
-    return RowStream(files, columns.names, columns.batch, batch_size=96, n_lanes=4, **settings)
+    names, make = COLUMNS.names, COLUMNS.batch
+    if settings.get("keeps_all"):
+        names, make = (*names, "row"), numbered_batch
+    return RowStream(files, names, make, batch_size=96, n_lanes=4, **settings)
+
+
+def numbered_batch(rows: pa.Table) -> Batch:
+    """A batch whose click is the number of the row."""
+    numbers = torch.from_numpy(rows["row"].to_numpy().astype(np.float32))
+    return replace(COLUMNS.batch(rows), click=numbers)
 
 
 def ranker_of(
