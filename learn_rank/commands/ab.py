@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def ab(
     candidates: Annotated[
         Path | None,
-        typer.Argument(help="Parquet: every candidate of every request, with both arms' pCTR and pCVR."),
+        typer.Argument(
+            help="Every candidate of every request, with both arms' pCTR and pCVR: a parquet file, a folder "
+            "of them, csv(.gz) or jsonl(.gz)."
+        ),
     ] = None,
     *,
     environment: Annotated[

@@ -147,6 +147,20 @@ SAID = {
         lambda frame: frame.drop(columns=["bid", "pctr_b"]),
         r"2 problem\(s\) in the columns\n- bid: .*\n- pctr_b: .*\nRemedy",
     ),
+    "a user without an id": (
+        lambda frame: frame.astype({"user_id": str}).assign(
+            user_id=lambda t: t["user_id"].where(t.index > 0, "")
+        ),
+        r"user_id: expected an id in every row, got 1 other\(s\): day 0, request 0",
+    ),
+    "dates": (
+        lambda frame: frame.assign(timestamp=pd.to_datetime(frame["timestamp"], unit="s")),
+        r"timestamp: expected numbers, got timestamp\[.*seconds = \(timestamp -",
+    ),
+    "lists": (
+        lambda frame: frame.assign(item_bucket=[["a"]] * len(frame)),
+        "item_bucket: expected one name in each row, got list",
+    ),
     "float ids": (
         lambda frame: frame.assign(user_id=frame["user_id"] + 0.0),
         "user_id: expected integers or strings, got double",
@@ -168,6 +182,52 @@ def test_every_problem_is_told_at_once():
     with pytest.raises(ValueError, match=r"2 problem\(s\)") as told:
         CandidateFiles(frame)
     assert "got 2 other(s)" in str(told.value) and "pctr_b" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "text views": lambda t: t.set_column(0, "request_id", t["request_id"].cast(pa.string_view())),
+        "categories": lambda t: t.set_column(
+            t.column_names.index("item_bucket"), "item_bucket", t["item_bucket"].dictionary_encode()
+        ),
+        "decimals": lambda t: t.set_column(
+            t.column_names.index("bid"), "bid", t["bid"].cast(pa.decimal128(38, 20), safe=False)
+        ),
+        "bytes": lambda t: t.set_column(0, "request_id", t["request_id"].cast(pa.binary())),
+    }.items(),
+    ids=lambda change: change[0],
+)
+def test_types_that_say_the_same_are_the_same_candidates(tmp_path, change):
+    frame = small_world(n_requests_per_day=40).astype({"request_id": str})
+    frame = frame[["request_id", *(name for name in frame if name != "request_id")]]
+    expected = CandidateFiles(frame).read(1)
+    pq.write_table(change[1](pa.Table.from_pandas(frame, preserve_index=False)), tmp_path / "typed.parquet")
+    frame.to_csv(tmp_path / "typed.csv.gz", index=False)
+    day = CandidateFiles(tmp_path / "typed.parquet").read(1)
+    assert day.request_key.tolist() == expected.request_key.tolist()
+    assert day.bid == pytest.approx(expected.bid)
+    assert day.item_bucket.tolist() == expected.item_bucket.tolist()
+
+
+def test_candidates_of_a_csv_are_those_of_a_frame(tmp_path):
+    frame = small_world(n_requests_per_day=40)
+    frame.to_csv(tmp_path / "c.csv.gz", index=False)
+    one, other = CandidateFiles(frame).read(1), CandidateFiles(tmp_path / "c.csv.gz").read(1)
+    assert one.request_key.tolist() == other.request_key.tolist()
+    assert one.pctr.tolist() == other.pctr.tolist()
+
+
+def test_a_column_twice_and_a_file_that_is_no_parquet_are_refused(tmp_path):
+    table = pa.Table.from_pandas(small_world(n_requests_per_day=40), preserve_index=False)
+    pq.write_table(table.append_column("bid", table["bid"]), tmp_path / "twice.parquet")
+    with pytest.raises(
+        ValueError, match=r"duplicate field names.*Remedy: write the file again, each column once"
+    ):
+        CandidateFiles(tmp_path / "twice.parquet")
+    (tmp_path / "text.parquet").write_text("request_id,user_id\n1,2\n")
+    with pytest.raises(ValueError, match=r"candidates: expected parquet that can be read.*Remedy"):
+        CandidateFiles(tmp_path / "text.parquet")
 
 
 def test_an_unknown_day_or_column_is_refused():

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -238,6 +239,47 @@ def test_a_log_with_propensities_is_mode_r(tmp_path):
     assert "Mode R: randomised log." in flat(found.output)
 
 
+def test_a_log_of_other_types_or_a_csv_gives_the_same_digits(tmp_path):
+    frame = log_frame(lift=0.05)
+    frame.to_parquet(tmp_path / "plain.parquet")
+    typed = frame.assign(
+        click=frame["click"].astype(bool),
+        user_id=frame["user_id"].astype("Int64"),
+        propensity=[Decimal(str(each)) for each in frame["propensity"]],
+    )
+    typed.to_parquet(tmp_path / "typed.parquet")
+    frame.to_csv(tmp_path / "plain.csv.gz", index=False)
+    found = []
+    for name in ("plain.parquet", "typed.parquet", "plain.csv.gz"):
+        done = run("--log", tmp_path / name, "--json", tmp_path / "out.json")
+        assert done.exit_code == 0, done.output
+        rows = read_result(tmp_path / "out.json").estimates
+        found.append([row[number] for row in rows for number in ("value", "std_error", "n_users")])
+    assert found[1] == pytest.approx(found[0], rel=1e-12)
+    assert found[2] == pytest.approx(found[0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(propensity="high"), "column propensity expected: a chance in (0, 1]"),
+        (lambda t: t.assign(user_id=t["user_id"] / 2), "expected: only integers or only strings"),
+        (lambda t: t.assign(user_id=""), "expected: an id in each row"),
+        (lambda t: t.assign(click=t["click"].where(t.index > 0)), "got: 1 row, first empty rows: 0"),
+        (lambda t: t.assign(click=[[1]] * len(t)), "column click expected: a finite number in each row"),
+        (lambda t: t.assign(click=pd.Timestamp(0)), "got: dtype datetime64"),
+        (lambda t: t.drop(columns=["p_a", "p_b"]), "2 problems in the tables"),
+        (lambda t: t[:0], "expected: at least one row"),
+    ],
+)
+def test_a_log_that_cannot_be_judged_ends_with_2_and_names_its_column(tmp_path, change, message):
+    change(log_frame()).to_parquet(tmp_path / "log.parquet")
+    found = run("--log", tmp_path / "log.parquet")
+    assert found.exit_code == 2, found.output
+    assert message in flat(found.output)
+    assert "unexpected" not in found.output
+
+
 def test_a_log_where_the_treatment_loses_exits_1_when_asked(tmp_path):
     log_frame(lift=-0.1).to_parquet(tmp_path / "log.parquet")
     assert run("--log", tmp_path / "log.parquet", "--fail-if-worse").exit_code == 1
@@ -300,9 +342,9 @@ def test_bad_input_is_exit_code_2_with_a_sentence_and_no_traceback(folder, tmp_p
         ((tmp_path / "blind.parquet", *known, "--days", 3), "p_click"),
         ((tmp_path / "negative.parquet", *known, "--days", 3), "bid"),
         (("--log", tmp_path / "zero.parquet"), "propensity: expected chances in (0, 1]"),
-        (("--log", tmp_path / "half.parquet"), "expected the columns p_b"),
-        (("--log", same, "--reward", "click"), "expected the columns click"),
-        (("--log", tmp_path / "text.parquet"), "expected a parquet file"),
+        (("--log", tmp_path / "half.parquet"), "half.parquet, column p_b expected: a chance from 0 to 1"),
+        (("--log", same, "--reward", "click"), "column click expected: a finite number in each row"),
+        (("--log", tmp_path / "text.parquet"), "expected: a readable file"),
     ):
         found = run(*arguments)
         assert found.exit_code == 2, (arguments, found.output)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from learn_rank.data.parquet_rows import is_parquet, read_as
 from learn_recall.columns import ITEM_BUCKET, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_BUCKET, USER_ID
+from learn_recall.tables.parquet_files import plain
+from learn_recall.tables.read import read_table
+from learn_recall.tables.rules import Rules
 
 IDS = (REQUEST_ID, USER_ID, ITEM_ID, "advertiser_id")
 SCORES = ("pctr_a", "pcvr_a", "pctr_b", "pcvr_b")
 REQUIRED = (*IDS[:2], "day", *IDS[2:], "bid", *SCORES)
 BUDGET, ARM = "budget", "arm"
+_RULES = Rules(further_ids=("advertiser_id",))
 OPTIONAL = (USER_BUCKET, ITEM_BUCKET, TIMESTAMP, BUDGET, ARM)
 
 
@@ -41,28 +48,61 @@ def stable_keys(values: np.ndarray) -> np.ndarray:
 
 
 def open_dataset(source: Any) -> ds.Dataset:
-    """A parquet file or folder, or a table in memory, as a dataset; string ids of files stay dictionaries."""
+    """A file or a folder of parquet parts, or a table in memory, as a dataset.
+
+    String ids of parquet files stay dictionaries; csv and jsonl are read whole, as every table is.
+
+    Raises:
+        ValueError: a file that cannot be read.
+    """
+    if isinstance(source, str | os.PathLike) and Path(source).is_file() and not is_parquet(Path(source)):
+        source = read_table(source, id_columns=("advertiser_id",), as_text=(USER_BUCKET, ITEM_BUCKET, ARM))
     if isinstance(source, pd.DataFrame):
         source = pa.Table.from_pandas(source, preserve_index=False)
     if isinstance(source, pa.Table):
-        return ds.dataset(source)
-    dataset = ds.dataset(source, format="parquet", partitioning="hive")
-    texts = {field.name for field in dataset.schema if _is_text(field.type)}
-    as_codes = ds.ParquetFileFormat(dictionary_columns=texts & {*IDS, USER_BUCKET, ITEM_BUCKET, ARM})
-    return ds.dataset(source, format=as_codes, partitioning="hive")
+        return ds.dataset(source.cast(_without_views(source.schema)))
+    try:
+        dataset = ds.dataset(source, format="parquet", partitioning="hive")
+        texts = {field.name for field in dataset.schema if _is_text(field.type)}
+        as_codes = ds.ParquetFileFormat(dictionary_columns=texts & {*IDS, USER_BUCKET, ITEM_BUCKET, ARM})
+        schema = _without_views(ds.dataset(source, format=as_codes, partitioning="hive").schema)
+        return ds.dataset(source, schema=schema, format=as_codes, partitioning="hive")
+    except pa.ArrowException as error:
+        raise ValueError(
+            f"candidates: expected parquet that can be read, got {' '.join(str(error).split())}. Remedy: "
+            "write the file again, each column once; its name must end as what it is (.parquet, .csv, .jsonl)"
+        ) from None
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """Views of text as text: rows of views cannot be filtered by their day."""
+    for place, field in enumerate(schema):
+        if pa.types.is_string_view(field.type):
+            schema = schema.set(place, field.with_type(pa.string()))
+    return schema
 
 
 def check_schema(schema: pa.Schema) -> None:
     """Refuse missing columns and those of a kind that cannot be read, all in one ValueError."""
     wrong = [f"{name}: expected a column, got none" for name in REQUIRED if name not in schema.names]
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    wrong += [f"{name}: expected one column, got {schema.names.count(name)}" for name in twice]
     for field in schema:
-        is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        if field.name in IDS and not (pa.types.is_integer(field.type) or _is_text(field.type)):
+        kind = _read_as(field.type, field.name)
+        is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        if field.name in IDS and not (pa.types.is_integer(kind) or _is_text(kind)):
             wrong.append(f"{field.name}: expected integers or strings, got {field.type}")
-        elif field.name == "day" and not pa.types.is_integer(field.type):
-            wrong.append(f"day: expected integers, got {field.type}")
+        elif field.name == "day" and not pa.types.is_integer(kind):
+            wrong.append(f"day: expected integers (0, 1, 2 ..), got {field.type}")
+        elif field.name == TIMESTAMP and pa.types.is_temporal(kind):
+            wrong.append(
+                f"{TIMESTAMP}: expected numbers, got {field.type}; seconds = ({TIMESTAMP} - "
+                'pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)'
+            )
         elif field.name in (*SCORES, "bid", BUDGET, TIMESTAMP) and not is_number:
             wrong.append(f"{field.name}: expected numbers, got {field.type}")
+        elif field.name in (USER_BUCKET, ITEM_BUCKET, ARM) and pa.types.is_nested(kind):
+            wrong.append(f"{field.name}: expected one name in each row, got {field.type}")
     if wrong:
         listed = "\n".join(f"- {line}" for line in wrong)
         raise ValueError(
@@ -83,7 +123,30 @@ def days_of(dataset: ds.Dataset) -> list[int]:
 
 def read_day(dataset: ds.Dataset, day: int, names: Sequence[str]) -> pa.Table:
     """These columns of the rows of one day; row groups of other days are skipped by their statistics."""
-    return dataset.to_table(columns=list(names), filter=pc.field("day") == day)
+    try:
+        table = dataset.to_table(columns=list(names), filter=pc.field("day") == day)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"candidates: expected rows of day {day} that can be read, got {' '.join(str(error).split())}. "
+            "Remedy: copy or write the files again, all with the same types"
+        ) from None
+    return pa.table({name: _plain(table.column(name), name) for name in table.column_names})
+
+
+def _plain(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    kind = _read_as(column.type, name)
+    found = column if kind == column.type else plain(column, name, _RULES)
+    if found.type != kind:
+        raise ValueError(
+            f"{name}: expected cells that can be read as {kind}, got others ({column.type}). Remedy: write "
+            f"the column as {kind}"
+        )
+    return found
+
+
+def _read_as(kind: pa.DataType, name: str) -> pa.DataType:
+    """The type in which a column is read; text that is stored as codes stays so."""
+    return kind if _is_text(kind) else read_as(kind, name, _RULES)
 
 
 def coded(column: pa.ChunkedArray) -> Coded:

@@ -94,6 +94,9 @@ def _check_rows(
         "bid": ("a finite number above 0", lambda bid: (bid > 0) & np.isfinite(bid)),
         **{name: ("a probability from 0 to 1", lambda score: (score >= 0) & (score <= 1)) for name in SCORES},
     }
+    for name, own in ids.items():
+        is_blank = own.values == "" if own.values.dtype.kind not in "iu" else np.zeros(own.values.size, bool)
+        problems.add_rows(name, "an id in every row", np.asarray(is_blank, bool)[own.codes], ids=ids, day=day)
     values = {name: numbers(table.column(name)) for name in limits}
     for name, (expected, is_good) in limits.items():
         is_bad = ~is_good(values[name])

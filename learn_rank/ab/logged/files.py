@@ -1,19 +1,18 @@
-"""A team's own log of decisions as a parquet file: one row per logged action, with its chances."""
+"""A team's own log of decisions: one row per logged action, with its chances; read as every table is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
 
 from learn_rank.ab.logged.decisions import LoggedBandit, Policy, evidence_mode
 from learn_rank.ab.words import ARM_WORDS
-
-__all__ = ["DecisionLog", "read_decision_log"]
+from learn_recall.store.ids import as_id_array
+from learn_recall.tables.column_checks import TableCheck
+from learn_recall.tables.read import read_table
 
 USER, PROPENSITY, MODEL_LOGGED = "user_id", "propensity", "model_logged"
 TARGETS = {"a": "p_a", "b": "p_b"}
@@ -48,79 +47,80 @@ def read_decision_log(path: str | os.PathLike[str], reward: str = "click") -> De
     action, with model_value_a and model_value_b, its expected reward under each arm.
 
     Args:
-        path: a parquet file or a folder of them.
+        path: a .parquet, .csv, .csv.gz, .jsonl or .jsonl.gz file, or a folder of parquet parts.
         reward: name of the column that is averaged, e.g. click, conversion, revenue.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no rows, missing columns, values missing, propensities outside (0, 1], chances outside
-            0 .. 1.
+        TableError: everything that is wrong with the file and its columns.
+        ValueError: propensities outside (0, 1], chances outside 0 .. 1.
     """
-    table = _read(path)
-    _require(table, [USER, reward])
-    if table.num_rows == 0:
-        raise ValueError(f"{path}: expected rows, got none. Remedy: log some decisions.")
-    if table.column(USER).null_count:
-        raise ValueError(
-            f"{USER}: expected an id in every row, got {table.column(USER).null_count} missing. "
-            "Remedy: drop these rows; intervals are over users."
-        )
-    rewards, user = _numbers(table, reward), table.column(USER).to_pandas().to_numpy()
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path}: expected a log of decisions, found no such file.")
+    rows = read_table(path)
+    log = _Columns(rows, os.fspath(path))
+    user, rewards = log.ids(USER), log.numbers(reward, "a finite number in each row")
+    given = log.numbers(PROPENSITY, "a chance in (0, 1]", may_lack=True) if PROPENSITY in rows else None
+    log.raise_if_wrong()
     counts: dict[str, float | int] = {
-        "rows": table.num_rows,
+        "rows": len(rows),
         "users": len(set(user.tolist())),
         f"mean_{reward}": float(rewards.mean()),
     }
-    given = table.column(PROPENSITY).to_pandas().to_numpy() if PROPENSITY in table.column_names else None
     mode, why = evidence_mode(given)
-    if mode == "D":
-        for arm, name in TARGETS.items():
-            if name in table.column_names:
-                counts[f"mean_chance_of_the_logged_action_{ARM_WORDS[arm]}"] = float(
-                    _numbers(table, name).mean()
-                )
+    if mode == "D" or given is None:
+        chances = {arm: log.chances(name) for arm, name in TARGETS.items() if name in rows}
+        log.raise_if_wrong()
+        for arm, values in chances.items():
+            counts[f"mean_chance_of_the_logged_action_{ARM_WORDS[arm]}"] = float(values.mean())
         return DecisionLog(mode, why, None, (), counts)
-    _require(table, list(TARGETS.values()))
-    bandit = LoggedBandit(user, _numbers(table, PROPENSITY), rewards)
-    return DecisionLog(mode, why, bandit, tuple(_policy(table, arm) for arm in TARGETS), counts)
+    parts = [_parts(log, arm) for arm in TARGETS]
+    log.raise_if_wrong()
+    policies = tuple(Policy(ARM_WORDS[arm], *part) for arm, part in zip(TARGETS, parts, strict=True))
+    return DecisionLog(mode, why, LoggedBandit(user, given, rewards), policies, counts)
 
 
-def _policy(table: pa.Table, arm: str) -> Policy:
-    has_model = {MODEL_LOGGED, MODEL_VALUES[arm]} <= set(table.column_names)
-    return Policy(
-        ARM_WORDS[arm],
-        _numbers(table, TARGETS[arm]),
-        _numbers(table, MODEL_LOGGED) if has_model else None,
-        _numbers(table, MODEL_VALUES[arm]) if has_model else None,
+def _parts(log: _Columns, arm: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    has_model = {MODEL_LOGGED, MODEL_VALUES[arm]} <= set(log.rows)
+    expected = "a model's expected reward in each row"
+    return (
+        log.chances(TARGETS[arm]),
+        log.numbers(MODEL_LOGGED, expected) if has_model else None,
+        log.numbers(MODEL_VALUES[arm], expected) if has_model else None,
     )
 
 
-def _read(path: str | os.PathLike[str]) -> pa.Table:
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: expected a parquet file, found no such file.")
-    try:
-        return pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: expected a parquet file, got {error}. Remedy: write parquet.") from error
+class _Columns:
+    """Columns of a log as arrays; their problems are gathered and told together."""
+
+    def __init__(self, rows: pd.DataFrame, name: str) -> None:
+        self.rows = rows
+        self._check = TableCheck(rows, name)
+
+    def ids(self, name: str) -> np.ndarray:
+        """(N,) ids, or none where they are wrong."""
+        found = self._check.ids(name)
+        is_whole = found is not None and found.notna().all()
+        return as_id_array(found, name=name) if is_whole else np.empty(0, np.int64)
+
+    def chances(self, name: str) -> np.ndarray:
+        """(N,) chances."""
+        return self.numbers(name, "a chance from 0 to 1 in each row")
+
+    def numbers(self, name: str, expected: str, *, may_lack: bool = False) -> np.ndarray:
+        """(N,) float64; NaN is a problem unless it may lack."""
+        if not self._check.has(name, expected):
+            return np.empty(0)
+        found = self._check.numbers(name, expected)
+        remedy = "fill these rows, or drop them and say so"
+        if not may_lack:
+            self._check.wrong_rows(name, self.rows[name].isna(), expected, remedy)
+        self._check.wrong_rows(name, np.isinf(found), expected, remedy)
+        return found
+
+    def raise_if_wrong(self) -> None:
+        """Tell every problem so far."""
+        self._check.report().raise_if_wrong()
 
 
-def _require(table: pa.Table, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise ValueError(
-            f"log: expected the columns {', '.join(missing)}, got {', '.join(table.column_names)}. "
-            "Remedy: add them; docs/ab.md says what they hold."
-        )
-
-
-def _numbers(table: pa.Table, name: str) -> np.ndarray:
-    try:
-        values = table.column(name).cast(pa.float64()).to_numpy()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(f"{name}: expected numbers, got {table.column(name).type}.") from error
-    n_missing = int(np.isnan(values).sum())
-    if n_missing:
-        raise ValueError(
-            f"{name}: expected a number in every row, got {n_missing} missing. Remedy: fill or drop them."
-        )
-    return values
+__all__ = ["DecisionLog", "read_decision_log"]

@@ -132,7 +132,14 @@ class MarketplaceEnvironment:
 
 
 def _probabilities(day: CandidateDay, column: str, rows: np.ndarray) -> np.ndarray:
-    values = np.asarray(day.columns[column][rows], np.float64)
+    found = day.columns[column][rows]
+    try:
+        values = np.asarray(found, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{column}: expected probabilities inside [0, 1] as numbers, got {type(found[0]).__name__} "
+            f"{found[0]!r} in day {day.day}. Remedy: cast the column to a number."
+        ) from None
     is_bad = ~((values >= 0) & (values <= 1))
     if is_bad.any():
         at = int(rows[np.flatnonzero(is_bad)[0]])
