@@ -15,7 +15,6 @@ from learn_rank.commands.report import report
 from learn_rank.commands.run import run
 from learn_rank.commands.train import train
 from learn_rank.commands.uauc import uauc
-from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.commands.version import Version
 
 app = typer.Typer(
@@ -25,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (run, train, report, ablate, export, uauc, ab, fit_environment, join, fuxictr, doctor):
-    app.command()(plain_errors()(verb))
+    app.command()(verb)
 
 
 @app.callback()

@@ -11,7 +11,6 @@ from learn_recall.commands.encode import encode
 from learn_recall.commands.evaluate import evaluate
 from learn_recall.commands.export import export
 from learn_recall.commands.index import index
-from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.commands.train import settings, train
 from learn_recall.commands.version import Version
 from learn_recall.commands.words import words
@@ -36,7 +35,7 @@ for verb in (
     compare_encoders,
     compare_models,
 ):
-    app.command()(plain_errors()(verb))
+    app.command()(verb)
 
 
 @app.callback()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from learn_rank.ab.report.result import ABResult
 
 
+@plain_errors()
 def ab(
     candidates: Annotated[
         Path | None,
@@ -104,47 +105,46 @@ def ab(
 
       learn-rank ab --log decisions.parquet --reward click
     """
-    with plain_errors():
-        _check_one_of(candidates, marketplace, log)
-        if retrain_daily and marketplace is None:
-            raise ValueError(
-                "--retrain-daily: expected --marketplace with it, whose rankers can be trained, got "
-                "scores that are fixed. Remedy: write candidates with each day's scores, or leave it out."
-            )
-        from learn_rank.ab import sources
-        from learn_rank.ab.simulation.config import ABConfig
-        from learn_rank.ab.statistics.analysis import AnalysisConfig
+    _check_one_of(candidates, marketplace, log)
+    if retrain_daily and marketplace is None:
+        raise ValueError(
+            "--retrain-daily: expected --marketplace with it, whose rankers can be trained, got "
+            "scores that are fixed. Remedy: write candidates with each day's scores, or leave it out."
+        )
+    from learn_rank.ab import sources
+    from learn_rank.ab.simulation.config import ABConfig
+    from learn_rank.ab.statistics.analysis import AnalysisConfig
 
-        analysis = AnalysisConfig(level, names_of(metrics), declared_lift)
-        if log is not None:
-            result = sources.from_log(log, reward, level, command=_command())
-        else:
-            config = ABConfig(
-                n_days=days,
-                treatment_share=treatment_share,
-                n_slots=slots,
-                auction=auction,
-                billing=billing,
-                reserve=reserve,
-                budget=budget,
-                seed=seed,
-                salt=salt,
+    analysis = AnalysisConfig(level, names_of(metrics), declared_lift)
+    if log is not None:
+        result = sources.from_log(log, reward, level, command=_command())
+    else:
+        config = ABConfig(
+            n_days=days,
+            treatment_share=treatment_share,
+            n_slots=slots,
+            auction=auction,
+            billing=billing,
+            reserve=reserve,
+            budget=budget,
+            seed=seed,
+            salt=salt,
+        )
+        before = pre_days if pre_days is not None else 0 if marketplace is None else 2
+        how = sources.Design(config, analysis, before, replicas, 500 if aa else 0, delay_days)
+        if marketplace is not None:
+            arms = (control, treatment)
+            result = sources.from_marketplace(
+                marketplace,
+                arms,
+                how,
+                n_requests_per_day=requests,
+                retrains=retrain_daily,
+                command=_command(),
             )
-            before = pre_days if pre_days is not None else 0 if marketplace is None else 2
-            how = sources.Design(config, analysis, before, replicas, 500 if aa else 0, delay_days)
-            if marketplace is not None:
-                arms = (control, treatment)
-                result = sources.from_marketplace(
-                    marketplace,
-                    arms,
-                    how,
-                    n_requests_per_day=requests,
-                    retrains=retrain_daily,
-                    command=_command(),
-                )
-            else:
-                result = sources.from_candidates(cast(Path, candidates), environment, how, command=_command())
-        _write(result, json_out, html_out)
+        else:
+            result = sources.from_candidates(cast(Path, candidates), environment, how, command=_command())
+    _write(result, json_out, html_out)
     raise typer.Exit(exit_code(result, fail_if_worse=fail_if_worse))
 
 

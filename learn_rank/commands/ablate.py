@@ -23,6 +23,7 @@ def _print_names(is_asked: bool) -> None:
         raise typer.Exit
 
 
+@plain_errors()
 def ablate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     *,
@@ -50,45 +51,44 @@ def ablate(
 
     Example: learn-rank ablate runs/steam --only no_auxiliary,gate,shuffled --seeds 3 --json ablation.json
     """
-    with plain_errors():
-        from learn_rank.ablation.study import ablate as train_variants
-        from learn_rank.ablation.study import open_study
-        from learn_rank.ablation.table import ablation_table
-        from learn_rank.ablation.variants import trainable
-        from learn_rank.commands.uauc import check_writable
-        from learn_recall.files.whole_files import write_json
+    from learn_rank.ablation.study import ablate as train_variants
+    from learn_rank.ablation.study import open_study
+    from learn_rank.ablation.table import ablation_table
+    from learn_rank.ablation.variants import trainable
+    from learn_rank.commands.uauc import check_writable
+    from learn_recall.files.whole_files import write_json
 
-        check_writable("--json", json_out)
-        set_threads(threads)
-        asked = None if only is None else [name for text in only for name in names_of(text)]
-        trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
-        study = open_study(run_folder)
-        chosen, left_out = trainable(
-            asked, has_conversions=study.has_conversions, has_words=bool(study.config.word_dimension)
+    check_writable("--json", json_out)
+    set_threads(threads)
+    asked = None if only is None else [name for text in only for name in names_of(text)]
+    trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
+    study = open_study(run_folder)
+    chosen, left_out = trainable(
+        asked, has_conversions=study.has_conversions, has_words=bool(study.config.word_dimension)
+    )
+    console, errors = wide_console(), Console(stderr=True)
+    for name, lacking in left_out.items():
+        errors.print(f"left out, for want of {lacking}: {name}", highlight=False)
+    if not chosen:
+        raise ValueError("--only: expected a variant that this run can train, got none.")
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+    ) as progress:
+        bar = progress.add_task("", total=(1 + len(chosen)) * seeds)
+        done = iter(range((1 + len(chosen)) * seeds))
+        found = train_variants(
+            study,
+            chosen,
+            range(seeds),
+            on_training=lambda name, seed: progress.update(
+                bar, description=f"{name}, seed {seed}", completed=next(done)
+            ),
         )
-        console, errors = wide_console(), Console(stderr=True)
-        for name, lacking in left_out.items():
-            errors.print(f"left out, for want of {lacking}: {name}", highlight=False)
-        if not chosen:
-            raise ValueError("--only: expected a variant that this run can train, got none.")
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=errors,
-        ) as progress:
-            bar = progress.add_task("", total=(1 + len(chosen)) * seeds)
-            done = iter(range((1 + len(chosen)) * seeds))
-            found = train_variants(
-                study,
-                chosen,
-                range(seeds),
-                on_training=lambda name, seed: progress.update(
-                    bar, description=f"{name}, seed {seed}", completed=next(done)
-                ),
-            )
-            progress.update(bar, description="", completed=(1 + len(chosen)) * seeds)
-        console.print(ablation_table(found, chosen))
-        if json_out is not None:
-            write_json(json_out, found)
+        progress.update(bar, description="", completed=(1 + len(chosen)) * seeds)
+    console.print(ablation_table(found, chosen))
+    if json_out is not None:
+        write_json(json_out, found)

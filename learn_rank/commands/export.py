@@ -11,6 +11,7 @@ from rich.console import Console
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def export(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     *,
@@ -30,20 +31,19 @@ def export(
 
     Example: learn-rank export runs/steam --out served --dtype int8
     """
-    with plain_errors():
-        from learn_rank.serving.manifest import read_manifest
-        from learn_rank.serving.run_export import export_run
+    from learn_rank.serving.manifest import read_manifest
+    from learn_rank.serving.run_export import export_run
 
-        export_run(
-            run_folder,
-            out,
-            arm=arm,
-            seed=seed,
-            dtype=dtype if dtype else None,
-            one_request=one_request,
-            torchscript=torchscript,
-        )
-        manifest, console = read_manifest(out), Console()
-        for name, table in manifest.tables.items():
-            console.print(f"{name}: {table.n_present:,} of {table.n_ids:,} ids with a vector, {table.dtype}")
-        console.print(f"{', '.join(manifest.scores)}: moved by at most {manifest.max_change:.2g} -> {out}")
+    export_run(
+        run_folder,
+        out,
+        arm=arm,
+        seed=seed,
+        dtype=dtype if dtype else None,
+        one_request=one_request,
+        torchscript=torchscript,
+    )
+    manifest, console = read_manifest(out), Console()
+    for name, table in manifest.tables.items():
+        console.print(f"{name}: {table.n_present:,} of {table.n_ids:,} ids with a vector, {table.dtype}")
+    console.print(f"{', '.join(manifest.scores)}: moved by at most {manifest.max_change:.2g} -> {out}")

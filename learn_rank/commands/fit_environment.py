@@ -11,6 +11,7 @@ from learn_rank.commands.common import INVALID, names_of, wide_console
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def fit_environment(
     log: Annotated[
         Path,
@@ -44,19 +45,18 @@ def fit_environment(
     Example: learn-rank fit-environment log.parquet --out env --features category,price,age_days
       --training train.parquet --family nets
     """
-    with plain_errors():
-        from learn_rank.ab.fitted_environment import fit as fitted_environment
-        from learn_rank.ab.report.terminal import gate_table
+    from learn_rank.ab.fitted_environment import fit as fitted_environment
+    from learn_rank.ab.report.terminal import gate_table
 
-        fitted = fitted_environment.fit_environment(
-            log,
-            out,
-            features=names_of(features),
-            training=training if training is not None else (),
-            families=family if family is not None else (),
-            held_out_share=held_out_share,
-        )
-        console = wide_console()
-        console.print(gate_table(fitted.gate))
-        console.print(fitted.guard.words, markup=False, highlight=False, soft_wrap=True)
+    fitted = fitted_environment.fit_environment(
+        log,
+        out,
+        features=names_of(features),
+        training=training if training is not None else (),
+        families=family if family is not None else (),
+        held_out_share=held_out_share,
+    )
+    console = wide_console()
+    console.print(gate_table(fitted.gate))
+    console.print(fitted.guard.words, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if fitted.guard.has_passed else INVALID)

@@ -10,6 +10,7 @@ import typer
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def fuxictr(
     store: Annotated[Path, typer.Argument(help="Store of user or item vectors.")],
     *,
@@ -28,19 +29,18 @@ def fuxictr(
 
     Example: learn-rank fuxictr vectors/items --out items.npz --feature item_id --history history
     """
-    with plain_errors():
-        from learn_rank.adapters.fuxictr import pretrained_config, write_pretrained
-        from learn_recall.store import EmbeddingStore
+    from learn_rank.adapters.fuxictr import pretrained_config, write_pretrained
+    from learn_recall.store import EmbeddingStore
 
-        opened = EmbeddingStore.open(store)
-        text = pretrained_config(
-            opened,
-            out,
-            feature=feature,
-            usage=usage,
-            embedding_dim=embedding_dim,
-            history=history if history else None,
-        )
-        n_ids = write_pretrained(opened, out, scales_vectors=not unscaled)
-        typer.echo(f"# {n_ids:,} ids of {len(opened):,} have a vector, written to {out}")
-        typer.echo(text, nl=False)
+    opened = EmbeddingStore.open(store)
+    text = pretrained_config(
+        opened,
+        out,
+        feature=feature,
+        usage=usage,
+        embedding_dim=embedding_dim,
+        history=history if history else None,
+    )
+    n_ids = write_pretrained(opened, out, scales_vectors=not unscaled)
+    typer.echo(f"# {n_ids:,} ids of {len(opened):,} have a vector, written to {out}")
+    typer.echo(text, nl=False)

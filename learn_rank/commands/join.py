@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from learn_rank.adapters.join_report import JoinReport
 
 
+@plain_errors()
 def join(
     rows: Annotated[Path, typer.Argument(help="Impressions: a parquet file, a folder of them, or a glob.")],
     *,
@@ -72,41 +73,40 @@ def join(
       learn-rank join log/ --users vectors/users --items vectors/items --user context_id --no-timestamp
         --layout torcheasyrec --snippet learn.config --out log_learn/
     """
-    with plain_errors():
-        from learn_rank.adapters.join import join_vectors
-        from learn_rank.adapters.store_pair import open_pair
-        from learn_rank.adapters.torcheasyrec import raw_feature_config
-        from learn_rank.evaluation.beyond_memory import ParquetRows
-        from learn_recall.files.whole_files import atomic_path
+    from learn_rank.adapters.join import join_vectors
+    from learn_rank.adapters.store_pair import open_pair
+    from learn_rank.adapters.torcheasyrec import raw_feature_config
+    from learn_rank.evaluation.beyond_memory import ParquetRows
+    from learn_recall.files.whole_files import atomic_path
 
-        config = JoinConfig(
-            user_column=user,
-            item_column=item,
-            history_column=history if history else None,
-            converted_column=converted if converted else None,
-            timestamp_column=None if no_timestamp else timestamp,
-            allows_unknown_time=allow_unknown_time,
-            history_length=history_length,
-            prefix=prefix,
-            layout=layout,
-            dtype=dtype,
-            has_vectors=not no_vectors,
-            scales_vectors=not unscaled,
+    config = JoinConfig(
+        user_column=user,
+        item_column=item,
+        history_column=history if history else None,
+        converted_column=converted if converted else None,
+        timestamp_column=None if no_timestamp else timestamp,
+        allows_unknown_time=allow_unknown_time,
+        history_length=history_length,
+        prefix=prefix,
+        layout=layout,
+        dtype=dtype,
+        has_vectors=not no_vectors,
+        scales_vectors=not unscaled,
+    )
+    n_rows = ParquetRows.at(rows).n_rows
+    user_store, item_store = open_pair(users, items)
+    text = raw_feature_config(item_store, config) if snippet is not None else ""
+    console = Console()
+    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("rows", total=n_rows)
+        report = join_vectors(
+            rows, user_store, item_store, out, config, on_rows=lambda n: bar.advance(task, n)
         )
-        n_rows = ParquetRows.at(rows).n_rows
-        user_store, item_store = open_pair(users, items)
-        text = raw_feature_config(item_store, config) if snippet is not None else ""
-        console = Console()
-        columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("rows", total=n_rows)
-            report = join_vectors(
-                rows, user_store, item_store, out, config, on_rows=lambda n: bar.advance(task, n)
-            )
-        if snippet is not None:
-            with atomic_path(snippet) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        _print(report, console)
+    if snippet is not None:
+        with atomic_path(snippet) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    _print(report, console)
 
 
 def _print(report: JoinReport, console: Console) -> None:

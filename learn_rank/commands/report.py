@@ -12,6 +12,7 @@ from learn_rank.commands.common import names_of
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def report(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with predictions.")],
     arms: Annotated[str, typer.Option(help="Comma-separated; default: those of the run.")] = "",
@@ -28,21 +29,20 @@ def report(
 
     Example: learn-rank report runs/steam --markdown > table.md
     """
-    with plain_errors():
-        if markdown:
-            if arms or seeds:
-                raise ValueError(
-                    "--markdown: expected no --arms and no --seeds with it, since it prints the report that "
-                    "is there. Remedy: judge with them first, then print."
-                )
-            from learn_rank.report import read_report
-            from learn_rank.report.markdown import report_markdown
+    if markdown:
+        if arms or seeds:
+            raise ValueError(
+                "--markdown: expected no --arms and no --seeds with it, since it prints the report that "
+                "is there. Remedy: judge with them first, then print."
+            )
+        from learn_rank.report import read_report
+        from learn_rank.report.markdown import report_markdown
 
-            typer.echo(report_markdown(read_report(run_folder)), nl=False)
-            return
-        from learn_rank.pipeline.order import report_stage
-        from learn_rank.run.config import read_config
-        from learn_rank.run.folder import RunFolder
+        typer.echo(report_markdown(read_report(run_folder)), nl=False)
+        return
+    from learn_rank.pipeline.order import report_stage
+    from learn_rank.run.config import read_config
+    from learn_rank.run.folder import RunFolder
 
-        config, command = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
-        report_stage(RunFolder(run_folder), config, command, None, Console())
+    config, command = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
+    report_stage(RunFolder(run_folder), config, command, None, Console())

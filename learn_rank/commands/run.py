@@ -23,6 +23,7 @@ DATASETS = ("marketplace", "steam", "ml1m_ctr")
 AB_DAYS = 9  # of the generated marketplace, on which the trained arms are played against each other
 
 
+@plain_errors()
 def run(
     *,
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on after a stop.")],
@@ -125,54 +126,53 @@ def run(
       learn-rank run --items items.parquet --interactions log.parquet --train train.parquet
         --valid valid.parquet --test test.parquet --dense price,age_days --categorical category --out runs/own
     """
-    with plain_errors():
-        from learn_rank.pipeline.first_checks import seconds_of
-        from learn_rank.pipeline.order import run_pipeline
-        from learn_rank.rankers.multi_task import RankerConfig
-        from learn_rank.rankers.train import RankTrainConfig
-        from learn_rank.run.config import RunConfig
+    from learn_rank.pipeline.first_checks import seconds_of
+    from learn_rank.pipeline.order import run_pipeline
+    from learn_rank.rankers.multi_task import RankerConfig
+    from learn_rank.rankers.train import RankTrainConfig
+    from learn_rank.run.config import RunConfig
 
-        own = {
-            "items": items,
-            "interactions": interactions,
-            "train": train,
-            "valid": valid,
-            "test": test,
-            "contexts": contexts,
-        }
-        make, source = _source(
-            dataset,
-            data,
-            own,
-            {
-                "dense": names_of(dense),
-                "categorical": names_of(categorical),
-                "is_sampled": is_sampled,
-                "drops_unknown_items": drops_unknown_items,
-            },
-        )
-        set_threads(threads)
-        run_pipeline(
-            make,
-            source,
-            out,
-            RunConfig(
-                encoder=encoder,
-                encoder_dtype=encoder_dtype,
-                template=template,
-                word_dimension=words,
-                content_dimension=content_dimension,
-                preset=preset,
-                seeds=tuple(range(seeds)),
-                ease=ease,
-                interactions_until=None if interactions_until is None else seconds_of(interactions_until),
-                fusion_kind=fusion,
-                ranker=RankerConfig(kind=ranker, layers=layers),
-                training=RankTrainConfig(n_epochs=epochs),
-            ),
-            command=shlex.join(["learn-rank", *sys.argv[1:]]),
-            console=Console(),
-        )
+    own = {
+        "items": items,
+        "interactions": interactions,
+        "train": train,
+        "valid": valid,
+        "test": test,
+        "contexts": contexts,
+    }
+    make, source = _source(
+        dataset,
+        data,
+        own,
+        {
+            "dense": names_of(dense),
+            "categorical": names_of(categorical),
+            "is_sampled": is_sampled,
+            "drops_unknown_items": drops_unknown_items,
+        },
+    )
+    set_threads(threads)
+    run_pipeline(
+        make,
+        source,
+        out,
+        RunConfig(
+            encoder=encoder,
+            encoder_dtype=encoder_dtype,
+            template=template,
+            word_dimension=words,
+            content_dimension=content_dimension,
+            preset=preset,
+            seeds=tuple(range(seeds)),
+            ease=ease,
+            interactions_until=None if interactions_until is None else seconds_of(interactions_until),
+            fusion_kind=fusion,
+            ranker=RankerConfig(kind=ranker, layers=layers),
+            training=RankTrainConfig(n_epochs=epochs),
+        ),
+        command=shlex.join(["learn-rank", *sys.argv[1:]]),
+        console=Console(),
+    )
 
 
 def _source(

@@ -13,6 +13,7 @@ from learn_recall.commands.common import set_threads
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def train(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with tables and vectors.")],
     arms: Annotated[str, typer.Option(help="Comma-separated: baseline, learn, raw_text, shuffled.")] = "",
@@ -23,11 +24,10 @@ def train(
 
     Example: learn-rank train runs/steam --arms baseline,learn --seeds 10
     """
-    with plain_errors():
-        from learn_rank.pipeline.ranker_stage import train_rankers
-        from learn_rank.run.config import read_config
-        from learn_rank.run.folder import RunFolder
+    from learn_rank.pipeline.ranker_stage import train_rankers
+    from learn_rank.run.config import read_config
+    from learn_rank.run.folder import RunFolder
 
-        set_threads(threads)
-        config, _ = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
-        train_rankers(RunFolder(run_folder), config, Console())
+    set_threads(threads)
+    config, _ = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
+    train_rankers(RunFolder(run_folder), config, Console())

@@ -11,6 +11,7 @@ from learn_recall.commands.common import CONTENT_HELP, TOWERS_HELP, say, set_thr
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def add_items(
     *,
     towers: Annotated[Path, typer.Option(help=TOWERS_HELP + " The ones that the store was exported with.")],
@@ -32,15 +33,14 @@ def add_items(
 
       learn-recall add-items --towers runs/towers --content stores/content --items stores/items
     """
-    with plain_errors():
-        from learn_recall.export.new_items import add_items as append
-        from learn_recall.export.new_items import version_of
-        from learn_recall.store import EmbeddingStore
+    from learn_recall.export.new_items import add_items as append
+    from learn_recall.export.new_items import version_of
+    from learn_recall.store import EmbeddingStore
 
-        set_threads(threads)
-        before = len(EmbeddingStore.open(items, verify=False))
-        store = append(towers, EmbeddingStore.open(content), items, device=device)
-        say(
-            f"version {version_of(store)}: {len(store) - before} items appended; {store.card.n_present} of "
-            f"{len(store)} have a vector: {items}"
-        )
+    set_threads(threads)
+    before = len(EmbeddingStore.open(items, verify=False))
+    store = append(towers, EmbeddingStore.open(content), items, device=device)
+    say(
+        f"version {version_of(store)}: {len(store) - before} items appended; {store.card.n_present} of "
+        f"{len(store)} have a vector: {items}"
+    )

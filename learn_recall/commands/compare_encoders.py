@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from learn_recall.evaluate.compare_encoders import EncoderRow
 
 
+@plain_errors()
 def compare_encoders(
     *,
     models: Annotated[
@@ -46,30 +47,29 @@ def compare_encoders(
       learn-recall compare-encoders default words intfloat/e5-small-v2 --items items.parquet
         --interactions log.parquet --out runs/encoders --json encoders.json
     """
-    with plain_errors():
-        import dataclasses
+    import dataclasses
 
-        from learn_recall.evaluate.compare_encoders import compare_encoders as compare
-        from learn_recall.evaluate.compare_encoders import short_alignment
-        from learn_recall.files.whole_files import write_json
-        from learn_recall.tables.read import read_interactions, read_items
+    from learn_recall.evaluate.compare_encoders import compare_encoders as compare
+    from learn_recall.evaluate.compare_encoders import short_alignment
+    from learn_recall.files.whole_files import write_json
+    from learn_recall.tables.read import read_interactions, read_items
 
-        set_threads(threads)
-        config = short_alignment()
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, n_epochs=epochs))
-        rows = compare(
-            read_items(items),
-            read_interactions(interactions),
-            models,
-            out,
-            template=template,
-            max_users=max_users,
-            config=config,
-            trust_remote_code=trust_remote_code,
-        )
-        if json_out is not None:
-            write_json(json_out, rows)
-        _print(rows)
+    set_threads(threads)
+    config = short_alignment()
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, n_epochs=epochs))
+    rows = compare(
+        read_items(items),
+        read_interactions(interactions),
+        models,
+        out,
+        template=template,
+        max_users=max_users,
+        config=config,
+        trust_remote_code=trust_remote_code,
+    )
+    if json_out is not None:
+        write_json(json_out, rows)
+    _print(rows)
 
 
 def _print(rows: list[EncoderRow]) -> None:

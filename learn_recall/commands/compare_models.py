@@ -29,6 +29,7 @@ def _print_names(is_asked: bool) -> None:
         raise typer.Exit
 
 
+@plain_errors()
 def compare_models(
     *,
     items: Annotated[Path | None, typer.Option(help="item_id, title, and any of category, brand, ..")] = None,
@@ -86,41 +87,40 @@ def compare_models(
 
       learn-recall compare-models --items items.parquet --interactions log.parquet --quick --json recall.json
     """
-    with plain_errors():
-        from learn_recall.comparison.orderings import ordering_table
-        from learn_recall.comparison.pages import comparison_table, draw_dial, main_table
-        from learn_recall.comparison.run import compare_on
-        from learn_recall.comparison.scores import Bench
-        from learn_recall.comparison.variants import chosen
-        from learn_recall.files.whole_files import write_json
+    from learn_recall.comparison.orderings import ordering_table
+    from learn_recall.comparison.pages import comparison_table, draw_dial, main_table
+    from learn_recall.comparison.run import compare_on
+    from learn_recall.comparison.scores import Bench
+    from learn_recall.comparison.variants import chosen
+    from learn_recall.files.whole_files import write_json
 
-        asked = None if only is None else [name.strip() for text in only for name in text.split(",")]
-        variants = chosen(asked, is_quick=quick, with_ablation=ablation, with_transfer=bool(pretrain))
-        set_threads(threads)
-        world, name = _world(items, interactions, data, task, window)
-        folder = Path("runs") / f"recall-{name}" if work is None else work
-        errors = Console(stderr=True)
-        report = compare_on(
-            Bench(world, folder, encoder, tuple(pretrain) if pretrain else ()),
-            variants,
-            n_seeds=1 if quick else seeds,
-            fit=fit,
-            n_epochs=epochs or (QUICK_EPOCHS if quick else None),
-            say=lambda text: errors.print(text, markup=False, highlight=False, soft_wrap=True),
-        )
-        report["environment"] = _environment()
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=max(console.width, LEAST_WIDTH))
-        console.print(main_table(report))
-        console.print(comparison_table(report))
-        if report["orderings"]:
-            console.print(ordering_table(report["orderings"]))
-        console.print(f"split: {world.fingerprint}", soft_wrap=True)
-        if json_out is not None:
-            write_json(json_out, report)
-        if figure is not None:
-            draw_dial(report, figure)
+    asked = None if only is None else [name.strip() for text in only for name in text.split(",")]
+    variants = chosen(asked, is_quick=quick, with_ablation=ablation, with_transfer=bool(pretrain))
+    set_threads(threads)
+    world, name = _world(items, interactions, data, task, window)
+    folder = Path("runs") / f"recall-{name}" if work is None else work
+    errors = Console(stderr=True)
+    report = compare_on(
+        Bench(world, folder, encoder, tuple(pretrain) if pretrain else ()),
+        variants,
+        n_seeds=1 if quick else seeds,
+        fit=fit,
+        n_epochs=epochs or (QUICK_EPOCHS if quick else None),
+        say=lambda text: errors.print(text, markup=False, highlight=False, soft_wrap=True),
+    )
+    report["environment"] = _environment()
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, LEAST_WIDTH))
+    console.print(main_table(report))
+    console.print(comparison_table(report))
+    if report["orderings"]:
+        console.print(ordering_table(report["orderings"]))
+    console.print(f"split: {world.fingerprint}", soft_wrap=True)
+    if json_out is not None:
+        write_json(json_out, report)
+    if figure is not None:
+        draw_dial(report, figure)
     return report
 
 

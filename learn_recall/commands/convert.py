@@ -11,6 +11,7 @@ from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def convert(
     source: Annotated[
         Path,
@@ -44,33 +45,32 @@ def convert(
 
       learn-recall convert Scientific_baichuan_lmdb stores/baichuan --encoder baichuan2-7b --max-tokens 500
     """
-    with plain_errors():
-        from learn_recall.convert.vector_files import VECTOR_FORMATS, read_vectors, write_vectors_file
-        from learn_recall.store import EmbeddingStore, write_store
-        from learn_recall.store.layout import CARD
+    from learn_recall.convert.vector_files import VECTOR_FORMATS, read_vectors, write_vectors_file
+    from learn_recall.store import EmbeddingStore, write_store
+    from learn_recall.store.layout import CARD
 
-        if target.suffix in VECTOR_FORMATS:
-            if not (source / CARD).is_file():
-                raise ValueError(
-                    f"{source}: expected a store to write a file of, got another format. Remedy: convert it "
-                    "to a store first"
-                )
-            n_written = write_vectors_file(EmbeddingStore.open(source), target, dtype=dtype)
-            say(f"{n_written} vectors: {target}")
-            return
-        found = read_vectors(source, id_column=id_column, vector_column=vector_column)
-        store = write_store(
-            target,
-            ids=found.ids,
-            vectors=found.chunks(),
-            kind=kind,
-            encoder=encoder,
-            encoder_sha256="unknown",
-            prompt=prompt,
-            pooling=pooling,
-            max_tokens=max_tokens,
-            dtype="float16" if dtype is None else dtype,
-            extra={"converted_from": source.name},
-            overwrite=overwrite,
-        )
-        say(f"{store.card.n_present} vectors of {store.card.dimension} components: {target}")
+    if target.suffix in VECTOR_FORMATS:
+        if not (source / CARD).is_file():
+            raise ValueError(
+                f"{source}: expected a store to write a file of, got another format. Remedy: convert it "
+                "to a store first"
+            )
+        n_written = write_vectors_file(EmbeddingStore.open(source), target, dtype=dtype)
+        say(f"{n_written} vectors: {target}")
+        return
+    found = read_vectors(source, id_column=id_column, vector_column=vector_column)
+    store = write_store(
+        target,
+        ids=found.ids,
+        vectors=found.chunks(),
+        kind=kind,
+        encoder=encoder,
+        encoder_sha256="unknown",
+        prompt=prompt,
+        pooling=pooling,
+        max_tokens=max_tokens,
+        dtype="float16" if dtype is None else dtype,
+        extra={"converted_from": source.name},
+        overwrite=overwrite,
+    )
+    say(f"{store.card.n_present} vectors of {store.card.dimension} components: {target}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from learn_recall.store.diff import StoreDiff
 
 
+@plain_errors()
 def diff(
     one: Annotated[Path, typer.Argument(help="A store.")],
     other: Annotated[Path, typer.Argument(help="Another one, of the same ids.")],
@@ -42,28 +43,27 @@ def diff(
 
       learn-recall diff stores/minilm stores/qwen --interactions log.parquet --k 50 --json drift.json
     """
-    with plain_errors():
-        from learn_recall.columns import ITEM_ID
-        from learn_recall.files.whole_files import write_json
-        from learn_recall.store import EmbeddingStore
-        from learn_recall.store.diff import diff_stores
-        from learn_recall.tables.read import read_interactions
+    from learn_recall.columns import ITEM_ID
+    from learn_recall.files.whole_files import write_json
+    from learn_recall.store import EmbeddingStore
+    from learn_recall.store.diff import diff_stores
+    from learn_recall.tables.read import read_interactions
 
-        events = None
-        if interactions is not None:
-            events = read_interactions(interactions)[ITEM_ID].value_counts().to_dict()
-        found = diff_stores(
-            EmbeddingStore.open(one),
-            EmbeddingStore.open(other),
-            k=k,
-            n_queries=queries,
-            n_candidates=candidates,
-            events=events,
-            seed=seed,
-        )
-        if json_out is not None:
-            write_json(json_out, found)
-        _print(found)
+    events = None
+    if interactions is not None:
+        events = read_interactions(interactions)[ITEM_ID].value_counts().to_dict()
+    found = diff_stores(
+        EmbeddingStore.open(one),
+        EmbeddingStore.open(other),
+        k=k,
+        n_queries=queries,
+        n_candidates=candidates,
+        events=events,
+        seed=seed,
+    )
+    if json_out is not None:
+        write_json(json_out, found)
+    _print(found)
 
 
 def _print(found: StoreDiff) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from learn_recall.encode.start import EncodeRequest
 
 
+@plain_errors()
 def encode(
     *,
     items: Annotated[
@@ -76,34 +77,33 @@ def encode(
       torchrun --nproc-per-node 8 -m learn_recall.cli encode --items 'items/*.parquet' --encoder models/7b
       --out stores/content
     """
-    with plain_errors():
-        from learn_recall.encode.config import EncodeConfig
-        from learn_recall.encode.job import run_job
-        from learn_recall.encode.start import EncodeRequest
+    from learn_recall.encode.config import EncodeConfig
+    from learn_recall.encode.job import run_job
+    from learn_recall.encode.start import EncodeRequest
 
-        config = EncodeConfig(
-            encoder=encoder,
-            template=template,
-            pooling=pooling,
-            max_tokens=max_tokens,
-            dtype=dtype,
-            store_dtype=store_dtype,
-            batch_tokens=batch_tokens,
-            shard_size=shard_size,
-            device=device,
-            trust_remote_code=trust_remote_code,
-            overwrite=overwrite,
-            claim_seconds=claim_seconds,
-        )
-        request = EncodeRequest.of(items, out, config)
-        if dry_run:
-            _print_estimate(request)
-            return
-        store = run_job(request, progress=os.environ.get("LOCAL_RANK", "0") == "0")
-        say(
-            f"{store.card.n_present} of {store.card.n_ids} items have a vector of "
-            f"{store.card.dimension} components: {out}"
-        )
+    config = EncodeConfig(
+        encoder=encoder,
+        template=template,
+        pooling=pooling,
+        max_tokens=max_tokens,
+        dtype=dtype,
+        store_dtype=store_dtype,
+        batch_tokens=batch_tokens,
+        shard_size=shard_size,
+        device=device,
+        trust_remote_code=trust_remote_code,
+        overwrite=overwrite,
+        claim_seconds=claim_seconds,
+    )
+    request = EncodeRequest.of(items, out, config)
+    if dry_run:
+        _print_estimate(request)
+        return
+    store = run_job(request, progress=os.environ.get("LOCAL_RANK", "0") == "0")
+    say(
+        f"{store.card.n_present} of {store.card.n_ids} items have a vector of "
+        f"{store.card.dimension} components: {out}"
+    )
 
 
 def _print_estimate(request: EncodeRequest) -> None:

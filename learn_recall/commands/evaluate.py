@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from learn_recall.evaluate.towers import RecallReport
 
 
+@plain_errors()
 def evaluate(
     *,
     towers: Annotated[Path, typer.Option(help=TOWERS_HELP)],
@@ -38,24 +39,23 @@ def evaluate(
       learn-recall evaluate --towers runs/towers --content stores/content --interactions log.parquet
         --targets next_purchases.parquet --k 10 --k 50 --json recall.json
     """
-    with plain_errors():
-        from learn_recall.evaluate.towers import evaluate_towers
-        from learn_recall.files.whole_files import write_json
-        from learn_recall.store import EmbeddingStore
-        from learn_recall.tables.read import read_interactions, read_table
+    from learn_recall.evaluate.towers import evaluate_towers
+    from learn_recall.files.whole_files import write_json
+    from learn_recall.store import EmbeddingStore
+    from learn_recall.tables.read import read_interactions, read_table
 
-        set_threads(threads)
-        report = evaluate_towers(
-            towers,
-            EmbeddingStore.open(content),
-            read_interactions(interactions),
-            read_table(targets, table="targets"),
-            ks=(10, 50, 100) if k is None else tuple(k),
-            device=device,
-        )
-        if json_out is not None:
-            write_json(json_out, report)
-        _print_report(report)
+    set_threads(threads)
+    report = evaluate_towers(
+        towers,
+        EmbeddingStore.open(content),
+        read_interactions(interactions),
+        read_table(targets, table="targets"),
+        ks=(10, 50, 100) if k is None else tuple(k),
+        device=device,
+    )
+    if json_out is not None:
+        write_json(json_out, report)
+    _print_report(report)
 
 
 def _print_report(report: RecallReport) -> None:

@@ -11,6 +11,7 @@ from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, TOWERS
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def export(
     *,
     towers: Annotated[Path, typer.Option(help=TOWERS_HELP)],
@@ -50,27 +51,26 @@ def export(
       learn-recall export --towers runs/towers --content stores/content --contexts contexts.parquet
         --items-out stores/items --users-out stores/users --content-dimension 0 --dtype float32
     """
-    with plain_errors():
-        from learn_recall.export.vectors import export_embeddings
-        from learn_recall.store import EmbeddingStore
-        from learn_recall.tables.read import read_contexts, read_interactions
+    from learn_recall.export.vectors import export_embeddings
+    from learn_recall.store import EmbeddingStore
+    from learn_recall.tables.read import read_contexts, read_interactions
 
-        set_threads(threads)
-        stores = export_embeddings(
-            towers,
-            EmbeddingStore.open(content),
-            items_out=items_out,
-            users_out=users_out,
-            contexts=None if contexts is None else read_contexts(contexts),
-            interactions=None if interactions is None else read_interactions(interactions),
-            content_dimension=content_dimension,
-            dtype=dtype,
-            as_of=as_of,
-            device=device,
+    set_threads(threads)
+    stores = export_embeddings(
+        towers,
+        EmbeddingStore.open(content),
+        items_out=items_out,
+        users_out=users_out,
+        contexts=None if contexts is None else read_contexts(contexts),
+        interactions=None if interactions is None else read_interactions(interactions),
+        content_dimension=content_dimension,
+        dtype=dtype,
+        as_of=as_of,
+        device=device,
+    )
+    for store in stores:
+        card = store.card
+        say(
+            f"{card.kind}: {card.n_present} of {card.n_ids} have a vector of "
+            f"{card.dimension} components: {store.path}"
         )
-        for store in stores:
-            card = store.card
-            say(
-                f"{card.kind}: {card.n_present} of {card.n_ids} have a vector of "
-                f"{card.dimension} components: {store.path}"
-            )

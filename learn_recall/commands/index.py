@@ -11,6 +11,7 @@ from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def index(
     *,
     items: Annotated[Path, typer.Option(help="Item store that `export` or `add-items` wrote.")],
@@ -32,10 +33,9 @@ def index(
 
       learn-recall index --items stores/items --out stores/items.faiss
     """
-    with plain_errors():
-        from learn_recall.store import EmbeddingStore
-        from learn_recall.store.search_index import write_index
+    from learn_recall.store import EmbeddingStore
+    from learn_recall.store.search_index import write_index
 
-        store = EmbeddingStore.open(items)
-        n_added = write_index(store, out, block=block, kind=kind)
-        say(f"{n_added} of {store.card.n_present} vectors added: {out}")
+    store = EmbeddingStore.open(items)
+    n_added = write_index(store, out, block=block, kind=kind)
+    say(f"{n_added} of {store.card.n_present} vectors added: {out}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from learn_recall.towers.config import RecallConfig
 
 
+@plain_errors()
 def train(
     *,
     interactions: Annotated[Path, typer.Option(help=INTERACTIONS_HELP)],
@@ -60,20 +61,20 @@ def train(
 
     `learn-recall settings` prints every setting with its default.
     """
-    with plain_errors():
-        from learn_recall.store import EmbeddingStore
-        from learn_recall.tables.read import read_interactions
-        from learn_recall.train.loop import train_towers
+    from learn_recall.store import EmbeddingStore
+    from learn_recall.tables.read import read_interactions
+    from learn_recall.train.loop import train_towers
 
-        set_threads(threads)
-        chosen = _config(preset, config, setting)
-        store = EmbeddingStore.open(content, expect={"kind": "content"})
-        folder = train_towers(
-            read_interactions(interactions), store, out, chosen, start=start, resume=resume, device=device
-        )
-        _print_history(folder)
+    set_threads(threads)
+    chosen = _config(preset, config, setting)
+    store = EmbeddingStore.open(content, expect={"kind": "content"})
+    folder = train_towers(
+        read_interactions(interactions), store, out, chosen, start=start, resume=resume, device=device
+    )
+    _print_history(folder)
 
 
+@plain_errors()
 def settings(
     preset: Annotated[str, typer.Option(help="default, thorough, paper or official_amazon.")] = "default",
 ) -> None:
@@ -83,8 +84,7 @@ def settings(
 
       learn-recall settings --preset paper > my.json
     """
-    with plain_errors():
-        typer.echo(json.dumps(_config(preset, None, None).to_dict(), indent=2))
+    typer.echo(json.dumps(_config(preset, None, None).to_dict(), indent=2))
 
 
 def _config(preset: str, file: Path | None, settings: list[str] | None) -> RecallConfig:

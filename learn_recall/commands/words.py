@@ -11,6 +11,7 @@ from learn_recall.commands.common import CONTENT_HELP, say
 from learn_recall.commands.plain_errors import plain_errors
 
 
+@plain_errors()
 def words(
     *,
     items: Annotated[Path, typer.Option(help="The table that was encoded: item_id, title, ..")],
@@ -37,20 +38,19 @@ def words(
       learn-recall words --items items.parquet --content stores/content --words stores/words.safetensors --out
       stores/content-words
     """
-    with plain_errors():
-        from learn_recall.store import EmbeddingStore
-        from learn_recall.tables.read import read_items
-        from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
+    from learn_recall.store import EmbeddingStore
+    from learn_recall.tables.read import read_items
+    from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
 
-        store = EmbeddingStore.open(content, expect={"kind": "content"})
-        texts = texts_of(store, read_items(items))
-        if fitted.exists():
-            known = WordVectors.load(fitted)
-        else:
-            known = WordVectors.fit(texts, dimension)
-            known.save(fitted)
-        joined = add_words(store, texts, out, known, overwrite=overwrite)
-        say(
-            f"{len(known.vocabulary)} words in {known.dimension} components beside {store.card.dimension}: "
-            f"{joined.path}"
-        )
+    store = EmbeddingStore.open(content, expect={"kind": "content"})
+    texts = texts_of(store, read_items(items))
+    if fitted.exists():
+        known = WordVectors.load(fitted)
+    else:
+        known = WordVectors.fit(texts, dimension)
+        known.save(fitted)
+    joined = add_words(store, texts, out, known, overwrite=overwrite)
+    say(
+        f"{len(known.vocabulary)} words in {known.dimension} components beside {store.card.dimension}: "
+        f"{joined.path}"
+    )
