@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_problems import problems_of, the_problem
 
 from learn_recall.tables import read as t
 from learn_recall.tables.links import shared_kinds, with_plain_ids
@@ -23,17 +24,6 @@ from learn_recall.tables.read import TableError
 from learn_recall.tables.stream import item_frames
 
 ENDINGS = ("parquet", "csv", "jsonl")
-
-
-def problems_of(function, *args, **kwargs):
-    with pytest.raises(TableError) as caught:
-        function(*args, **kwargs)
-    return caught.value.problems
-
-
-def the_problem(function, *args, **kwargs):
-    (problem,) = problems_of(function, *args, **kwargs)
-    return problem
 
 
 def plain_values(column):

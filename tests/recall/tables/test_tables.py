@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_problems import problems_of, the_problem
 
 from learn_recall.tables import read as t
 from learn_recall.tables.read import TableError
@@ -44,17 +45,6 @@ def impressions(**changes):
 def contexts(**changes):
     columns = {"context_id": [7, 8], "user_id": ["a", "b"], "history": [[1, 2], []], **changes}
     return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
-
-
-def problems_of(function, *args, **kwargs):
-    with pytest.raises(TableError) as caught:
-        function(*args, **kwargs)
-    return caught.value.problems
-
-
-def the_problem(function, *args, **kwargs):
-    (problem,) = problems_of(function, *args, **kwargs)
-    return problem
 
 
 # ------------------------------------------------------------------------------------------------- reading
