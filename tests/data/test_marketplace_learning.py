@@ -21,7 +21,7 @@ def small():
 
 
 def content_of(market):
-    """Centred unit MiniLM vectors of the pages, (N, 384)."""
+    """Centred unit MiniLM vectors of titles and keywords, (N, 384)."""
     from learn_recall.encoder.files import offline_encoder_path
     from learn_recall.encoder.text_encoder import TextEncoder
 
