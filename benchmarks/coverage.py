@@ -15,7 +15,8 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -74,7 +75,9 @@ def main(
     rows = LabelledRows.of(labels, users)
     truth = np.array([metric.compute(rows, first).value for metric in METRICS])
     gain = np.array([metric.compute(rows, second).value for metric in METRICS]) - truth
-    table = Table(title=f"Coverage of nominal 95 % intervals, {worlds} worlds a line: AUC / UAUC / WUAUC")
+    table = WholeTable(
+        title=f"Coverage of nominal 95 % intervals, {worlds} worlds a line: AUC / UAUC / WUAUC"
+    )
     for name in ("users", "closed form", "paired difference", "bootstrap", "AUC, rows independent"):
         table.add_column(name, justify="right")
     for n_users in (6, 10, 20, 50, 200):

@@ -26,7 +26,6 @@ import numpy as np
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
 from torch.nn import functional as F
 
 from learn_recall.encoder.compute_dtype import hardware_of, lowest_cosine
@@ -37,6 +36,7 @@ from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.encoder.token_batches import pad_rows, token_budget_batches
 from learn_recall.files.whole_files import write_json
 from learn_recall.tables.read import read_items
+from learn_recall.terminal import WholeTable
 from learn_recall.text.prompt import render_items
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -209,7 +209,7 @@ def show(result: dict[str, Any]) -> None:
         "lowest cosine",
         "same 10 neighbours",
     )
-    table = Table(
+    table = WholeTable(
         *names, title=f"{result['n_texts']:,} texts, {result['n_tokens'] / result['n_texts']:.1f} tokens each"
     )
     for row in result["rows"]:

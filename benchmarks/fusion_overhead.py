@@ -19,8 +19,9 @@ import torch
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 from torch.nn import functional
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -178,7 +179,7 @@ def _score(
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:
     """Print the ratios."""
-    table = Table(title="With the plugin / host alone (quartiles over the turns)", box=SIMPLE)
+    table = WholeTable(title="With the plugin / host alone (quartiles over the turns)", box=SIMPLE)
     for column in ("host", "work", "tables", "cpu ratio", "elapsed ratio", "target", "host ms", "plugin ms"):
         table.add_column(column, justify="left" if column in ("host", "work", "tables") else "right")
     for row in rows:

@@ -28,9 +28,10 @@ import pandas as pd
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -235,7 +236,7 @@ def show(rows: list[dict[str, object]]) -> None:
     """Print the table, an arm beside the other."""
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     columns = [f"{arm}, recall@{k}" for arm in arms for k in KS]
-    table = Table("items", "events before", "targets", *columns)
+    table = WholeTable("items", "events before", "targets", *columns)
     for row in rows:
         if row["arm"] != arms[0]:
             continue

@@ -20,9 +20,10 @@ import torch
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -195,7 +196,7 @@ def _in_child(loss: str, which: str, shape: dict[str, int], threads: int) -> dic
 
 def _print(rows: list[dict[str, Any]]) -> None:
     names = {"peak_megabytes": "peak MB", "cpu_seconds": "CPU seconds", "seconds": "elapsed seconds"}
-    table = Table("loss", "", "ours", "plain", "ratio", box=SIMPLE)
+    table = WholeTable("loss", "", "ours", "plain", "ratio", box=SIMPLE)
     for row in rows:
         for place, measure in enumerate(MEASURES):
             digits = 0 if measure == "peak_megabytes" else 2

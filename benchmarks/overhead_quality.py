@@ -19,10 +19,11 @@ import torch
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -133,7 +134,7 @@ def aucs(dataset: RankingDataset, scores: Any) -> dict[str, float]:
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:
     """Print the largest change of each dtype and task beside its limit."""
-    table = Table(title="AUC with smaller tables behind the same ranker", box=SIMPLE)
+    table = WholeTable(title="AUC with smaller tables behind the same ranker", box=SIMPLE)
     for column in ("tables", "task", "AUC by seed", "largest |change|", "limit"):
         table.add_column(column, justify="right")
     for dtype in ("float32", *LIMITS):

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
 from transformers import Qwen2Config, Qwen2Model
 
 from learn_recall.encoder import text_encoder as encoder_module
@@ -27,6 +26,7 @@ from learn_recall.encoder.compute_dtype import lowest_cosine
 from learn_recall.encoder.prompt_prefix import shared_prefix
 from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.tables.read import read_items
+from learn_recall.terminal import WholeTable
 from learn_recall.text.prompt import render_items
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -89,7 +89,7 @@ def main(  # noqa: D103
     model = decoder(hidden, layers, len(words.tokenizer))
     encoder = replace(words, name="random decoder", model=model, pooling="last", dtype=dtype)
     known = read_items(items).head(n_texts)
-    table = Table("prompt", "tokens", "shared", "texts/s", "gain", "lowest cosine of both ways")
+    table = WholeTable("prompt", "tokens", "shared", "texts/s", "gain", "lowest cosine of both ways")
     for name, template in PROMPTS.items():
         texts = render_items(known, template)
         n_shared, speed, gain, cosine = measure(encoder, texts, rounds)

@@ -24,9 +24,10 @@ import torch
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch.nn import functional
 from torchrec import KeyedJaggedTensor
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -155,7 +156,7 @@ def main(
             for n in track(CANDIDATES, "candidates")
             for timing in measure(scorers, n, rounds, vectors, clock)
         ]
-    table = Table("p50 / p99 ms (ratio)", *map(str, CANDIDATES))
+    table = WholeTable("p50 / p99 ms (ratio)", *map(str, CANDIDATES))
     for name in scorers:
         own = [timing for timing in found if timing.variant == name]
         table.add_row(name, *(f"{t.p50_ms:.2f} / {t.p99_ms:.2f} ({t.to_host:.2f})" for t in own))

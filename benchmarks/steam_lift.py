@@ -25,7 +25,8 @@ import pandas as pd
 import typer
 from rich.box import MARKDOWN
 from rich.console import Console
-from rich.table import Table
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -226,7 +227,7 @@ def show(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], console
         ("Besides", (*BESIDES, *(question for question in WITH_WORDS if question in asked))),
         ("With EASE", WITH_EASE),
     ):
-        table = Table(title=f"{title}: points, 95 % intervals", box=MARKDOWN)
+        table = WholeTable(title=f"{title}: points, 95 % intervals", box=MARKDOWN)
         table.add_column("test rows", no_wrap=True)
         table.add_column("baseline", no_wrap=True)
         for candidate, reference in questions:

@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from learn_recall.terminal import WholeTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -91,7 +92,7 @@ def main(  # noqa: PLR0917 - typer passes every option by name
             memory = judged(path, rows, Path(scratch), Path(scratch) / "memory.json")
             found |= {"in_memory_seconds": memory["seconds"], "in_memory_peak_gb": memory["peak_gb"]}
             found["has_same_digits"] = on_disk["rows"] == memory["rows"]
-    table = Table(title=f"{rows:,} rows, {users:,} users, judged from disk")
+    table = WholeTable(title=f"{rows:,} rows, {users:,} users, judged from disk")
     for name, value in found.items():
         table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
     Console().print(table)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 
 from learn_rank import FrozenEmbedding, RankingDataset, RankTrainConfig
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
@@ -17,6 +16,7 @@ from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.report import Report
 from learn_recall.encode import encode_items
 from learn_recall.export import export_embeddings
+from learn_recall.terminal import WholeTable
 from learn_recall.towers.presets import preset
 from learn_recall.train import train_towers
 
@@ -55,7 +55,7 @@ def print_clicks(report: Report, host: str) -> None:
         for row in report.rows
         if row["task"] == "CTR" and row["bucket_kind"] != "user"
     }
-    table = Table("items", "metric", host, "with LEARN", "difference in points", title="Clicks")
+    table = WholeTable("items", "metric", host, "with LEARN", "difference in points", title="Clicks")
     for row in report.deltas:
         place = (row["bucket"], row["metric"])
         is_told = row["task"] == "CTR" and row["bucket_kind"] != "user" and row["metric"] != "WUAUC"

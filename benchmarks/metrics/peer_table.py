@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.table import Table
 
 from benchmarks.metrics.peers import GroupedAUC, Peer
 from learn_rank.metrics.auc import UAUC, WUAUC
+from learn_recall.terminal import WholeTable
 
 ROWS_PER_USER = 20
 Case = tuple[str, np.ndarray, np.ndarray, np.ndarray]
@@ -107,9 +107,9 @@ def cases() -> Iterator[Case]:
     )
 
 
-def peer_table(found: dict[str, Any]) -> Table:
+def peer_table(found: dict[str, Any]) -> WholeTable:
     """Time a user, ours beside it."""
-    table = Table(title="Grouped AUC elsewhere, the same arrays, one run", box=SIMPLE)
+    table = WholeTable(title="Grouped AUC elsewhere, the same arrays, one run", box=SIMPLE)
     table.add_column("peer", overflow="fold")
     for name in ("version", "users", "us a user", "ours", "ratio", "value", "exact"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -132,10 +132,10 @@ def peer_table(found: dict[str, Any]) -> Table:
     return table
 
 
-def case_table(found: dict[str, Any]) -> Table:
+def case_table(found: dict[str, Any]) -> WholeTable:
     """What each peer answers where the answer is known."""
     right = found["exact"]["cases"]
-    table = Table(title="Where the answer is known", box=SIMPLE)
+    table = WholeTable(title="Where the answer is known", box=SIMPLE)
     table.add_column("case", overflow="fold")
     table.add_column("exact", justify="right")
     asked = {name: row for name, row in found.items() if name != "exact" and row["version"] is not None}

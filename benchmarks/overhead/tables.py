@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from benchmarks.overhead.timing import in_turns
 from learn_rank import FrozenEmbedding
+from learn_recall.terminal import WholeTable
 
 LIMITS = {"float32": 1.0, "float16": 0.51, "int8": 0.26}
 
@@ -37,7 +37,7 @@ def memory_of_tables(tables: Mapping[str, FrozenEmbedding], console: Console) ->
         rows.append(
             {"tables": name, "bytes": n_bytes[name], "of_float32": whole / plain, "limit": LIMITS[name]}
         )
-    shown = Table(title=f"Memory of a table, {len(next(iter(tables.values())).keys):,} ids", box=SIMPLE)
+    shown = WholeTable(title=f"Memory of a table, {len(next(iter(tables.values())).keys):,} ids", box=SIMPLE)
     for column in ("tables", "bytes an id", "of fp32", "limit"):
         shown.add_column(column, justify="right")
     for row in rows:
@@ -65,7 +65,7 @@ def look_up_rates(
         n_bytes = ids[0].numel() * table.dimension * table.vectors.element_size()
         rates = {way: n_bytes / median(clocks["cpu_seconds"]) for way, clocks in spent.items()}
         found.append({"tables": name, "n_ids": ids[0].numel(), "bytes_per_second": rates})
-    shown = Table(title=f"Stored GB a second, {ids[0].numel():,} ids", box=SIMPLE)
+    shown = WholeTable(title=f"Stored GB a second, {ids[0].numel():,} ids", box=SIMPLE)
     for column in ("tables", "index_select", "lookup (float32 out)", "cosines (no vectors out)"):
         shown.add_column(column, justify="right")
     for row in found:

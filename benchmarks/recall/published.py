@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.table import Table
+
+from learn_recall.terminal import WholeTable
 
 #: users, items, events of the 5-core sets of Amazon 2014, leave-one-out, full ranking; R@10 (HR@10), N@10
 PUBLISHED: dict[tuple[int, int, int], dict[str, tuple[float, float | None]]] = {
@@ -39,12 +40,14 @@ def published(report: dict[str, Any]) -> dict[str, tuple[float, float | None]]:
     return PUBLISHED.get((split["n_users"], split["n_items"], n_events), {})
 
 
-def published_table(report: dict[str, Any]) -> Table | None:
+def published_table(report: dict[str, Any]) -> WholeTable | None:
     """The figures of others, None where no split fits."""
     rows = published(report)
     if not rows:
         return None
-    table = Table("published", "R@10", "N@10", box=SIMPLE, title="same counts; their code was not run here")
+    table = WholeTable(
+        "published", "R@10", "N@10", box=SIMPLE, title="same counts; their code was not run here"
+    )
     for name, (recall, ndcg) in rows.items():
         table.add_row(name, f"{recall:.4f}", "-" if ndcg is None else f"{ndcg:.4f}")
     return table

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE
-from rich.table import Table
 
 from learn_rank.evaluation.compare import DeltaRow
+from learn_recall.terminal.whole_table import WholeTable
 
 METRICS = ("AUC", "UAUC")
 
 
-def ablation_table(found: Mapping[str, Sequence[DeltaRow]], names: Sequence[str]) -> Table:
+def ablation_table(found: Mapping[str, Sequence[DeltaRow]], names: Sequence[str]) -> WholeTable:
     """Show AUC and UAUC of every task over all test rows, one line a variant and one for its `auto`.
 
     Args:
@@ -21,7 +21,7 @@ def ablation_table(found: Mapping[str, Sequence[DeltaRow]], names: Sequence[str]
     """
     whole = {key: [row for row in rows if row["bucket_kind"] == "all"] for key, rows in found.items()}
     columns = [(row["task"], row["metric"]) for row in next(iter(whole.values())) if row["metric"] in METRICS]
-    table = Table(title="Points over the baseline, all test rows, 95 % intervals", box=SIMPLE)
+    table = WholeTable(title="Points over the baseline, all test rows, 95 % intervals", box=SIMPLE)
     table.add_column("variant", no_wrap=True)
     for task, metric in columns:
         table.add_column(f"{task} {metric}", justify="right")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from learn_rank.commands.common import INVALID, IS_WORSE, names_of, wide_console
+from learn_rank.commands.common import INVALID, IS_WORSE, names_of
 from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> No
         page = ab_html(result)
         with atomic_path(html_out) as temporary:
             temporary.write_text(page, encoding="utf-8")
-    print_ab(result, wide_console())
+    print_ab(result())
 
 
 def _command() -> str:

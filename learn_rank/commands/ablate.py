@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from learn_rank.commands.common import names_of, wide_console
+from learn_rank.commands.common import names_of
 from learn_recall.commands.common import set_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
 
 
 def _print_names(is_asked: bool) -> None:
@@ -66,7 +67,7 @@ def ablate(
     chosen, left_out = trainable(
         asked, has_conversions=study.has_conversions, has_words=bool(study.config.word_dimension)
     )
-    console, errors = wide_console(), Console(stderr=True)
+    console, errors = result_console(), Console(stderr=True)
     for name, lacking in left_out.items():
         errors.print(f"left out, for want of {lacking}: {name}", highlight=False)
     if not chosen:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from learn_rank.commands.common import INVALID, names_of, wide_console
+from learn_rank.commands.common import INVALID, names_of
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
 
 
 @plain_errors()
@@ -56,7 +57,7 @@ def fit_environment(
         families=family if family is not None else (),
         held_out_share=held_out_share,
     )
-    console = wide_console()
+    console = result_console()
     console.print(gate_table(fitted.gate))
     console.print(fitted.guard.words, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if fitted.guard.has_passed else INVALID)

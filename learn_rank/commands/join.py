@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from learn_rank.adapters.join_config import JoinConfig
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_rank.adapters.coverage import Coverage
@@ -110,7 +110,7 @@ def join(
 
 
 def _print(report: JoinReport, console: Console) -> None:
-    table = Table(title=f"{report.n_rows:,} rows, {len(report.columns)} columns added")
+    table = WholeTable(title=f"{report.n_rows:,} rows, {len(report.columns)} columns added")
     for name in ("ids of", "values", "with vector", "known without", "unknown", "empty", "unknown, e.g."):
         table.add_column(name, justify="left" if name in ("ids of", "unknown, e.g.") else "right")
     for name, found in (("users", report.users), ("items", report.items), ("histories", report.histories)):

@@ -6,7 +6,6 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from learn_rank.report.data import Report
@@ -14,6 +13,7 @@ from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.rules import find, headline_metric, mark
 from learn_rank.report_kit.terminal import COLOURS, open_table
+from learn_recall.terminal.whole_table import WholeTable
 
 _FRAMES = {"yes": "green", "partly": "green", "worse": "red", "untrusted": "bold red", "mixed": "yellow"}
 
@@ -23,7 +23,8 @@ def print_report(report: Report, console: Console) -> None:
 
     Args:
         report: what was found.
-        console: where to print, 80 columns or more; given texts are shown as they are, never read as markup.
+        console: where to print; a table that is too wide comes in blocks of columns. Given texts are never
+            read as markup.
     """
     verdict = verdict_of(report.deltas)
     for task in words.ordered((row["task"] for row in (*report.rows, *report.deltas)), TASK_ORDER):
@@ -40,12 +41,12 @@ def print_report(report: Report, console: Console) -> None:
     )
 
 
-def headline_table(report: Report, task: str) -> Table:
+def headline_table(report: Report, task: str) -> WholeTable:
     """One line per metric and model over all rows: the value, the difference from the baseline, the mark."""
     whole = {"task": task, "bucket_kind": "all", "bucket": "all"}
     own = [row for row in report.rows if all(row[name] == text for name, text in whole.items())]
     models = words.ordered((row["model"] for row in own), words.MODEL_WORDS)
-    table = open_table(words.capitalised(f"{words.task_words(task)}, all rows"))
+    table = open_table(words.capitalised(f"{words.task_words(task)}, all rows"), n_keys=2)
     for name in ("metric", "model"):
         table.add_column(name)
     table.add_column("value", justify="right")
@@ -64,7 +65,7 @@ def headline_table(report: Report, task: str) -> Table:
     return table
 
 
-def bucket_table(report: Report, task: str) -> Table:
+def bucket_table(report: Report, task: str) -> WholeTable:
     """One line per bucket in the headline metric: the counts, and each model against the baseline."""
     metric = headline_metric(report.deltas, task)
     rows = [row for row in report.rows if (row["task"], row["metric"]) == (task, metric)]

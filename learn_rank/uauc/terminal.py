@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from learn_rank.report_kit.rules import clear, mark
@@ -24,11 +23,12 @@ from learn_rank.report_kit.words import (
     undefined_words,
     value_words,
 )
+from learn_recall.terminal.whole_table import WholeTable
 
 Row = Mapping[str, Any]
 
 
-def result_table(rows: Sequence[Row], title: str) -> Table:
+def result_table(rows: Sequence[Row], title: str) -> WholeTable:
     """The metrics of one file, bucket by bucket."""
     table = open_table(title)
     table.add_column("metric", overflow="fold")
@@ -49,7 +49,7 @@ def result_table(rows: Sequence[Row], title: str) -> Table:
     return table
 
 
-def delta_table(rows: Sequence[Row], level: float) -> Table:
+def delta_table(rows: Sequence[Row], level: float) -> WholeTable:
     """One line per bucket and metric, with the marks of the page."""
     table = open_table(f"Candidate - baseline, points, paired by user, {interval_name(level)}")
     table.caption = Text(
@@ -94,7 +94,7 @@ def rows_words(about: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def speed_table(found: Row) -> Table:
+def speed_table(found: Row) -> WholeTable:
     """Time and memory."""
     n_rows, n_users = count_words(found["rows"]), count_words(found["users"])
     table = open_table(f"UAUC of {n_rows} rows, {n_users} users (Zipf), float32 scores")

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from learn_recall.commands.common import INTERACTIONS_HELP, say, set_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
+from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_recall.evaluate.compare_encoders import EncoderRow
@@ -86,7 +86,7 @@ def _print(rows: list[EncoderRow]) -> None:
         "recall@50",
         "recall@10, rare",
     )
-    table = Table(*names)
+    table = WholeTable(*names)
     for row in rows:
         table.add_row(
             row.encoder,
@@ -101,7 +101,7 @@ def _print(rows: list[EncoderRow]) -> None:
             f"{row.recall_50:.4f}",
             "-" if row.recall_10_rare is None else f"{row.recall_10_rare:.4f}",
         )
-    Console().print(table)
+    result_console().print(table)
     say(
         f"{rows[0].n_targets} last items of users ranked among all items of the sample, history filtered; "
         f"{rows[0].n_rare} of them rare: at most 5 events in the training"

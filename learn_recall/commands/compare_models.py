@@ -12,12 +12,12 @@ from rich.console import Console
 
 from learn_recall.commands.common import INTERACTIONS_HELP, set_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
 
 if TYPE_CHECKING:
     from learn_recall.comparison.world import RecallWorld
 
 QUICK_EPOCHS = 5
-LEAST_WIDTH = 150
 
 
 def _print_names(is_asked: bool) -> None:
@@ -109,9 +109,7 @@ def compare_models(
         say=lambda text: errors.print(text, markup=False, highlight=False, soft_wrap=True),
     )
     report["environment"] = _environment()
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, LEAST_WIDTH))
+    console = result_console()
     console.print(main_table(report))
     console.print(comparison_table(report))
     if report["orderings"]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from learn_recall.commands.common import INTERACTIONS_HELP, say
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
+from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_recall.store.diff import StoreDiff
@@ -67,12 +67,12 @@ def diff(
 
 
 def _print(found: StoreDiff) -> None:
-    table = Table("bucket", "ids", "mean cosine", "lowest", f"overlap@{found.k}", "of queries")
+    table = WholeTable("bucket", "ids", "mean cosine", "lowest", f"overlap@{found.k}", "of queries")
     for row in found.rows:
         numbers = (row.mean_cosine, row.min_cosine, row.neighbour_overlap)
         texts = ("-" if number is None else f"{number:.5f}" for number in numbers)
         table.add_row(row.bucket, f"{row.n_items:,}", *texts, f"{row.n_queries:,}")
-    Console().print(table)
+    result_console().print(table)
     say(f"neighbours looked for among {found.n_candidates:,} ids")
     for name, (one, other) in found.card.items():
         say(f"{name}: {one!r} | {other!r}")

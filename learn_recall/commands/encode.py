@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
+from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_recall.encode.start import EncodeRequest
@@ -118,7 +118,7 @@ def _print_estimate(request: EncodeRequest) -> None:
         f"{each / 1e9:,.2f}"
         for each in (found.shard_bytes, found.store_bytes, found.plan_bytes, found.free_bytes)
     ]
-    table = Table("dry run", "", title="nothing was written")
+    table = WholeTable("dry run", "", title="nothing was written")
     for name, text in (
         ("items", f"{found.n_items:,}, of them {found.n_without_text:,} without text"),
         ("distinct texts", f"{found.n_texts:,}, of them {found.n_todo:,} without a vector yet"),
@@ -131,5 +131,5 @@ def _print_estimate(request: EncodeRequest) -> None:
         ("time", f"{timedelta(seconds=round(found.seconds))} by one process"),
     ):
         table.add_row(name, text)
-    Console().print(table)
+    result_console().print(table)
     refuse_without_room(request.target.parent, found.needed_bytes)

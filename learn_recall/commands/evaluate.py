@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
 
 from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, TOWERS_HELP, say, set_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
+from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_recall.evaluate.towers import RecallReport
@@ -61,14 +62,14 @@ def evaluate(
 def _print_report(report: RecallReport) -> None:
     buckets = list(dict.fromkeys(row["bucket"] for row in report.rows))
     first = (Column("metric", min_width=12), Column("history", min_width=10))
-    table = Table(*first, *(f"events {name}" if name != "all" else name for name in buckets))
+    table = WholeTable(*first, *(f"events {name}" if name != "all" else name for name in buckets), n_keys=2)
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in report.rows:
         value = "-" if row["value"] is None else f"{row['value']:.4f}"
         cells.setdefault((row["metric"], row["history"]), {})[row["bucket"]] = value
     for (metric, history), by_bucket in cells.items():
         table.add_row(metric, history, *(by_bucket.get(name, "") for name in buckets))
-    Console().print(table)
+    result_console().print(table)
     say(
         f"{report.n_targets} targets ranked; left out: {report.n_unknown_item} with an unknown item, "
         f"{report.n_without_history} whose user has no history"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, say, set_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
+from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_recall.towers.config import RecallConfig
@@ -118,10 +118,10 @@ def _print_history(folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     best = load_checkpoint(folder).extra
     names = [name for name in lines[0] if name != "seconds"]
-    table = Table(*names, title=f"validation, history not filtered; epoch {best['epoch']} is kept")
+    table = WholeTable(*names, title=f"validation, history not filtered; epoch {best['epoch']} is kept")
     for line in lines:
         table.add_row(*(f"{line[name]:.4f}" if name != "epoch" else str(line[name]) for name in names))
-    Console().print(table)
+    result_console().print(table)
     left_out = best["unknown_item"] + best["item_without_vector"]
     if left_out:
         say(

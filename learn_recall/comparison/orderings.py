@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.table import Table
 
 from learn_recall.comparison.judgement import ITEM_BUCKETS, Places, hits, inside, interval
 from learn_recall.comparison.world import RecallWorld
+from learn_recall.terminal.whole_table import WholeTable
 
 PROTOCOLS = ("strict", "official")
 K = 10
@@ -87,13 +87,13 @@ def judge_orderings(world: RecallWorld, places: Mapping[str, Sequence[Places]]) 
     return rows
 
 
-def ordering_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def ordering_table(rows: Sequence[Mapping[str, Any]]) -> WholeTable:
     """Show a row an ordering, in points of Recall@10.
 
     Args:
         rows: of `judge_orderings`.
     """
-    table = Table("claim", "users", *PROTOCOLS, box=SIMPLE, title="Orderings, points of R@10, 95 %")
+    table = WholeTable("claim", "users", *PROTOCOLS, box=SIMPLE, title="Orderings, points of R@10, 95 %")
     for row in rows:
         cells = [
             f"{row[name]['verdict']} {100 * row[name]['value']:+.2f} "

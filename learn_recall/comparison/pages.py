@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.table import Table
 
 from learn_recall.files.whole_files import atomic_path
+from learn_recall.terminal.whole_table import WholeTable
 
 
-def main_table(report: dict[str, Any]) -> Table:
+def main_table(report: dict[str, Any]) -> WholeTable:
     """Show a row a model: strict, history in and out, rare targets, coverage, official.
 
     Args:
@@ -19,7 +19,7 @@ def main_table(report: dict[str, Any]) -> Table:
     """
     first = next(iter(report["models"].values()))["seeds"][0]["strict"]["filtered"]
     several = ("H@10",) if "H@10" in first else ()  # any of a user's targets is found
-    table = Table(
+    table = WholeTable(
         "model", "R@10", "95 %", "N@10", *several, "seeds", "rare R@10", "cover", "popular", "R@10 nf",
         "N@10 nf", "official R@10", "CPU s", box=SIMPLE,
         title=f"{report['protocol']['task']}: strict, history out; nf = history in",
@@ -45,7 +45,7 @@ def main_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def comparison_table(report: dict[str, Any]) -> Table:
+def comparison_table(report: dict[str, Any]) -> WholeTable:
     """Show the buckets of every model, and its difference to the id baseline.
 
     Args:
@@ -54,7 +54,7 @@ def comparison_table(report: dict[str, Any]) -> Table:
     first = next(iter(report["models"].values()))["seeds"][0]["buckets"]
     columns = [(kind, name) for kind, names in first.items() for name in names]
     short = {"item_count": "events", "history_length": "history"}
-    table = Table("model", "R@10 - id", *(f"{short[k]} {n}" for k, n in columns), box=SIMPLE)
+    table = WholeTable("model", "R@10 - id", *(f"{short[k]} {n}" for k, n in columns), box=SIMPLE)
     for name, model in report["models"].items():
         difference = model.get("minus_id", {}).get("R@10")
         cells = ["-" if difference is None else "{value:+.4f} [{low:+.4f}, {high:+.4f}]".format(**difference)]

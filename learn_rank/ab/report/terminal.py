@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from learn_rank.ab import words
@@ -28,11 +27,11 @@ from learn_rank.report_kit.words import (
     ratio_words,
     share_words,
 )
+from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_rank.ab.fitted_environment.gate import GateRow
 
-WIDE = 98  # columns that the whole table needs
 _FRAMES = {"better": "green", "worse": "red", "invalid": "bold red", "descriptive only": "yellow"}
 _GUARDS = {True: "green", False: "bold red", None: "dim"}
 
@@ -42,12 +41,12 @@ def print_ab(result: ABResult, console: Console) -> None:
 
     Args:
         result: what was found.
-        console: where to print, 80 columns or more; below 98 power, MDE and launch are left to the page.
-            Given texts are never read as markup.
+        console: where to print; a table that is too wide comes in blocks of columns. Given texts are never
+            read as markup.
     """
     level = result.about.get("level", 0.95)
     for metric in ordered((row["metric"] for row in result.rows), words.METRIC_ORDER):
-        console.print(metric_table(result, metric, level, is_narrow=console.width < WIDE))
+        console.print(metric_table(result, metric, level))
     if result.rows:
         console.print(count_table(result))
     if result.estimates:
@@ -89,18 +88,17 @@ def verdict_panel(result: ABResult) -> Panel:
     )
 
 
-def metric_table(result: ABResult, metric: str, level: float = 0.95, *, is_narrow: bool = False) -> Table:
+def metric_table(result: ABResult, metric: str, level: float = 0.95) -> WholeTable:
     """One line per bucket: both values, the lift with its interval, and what it could have found."""
     rows = {(row["bucket_kind"], row["bucket"]): row for row in result.rows if row["metric"] == metric}
     table = open_table(capitalised(words.metric_words(metric)))
-    table.add_column("bucket", no_wrap=True, overflow="ellipsis", max_width=20)
-    more = () if is_narrow else ("power", "MDE", "launch")
-    for name in ("control", "treatment", "lift, percent", "interval", "adj. p", *more):
+    table.add_column("bucket", overflow="fold", max_width=20)
+    names = ("control", "treatment", "lift, percent", "interval", "adj. p", "power", "MDE", "launch")
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for place in ordered_buckets(rows.values()):
         row = rows[place]
         key = words.mark(row, level)
-        last = (share_words(row["power"]), share_words(row["mde"]), _bare(row["launch"]))
         table.add_row(
             Text(words.place_words(*place)),
             words.metric_value_words(metric, row["control"]),
@@ -108,17 +106,19 @@ def metric_table(result: ABResult, metric: str, level: float = 0.95, *, is_narro
             Text(f"{_bare(row['relative'])} {MARKS[key]}", style=COLOURS.get(key, "")),
             words.lift_interval(row).replace(" %", ""),
             p_words(row["p_adjusted"]),
-            *(() if is_narrow else last),
+            share_words(row["power"]),
+            share_words(row["mde"]),
+            _bare(row["launch"]),
         )
         if place == ("all", "all"):
             table.add_section()
     return table
 
 
-def count_table(result: ABResult) -> Table:
+def count_table(result: ABResult) -> WholeTable:
     """One line per bucket: users, clicks and conversions of both arms."""
     table = open_table("What the lifts rest on: control / treatment")
-    table.add_column("bucket", no_wrap=True, overflow="ellipsis", max_width=20)
+    table.add_column("bucket", overflow="fold", max_width=20)
     for name in ("users", "clicks", "conversions"):
         table.add_column(name, justify="right")
     for kind, bucket in ordered_buckets(result.rows):
@@ -129,7 +129,7 @@ def count_table(result: ABResult) -> Table:
     return table
 
 
-def guard_table(result: ABResult) -> Table:
+def guard_table(result: ABResult) -> WholeTable:
     """One line per guard: passed or not, value, limit."""
     table = open_table("Guards")
     for name, justify in (("guard", "left"), ("", "left"), ("value", "right"), ("limit", "left")):
@@ -145,7 +145,7 @@ def guard_table(result: ABResult) -> Table:
     return table
 
 
-def beside_table(result: ABResult) -> Table:
+def beside_table(result: ABResult) -> WholeTable:
     """One line per arm whose answer is known: what it has to be, what it was."""
     table = open_table("Played beside it, with known answers")
     table.add_column("treatment")
@@ -158,7 +158,7 @@ def beside_table(result: ABResult) -> Table:
     return table
 
 
-def calibration_table(result: ABResult) -> Table:
+def calibration_table(result: ABResult) -> WholeTable:
     """Observed over expected, and cost over target, per arm over all users; buckets stand on the page."""
     table = open_table("Observed over expected, all users (buckets: on the page)")
     table.add_column("arm")
@@ -178,9 +178,9 @@ def calibration_table(result: ABResult) -> Table:
     return table
 
 
-def gate_table(rows: Iterable[GateRow]) -> Table:
+def gate_table(rows: Iterable[GateRow]) -> WholeTable:
     """One line per event and bucket of a fitted environment's held-out days."""
-    table = open_table("Observed over expected on held-out days")
+    table = open_table("Observed over expected on held-out days", n_keys=2)
     for name in ("event", "bucket"):
         table.add_column(name)
     for name in ("observed", "expected", "ratio", "interval", ""):
@@ -199,9 +199,9 @@ def gate_table(rows: Iterable[GateRow]) -> Table:
     return table
 
 
-def estimate_table(result: ABResult) -> Table:
+def estimate_table(result: ABResult) -> WholeTable:
     """One line per estimator and policy, of a logged bandit."""
-    table = open_table("What the log says")
+    table = open_table("What the log says", n_keys=2)
     for name in ("estimator", "policy"):
         table.add_column(name)
     for name in ("value", "interval", "p", "effective rows", "supported"):
