@@ -35,7 +35,7 @@ ORDER = {  # lowest first; names in one line do not know each other
         cli entry
     """,
     "learn_rank.ab": """
-        words candidates
+        words candidates progress
         simulation
         statistics
         fitted_environment
@@ -55,7 +55,7 @@ LIGHT = {"columns", "entry", "errors", "files", "store", "tables", "terminal", "
 # who may import more of it, and why
 HEAVY = {
     # it runs those jobs
-    "learn_rank.pipeline": {"text", "encoder", "encode", "towers", "train", "export", "evaluate"},
+    "learn_rank.pipeline": {"text", "encoder", "convert", "encode", "towers", "train", "export", "evaluate"},
     "learn_rank.ablation": {"towers", "train", "export"},  # some variants have towers of their own
     "learn_rank.ab.marketplace.open_rankers": {"export"},  # each day's histories become vectors
     "learn_rank.cli": {"commands"},

@@ -65,6 +65,13 @@ def run(
             "--drop-unknown-items", help="Leave out rows whose item is not in --items, and count them."
         ),
     ] = False,
+    content: Annotated[
+        Path | None,
+        typer.Option(
+            help="A finished content store of the same items (of learn-recall encode, or content-lm of an "
+            "earlier run): its vectors are taken over and nothing is encoded."
+        ),
+    ] = None,
     encoder: Annotated[
         str | None, typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
     ] = None,
@@ -75,7 +82,12 @@ def run(
             "same vectors in every run."
         ),
     ] = "auto",
-    template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own format string.")] = "paper",
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="Prompt: paper, short, or your own format string. Default: paper, or that of --content."
+        ),
+    ] = None,
     words: Annotated[
         int,
         typer.Option(
@@ -157,9 +169,10 @@ def run(
         source,
         out,
         RunConfig(
+            content=None if content is None else str(content),
             encoder=encoder,
             encoder_dtype=encoder_dtype,
-            template=template,
+            template=_template(template, content),
             word_dimension=words,
             content_dimension=content_dimension,
             preset=preset,
@@ -173,6 +186,15 @@ def run(
         command=shlex.join(["learn-rank", *sys.argv[1:]]),
         console=Console(),
     )
+
+
+def _template(asked: str | None, content: Path | None) -> str:
+    """The prompt: as asked, else that of the store whose vectors are taken over."""
+    if asked is not None or content is None:
+        return "paper" if asked is None else asked
+    from learn_rank.pipeline.vector_stages import template_of_content
+
+    return template_of_content(content)
 
 
 def _source(

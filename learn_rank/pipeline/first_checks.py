@@ -29,7 +29,7 @@ def check_settings(config: RunConfig, *, finds_encoder: bool) -> None:
 
     preset(config.preset)
     EncodeConfig(encoder=config.encoder, template=config.template, dtype=config.encoder_dtype)
-    if finds_encoder:
+    if finds_encoder and config.content is None:
         find_encoder(config.encoder)
 
 

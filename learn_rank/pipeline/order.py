@@ -21,6 +21,7 @@ from learn_rank.pipeline.ranker_stage import train_rankers
 from learn_rank.pipeline.stages import Stages
 from learn_rank.pipeline.vector_stages import (
     encode,
+    encode_settings,
     encoded_store,
     evaluate_recall,
     export,
@@ -70,6 +71,7 @@ def run_pipeline(
     console = console or Console()
     run = RunFolder(out)
     check_settings(config, finds_encoder=not encoded_store(run, config).exists())
+    how_encoded = encode_settings(run, config)
     out.mkdir(parents=True, exist_ok=True)
     write_json(run.settings, {"source": source, "config": asdict(config), "command": command})
     goes_on = bool(source.get(AB_DAYS)) and {"baseline", "learn"} <= set(config.arms)
@@ -86,9 +88,7 @@ def run_pipeline(
         "encode",
         {
             "items": tables["items"],
-            "encoder": config.encoder,
-            "dtype": config.encoder_dtype,
-            "template": config.template,
+            **how_encoded,
             **({"store": run.language_model.name} if config.word_dimension else {}),
         },
         (encoded_store(run, config),),

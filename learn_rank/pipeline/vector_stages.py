@@ -21,11 +21,50 @@ def encoded_store(run: RunFolder, config: RunConfig) -> Path:
     return run.language_model if config.word_dimension else run.content
 
 
+def template_of_content(content: Path) -> str:
+    """The prompt of the store whose vectors a run takes over."""
+    from learn_recall.convert.shared_content import template_of
+
+    return template_of(EmbeddingStore.open(content, verify=False))
+
+
+def encode_settings(run: RunFolder, config: RunConfig) -> dict[str, object]:
+    """What decides the vectors of the texts: the settings, or the bytes of the store that they come from.
+
+    Raises:
+        StoreError: the store is of other settings than are asked for.
+        ValueError: it is the run's own.
+    """
+    if config.content is None:
+        return {"encoder": config.encoder, "dtype": config.encoder_dtype, "template": config.template}
+    from learn_recall.convert.shared_content import check_shared
+
+    path = Path(config.content)
+    if path.resolve().is_relative_to(run.path.resolve()):
+        raise ValueError(
+            f"--content: expected a store outside of the run's own folder {run.path}, got {path}, which the "
+            "run keeps by itself. Remedy: leave --content out."
+        )
+    return {
+        "content": check_shared(
+            EmbeddingStore.open(path),
+            encoder=config.encoder,
+            template=config.template,
+            dtype=config.encoder_dtype,
+        )
+    }
+
+
 def encode(run: RunFolder, config: RunConfig, console: Console) -> None:
-    """Item texts -> content store of the language model."""
+    """Item texts -> content store of the language model, encoded or taken over."""
+    items = read_dataset(run.tables).items
+    if config.content is not None:
+        from learn_recall.convert.shared_content import take_content
+
+        take_content(EmbeddingStore.open(config.content), items, encoded_store(run, config))
+        return
     from learn_recall.encode.job import encode_items
 
-    items = read_dataset(run.tables).items
     encode_items(
         items,
         encoded_store(run, config),
@@ -104,6 +143,7 @@ def export(run: RunFolder, config: RunConfig) -> None:
         contexts=dataset.contexts,
         content_dimension=config.content_dimension,
         as_of=config.interactions_until,
+        progress=True,
     )
     if all(TIMESTAMP in part for part in dataset.parts.values()):
         check_as_of(item_store, float(dataset.valid[TIMESTAMP].min()))

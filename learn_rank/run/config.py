@@ -23,7 +23,9 @@ class RunConfig:
     """Settings of a run; saved as run.json beside its results.
 
     Attributes:
-        encoder: model folder or hub name; None is the offline default.
+        content: folder of a finished content store of the same items, whose vectors are taken over; None
+            encodes them.
+        encoder: model folder or hub name; None is the offline default, or with `content` that of the store.
         encoder_dtype: of its matrix products; "auto" is measured, so two runs may differ in the last bits.
         template: prompt of `learn_recall.text.prompt`.
         word_dimension: components of the texts' words (TF-IDF, fitted on the items of the interactions)
@@ -42,6 +44,7 @@ class RunConfig:
         fusion, ranker, training: of the ranking side, alike in every arm.
     """
 
+    content: str | None = None
     encoder: str | None = None
     encoder_dtype: str = "auto"
     template: str = "paper"

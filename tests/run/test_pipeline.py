@@ -330,3 +330,46 @@ def test_a_run_that_goes_on_without_words_has_none(finished, encoder, tmp_path):
     assert "words" not in [block.name for block in blocks]
     with pytest.raises(ValueError, match="word_dimension: expected 0"):
         RunConfig(word_dimension=-1)
+
+
+class Stopped(Exception):
+    """Ends a run behind its encode stage."""
+
+
+def test_a_run_takes_over_the_content_of_another_and_starts_anew_with_another_store(
+    finished, encoder, tmp_path, monkeypatch
+):
+    from learn_rank.pipeline import order
+    from learn_recall.convert.shared_content import take_content
+    from learn_recall.encode import job
+
+    def stop(*_):
+        raise Stopped
+
+    monkeypatch.setattr(order, "train_double_tower", stop)
+    monkeypatch.setattr(job, "encode_items", pytest.fail)
+    first = EmbeddingStore.open(RunFolder(finished).language_model)
+    out, quiet = tmp_path / "run", Console(quiet=True)
+    stamps = []
+    dataset = read_dataset(RunFolder(finished).tables)
+    other = take_content(first, dataset.items[::-1], tmp_path / "turned")  # the same vectors in other bytes
+    for store in (first.path, shutil.copytree(first.path, tmp_path / "copy"), other.path):
+        asked = replace(config(str(encoder)), content=str(store))
+        with pytest.raises(Stopped):
+            order.run_pipeline(lambda: dataset, {"market": "small"}, out, asked, console=quiet)
+        taken = EmbeddingStore.open(RunFolder(out).language_model)
+        np.testing.assert_array_equal(taken.vectors, first.vectors)
+        stamps.append(json.loads(RunFolder(out).stamp_of("encode").read_text())["stamp"])
+    assert stamps[0] == stamps[1] != stamps[2]
+    words = EmbeddingStore.open(RunFolder(out).content)
+    np.testing.assert_array_equal(words.vectors, EmbeddingStore.open(RunFolder(finished).content).vectors)
+
+
+def test_a_run_does_not_take_over_its_own_content(finished, encoder):
+    from learn_rank.pipeline.vector_stages import encode_settings
+
+    run = RunFolder(finished)
+    with pytest.raises(
+        ValueError, match=r"--content: expected a store outside .* Remedy: leave --content out"
+    ):
+        encode_settings(run, replace(config(str(encoder)), content=str(run.language_model)))
