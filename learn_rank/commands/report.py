@@ -40,9 +40,11 @@ def report(
 
         typer.echo(report_markdown(read_report(run_folder)), nl=False)
         return
+    from learn_rank.data.dataset_files import dataset_fingerprint
     from learn_rank.pipeline.order import report_stage
     from learn_rank.run.config import read_config
     from learn_rank.run.folder import RunFolder
 
     config, command = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
+    dataset_fingerprint(RunFolder(run_folder).tables)
     report_stage(RunFolder(run_folder), config, command, None, Console())

@@ -152,7 +152,7 @@ def run(
         "test": test,
         "contexts": contexts,
     }
-    make, source = _source(
+    make, source, inputs = _source(
         dataset,
         data,
         own,
@@ -185,6 +185,7 @@ def run(
         ),
         command=shlex.join(["learn-rank", *sys.argv[1:]]),
         console=Console(),
+        inputs=inputs,
     )
 
 
@@ -199,8 +200,8 @@ def _template(asked: str | None, content: Path | None) -> str:
 
 def _source(
     dataset: str | None, data: Path | None, own: dict[str, Path | None], options: dict[str, Any]
-) -> tuple[Callable, dict[str, object]]:
-    """How to make the tables, and what names them."""
+) -> tuple[Callable, dict[str, object], dict[str, str]]:
+    """How to make the tables, what names them, and the hashes of files that it does not name."""
     if dataset is not None:
         return _known_source(dataset, data)
     missing = [f"--{name}" for name, path in own.items() if path is None and name != "contexts"]
@@ -232,10 +233,10 @@ def _source(
             **options,
         )
 
-    return make, {"files": files, **options}
+    return make, {"files": files, **options}, {}
 
 
-def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object]]:
+def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object], dict[str, str]]:
     if dataset not in DATASETS:
         raise ValueError(f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}.")
     source: dict[str, object] = {"dataset": dataset, "protocol": 2}
@@ -244,13 +245,16 @@ def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, 
         from learn_rank.datasets.marketplace.read import read_marketplace
 
         market = MarketplaceConfig(ab_days=AB_DAYS)
-        return lambda: read_marketplace(market), {**source, "ab_days": AB_DAYS}
+        return lambda: read_marketplace(market), {**source, "ab_days": AB_DAYS}, {}
     if data is None or not data.is_dir():
         raise ValueError(f"--data: expected the folder with the files of {dataset!r}, got {data}.")
+    from learn_recall.files.whole_files import sha256_of_file
+
+    inputs = {path.name: sha256_of_file(path) for path in sorted(data.iterdir()) if path.is_file()}
     if dataset == "steam":
         from learn_rank.datasets.steam import read_steam
 
-        return lambda: read_steam(data), source
+        return lambda: read_steam(data), source, inputs
     from learn_rank.datasets.movielens import read_movielens
 
-    return lambda: read_movielens(data), source
+    return lambda: read_movielens(data), source, inputs

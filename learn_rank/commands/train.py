@@ -24,10 +24,12 @@ def train(
 
     Example: learn-rank train runs/steam --arms baseline,learn --seeds 10
     """
+    from learn_rank.data.dataset_files import dataset_fingerprint
     from learn_rank.pipeline.ranker_stage import train_rankers
     from learn_rank.run.config import read_config
     from learn_rank.run.folder import RunFolder
 
     set_threads(threads)
     config, _ = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
+    dataset_fingerprint(RunFolder(run_folder).tables)
     train_rankers(RunFolder(run_folder), config, Console())

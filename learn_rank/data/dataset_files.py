@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -36,12 +37,7 @@ def read_dataset(folder: str | Path) -> RankingDataset:
         FileNotFoundError: not a folder of tables; says which command makes one.
     """
     folder = Path(folder)
-    if not (folder / _ABOUT).is_file():
-        raise FileNotFoundError(
-            f"{folder}: expected the tables of a run ({_ABOUT} and parquet files), found none; "
-            "make them with `learn-rank run`."
-        )
-    about = read_json(folder / _ABOUT)
+    about = _about(folder)
     return RankingDataset(
         name=about["name"],
         dense=tuple(about["dense"]),
@@ -53,5 +49,28 @@ def read_dataset(folder: str | Path) -> RankingDataset:
 
 
 def dataset_fingerprint(folder: Path) -> dict[str, str]:
-    """sha256 of each table, for deciding whether a later stage is still valid."""
-    return dict(read_json(folder / _ABOUT)["files"])
+    """sha256 of each table, for deciding whether a later stage is still valid.
+
+    Raises:
+        FileNotFoundError: not a folder of tables.
+        ValueError: a table is not the one that was written.
+    """
+    written = dict(_about(folder)["files"])
+    for name, expected in written.items():
+        path = folder / f"{name}.parquet"
+        if not path.is_file() or sha256_of_file(path) != expected:
+            raise ValueError(
+                f"{path}: expected the table that the run wrote (sha256 {expected[:12]}..), got "
+                f"{'another' if path.is_file() else 'none'}. Remedy: remove {folder}: the run's own command "
+                "makes the tables again, from what it is given"
+            )
+    return written
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    if not (folder / _ABOUT).is_file():
+        raise FileNotFoundError(
+            f"{folder}: expected the tables of a run ({_ABOUT} and parquet files), found none; "
+            "make them with `learn-rank run`."
+        )
+    return read_json(folder / _ABOUT)

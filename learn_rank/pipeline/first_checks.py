@@ -99,6 +99,12 @@ def _time_problems(dataset: RankingDataset, until: float | None) -> list[Problem
     return [Problem("interactions", TIMESTAMP, expected, _when(until), (), remedy)]
 
 
+def stated_time(config: RunConfig) -> dict[str, object]:
+    """What the report's protocol says of interactions whose time was stated and is in no table."""
+    until = config.interactions_until
+    return {} if until is None else {"newest interaction, as stated": f"at most {_when(until)}"}
+
+
 def _text_problems(dataset: RankingDataset, config: RunConfig) -> list[Problem]:
     """Texts that tell no item from another."""
     from learn_recall.text.prompt import Template, check_fields, render_items
@@ -166,4 +172,4 @@ def seconds_of(text: str) -> float:
     return seconds
 
 
-__all__ = ["check_dataset", "check_settings", "label_problems", "seconds_of"]
+__all__ = ["check_dataset", "check_settings", "label_problems", "seconds_of", "stated_time"]

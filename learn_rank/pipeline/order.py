@@ -6,7 +6,7 @@ stores alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.dataset_files import dataset_fingerprint, read_dataset, write_dataset
-from learn_rank.pipeline.first_checks import check_dataset, check_settings
+from learn_rank.pipeline.first_checks import check_dataset, check_settings, stated_time
 from learn_rank.pipeline.judge_run import make_report, store_presence
 from learn_rank.pipeline.ranker_stage import train_rankers
 from learn_rank.pipeline.stages import Stages
@@ -44,6 +44,7 @@ def run_pipeline(
     *,
     command: str = "",
     console: Console | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> Path:
     """Do every stage that is not done yet.
 
@@ -55,6 +56,7 @@ def run_pipeline(
         config: settings.
         command: shown in the report.
         console: where progress is told.
+        inputs: hash by name of the files that ``source`` only names, so that a change of them is noticed.
 
     Returns:
         The path of report.html.
@@ -82,6 +84,7 @@ def run_pipeline(
         {**source, **({} if until is None else {"interactions_until": until})},
         (run.tables,),
         lambda: make_tables(make_dataset, run, config),
+        inputs=inputs,
     )
     tables = dataset_fingerprint(run.tables)
     stages.run(
@@ -149,7 +152,8 @@ def make_tables(make_dataset: Callable[[], RankingDataset], run: RunFolder, conf
     """Read or generate the tables, check that a report can follow from them, and write them."""
     dataset = make_dataset()
     check_dataset(dataset, config)
-    write_dataset(dataset, run.tables)
+    stated = stated_time(config)
+    write_dataset(replace(dataset, protocol={**dataset.protocol, **stated}), run.tables)
 
 
 def report_stage(

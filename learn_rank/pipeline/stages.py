@@ -23,7 +23,7 @@ class Stages:
 
     A stage's stamp holds the hash of its settings and of the stage before it. The same stamp, finished: the
     stage is skipped. The same stamp, begun: the stage goes on from what it left. Another stamp: what the
-    stage left is removed and it starts anew, and so do all after it.
+    stage left is removed and it starts anew, and so do all after it; what changed is told.
 
     Attributes:
         folder: of the run, where the stamps lie.
@@ -46,6 +46,7 @@ class Stages:
         action: Callable[[], None],
         *,
         always: bool = False,
+        inputs: Mapping[str, str] | None = None,
     ) -> None:
         """Do a stage unless it is done.
 
@@ -55,6 +56,8 @@ class Stages:
             outputs: paths that the stage makes.
             action: does the work; must go on from its own partial outputs.
             always: call it even when finished, for a stage that decides piece by piece what is left to do.
+            inputs: hash by name of files that the settings only name: where one is another than the stage was
+                made from, it starts anew. A stage from before hashes were kept is taken as made from these.
         """
         self._number += 1
         label = f"[bold]\\[{self._number}/{self.n_stages}] {name}[/bold]"
@@ -63,19 +66,25 @@ class Stages:
         self._previous = stamp
         path = self.folder.stamp_of(name)
         known = read_json(path) if path.is_file() else {}
-        is_same = known.get("stamp") == stamp
+        files = {} if inputs is None else dict(inputs)
+        is_same = known.get("stamp") == stamp and known.get("inputs", files) == files
+        kept = {"inputs": files} if files else {}
         is_finished = bool(known.get("is_finished"))
         started = {"started": known["started"] if is_same and "started" in known else time_words()}
         if not always and is_same and is_finished and all(out.exists() for out in outputs):
             self.seconds[name] = known.get("seconds", 0.0)
+            if files and "inputs" not in known:
+                write_json(path, {**known, **kept})
             self.console.print(f"{label}: done before, kept")
             return
         if not is_same:
             for out in outputs:
                 remove(out)
                 remove(out.with_name(f"{out.name}.work"))
-            write_json(path, {"stamp": stamp, "is_finished": False, "settings": dict(settings), **started})
-            self.console.print(label)
+            write_json(
+                path, {"stamp": stamp, "is_finished": False, "settings": dict(settings), **kept, **started}
+            )
+            self.console.print(f"{label}{_anew(known, {'settings': dict(settings), **kept})}")
         else:
             self.console.print(label if is_finished else f"{label}: going on where it stopped")
         began = time.perf_counter()
@@ -89,7 +98,27 @@ class Stages:
                 "is_finished": True,
                 "settings": dict(settings),
                 "seconds": self.seconds[name],
+                **kept,
                 **started,
             },
         )
         self.console.print(f"    {self.seconds[name]:.1f} s")
+
+
+def _anew(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Why a stage is not kept, for its line; nothing where there was none."""
+    if not before:
+        return ""
+    leaves = [
+        {**_leaves(made.get("settings", {})), **_leaves(made.get("inputs", {}))} for made in (before, now)
+    ]
+    names = [name for name in {**leaves[0], **leaves[1]} if leaves[0].get(name) != leaves[1].get(name)]
+    return f": made anew, since {', '.join(names) if names else 'an earlier stage'} changed"
+
+
+def _leaves(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """The settings by dotted name, as JSON reads them back."""
+    found: dict[str, Any] = {}
+    for name, value in json.loads(json.dumps(settings, default=str)).items():
+        found |= _leaves(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return found

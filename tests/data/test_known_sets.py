@@ -102,3 +102,20 @@ def test_real_movielens_contexts_are_likes_strictly_before_the_row(shared_data):
         earlier = likes[(likes["user_id"] == row["user_id"]) & (likes["timestamp"] < row["timestamp"])]
         assert set(histories[row["context_id"]]) <= set(earlier["item_id"])
         assert len(histories[row["context_id"]]) == min(80, len(earlier))
+
+
+def test_a_table_of_a_run_that_was_changed_or_removed_is_told_with_the_way_to_make_it_again(
+    made_up_steam, tmp_path
+):
+    folder = tmp_path / "tables"
+    write_dataset(read_steam(made_up_steam), folder)
+    dataset_fingerprint(folder)
+    path = folder / "valid.parquet"
+    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    with pytest.raises(ValueError, match=r"valid.parquet: expected the table .* got another. Remedy: remove"):
+        dataset_fingerprint(folder)
+    path.unlink()
+    with pytest.raises(ValueError, match="got none"):
+        dataset_fingerprint(folder)
+    with pytest.raises(FileNotFoundError, match="make them with `learn-rank run`"):
+        dataset_fingerprint(tmp_path)

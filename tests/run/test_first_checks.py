@@ -11,10 +11,12 @@ from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
 from learn_rank.cli import app
+from learn_rank.data.dataset_files import read_dataset
 from learn_rank.pipeline.compare_rankers import compare_rankers
 from learn_rank.pipeline.first_checks import check_dataset, check_settings, seconds_of
-from learn_rank.pipeline.order import run_pipeline
+from learn_rank.pipeline.order import make_tables, run_pipeline
 from learn_rank.run.config import RunConfig
+from learn_rank.run.folder import RunFolder
 from learn_recall.tables import TableError
 
 CONFIG = RunConfig(word_dimension=0)
@@ -159,3 +161,17 @@ def test_the_command_names_the_table_and_encodes_nothing(dataset, tmp_path):
     assert result.exit_code == 2
     assert "valid, column click" in result.output
     assert "[2/" not in result.output
+
+
+def test_a_stated_time_stands_in_the_protocol_that_the_report_shows(dataset, tmp_path):
+    until = float(dataset.valid["timestamp"].min()) - 1
+    for number, (tables, config, said) in enumerate(
+        (
+            (in_order(dataset), replace(CONFIG, interactions_until=until), f"at most {until:.15g} ("),
+            (dataset, CONFIG, None),
+        )
+    ):
+        run = RunFolder(tmp_path / str(number))
+        make_tables(lambda tables=tables: tables, run, config)
+        found = read_dataset(run.tables).protocol.get("newest interaction, as stated")
+        assert found is None if said is None else found.startswith(said) and found.endswith(" UTC)")

@@ -1,5 +1,7 @@
 """Stages: done work is kept, begun work goes on, other settings start anew with all that follows."""
 
+import io
+
 import pytest
 from rich.console import Console
 
@@ -78,3 +80,29 @@ def test_an_open_stage_is_always_asked_and_keeps_what_it_made(tmp_path):
     for _ in range(2):
         only(tmp_path).run("open", {}, (tmp_path / "out",), action, always=True)
     assert asked == [False, True]
+
+
+def told(folder, settings, inputs=None):
+    """What is printed of a stage."""
+    console = Console(record=True, width=200, quiet=False, file=io.StringIO())
+    stages = Stages(RunFolder(folder), console, n_stages=2)
+    stages.run("one", settings, (folder / "one.txt",), write(folder, "one.txt", []), inputs=inputs)
+    stages.run("two", {}, (folder / "two.txt",), write(folder, "two.txt", []))
+    return console.export_text()
+
+
+def test_what_changed_since_a_stage_was_made_is_told_by_its_name(tmp_path):
+    settings = {"files": {"train": ["a"], "test": ["b"]}, "dense": ["price"]}
+    assert "anew" not in told(tmp_path, settings)
+    assert told(tmp_path, settings).count("done before, kept") == 2
+    found = told(tmp_path, {**settings, "files": {"train": ["a"], "test": ["c"]}})
+    assert "one: made anew, since files.test changed" in found
+    assert "two: made anew, since an earlier stage changed" in found
+
+
+def test_files_that_the_settings_only_name_are_noticed_when_they_change(tmp_path):
+    told(tmp_path, {})  # of a version that kept no hashes
+    for _ in range(2):
+        assert "one: done before, kept" in told(tmp_path, {}, {"items.tsv": "a"})
+    assert "one: made anew, since items.tsv changed" in told(tmp_path, {}, {"items.tsv": "b"})
+    assert "one: done before, kept" in told(tmp_path, {}, {"items.tsv": "b"})
