@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 import torch
 import typer
-from rich.progress import track
+
+from learn_recall.terminal import track_steps
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -43,7 +44,7 @@ def main(
         tables, optimizer = sharded(Tables(1000, 16), here, EngineConfig())
         batches = [draw_rows(batch_size, 1000, 10_000, 30, generator)]
         run = step_of(tables, optimizer, Host(SHAPES["small"], 16, fusion), batches)
-        for number in track(range(steps), description="steps"):
+        for number in track_steps(range(steps), "steps", steps):
             batches[0] = draw_rows(batch_size, 1000, 10_000, number % 31, generator)
             run(0)
             if (number + 1) % (steps // N_SAMPLES) == 0:

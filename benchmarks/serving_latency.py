@@ -23,11 +23,10 @@ import numpy as np
 import torch
 import typer
 from rich.console import Console
-from rich.progress import track
 from torch.nn import functional
 from torchrec import KeyedJaggedTensor
 
-from learn_recall.terminal import WholeTable
+from learn_recall.terminal import WholeTable, track_steps
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
@@ -153,7 +152,7 @@ def main(
         scorers = variants(vectors, Path(folder))
         found = [
             timing
-            for n in track(CANDIDATES, "candidates")
+            for n in track_steps(CANDIDATES, "candidates", len(CANDIDATES))
             for timing in measure(scorers, n, rounds, vectors, clock)
         ]
     table = WholeTable("p50 / p99 ms (ratio)", *map(str, CANDIDATES))

@@ -250,6 +250,15 @@ def test_no_folders_within_a_folder_import_each_other_in_a_circle(folder):
     assert circle(graph_of((start, end) for start, end in pairs if start and end)) == []
 
 
+def test_tables_and_progress_are_made_in_one_place():
+    """Rich's own table cuts figures where it is too wide, and its own progress is silent in a log."""
+    kept = ("rich.table.Table", "rich.progress.Progress", "rich.progress.track")
+    folders = [*HOUSE, "benchmarks", "examples"]
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    found = {path.parent.name for path in paths if set(imports_of(path, kept)) & set(kept)}
+    assert found == {"terminal"}
+
+
 # --------------------------------------------------------------------------------------- how it is furnished
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from learn_rank.ab.candidates.files import CandidateFiles
 from learn_rank.ab.logged.estimators import OffPolicyConfig
 from learn_rank.ab.logged.run import run_log
+from learn_rank.ab.progress import day_progress
 from learn_rank.ab.report.result import ABResult
 from learn_rank.ab.run import n_simulated_days, run_ab
 from learn_rank.ab.simulation.config import ABConfig
@@ -22,13 +18,6 @@ from learn_rank.ab.statistics.analysis import AnalysisConfig
 from learn_rank.ab.statistics.guards import Guard
 
 KNOWN = "known"
-WORLD_WORDS = {
-    "ab": "users split",
-    "a": "all control",
-    "b": "all treatment",
-    "pre": "before the test",
-    "replica": "another fit",
-}
 RETRAINED = (
     "Both rankers went on learning in the night behind each day, from the marketplace's feed and from what "
     "each would have shown to everybody; new users and items have ids of their own.",
@@ -139,7 +128,7 @@ def _run(
 ) -> ABResult:
     n_replicas = design.n_replicas if hasattr(truth, "replicas") else 0
     config = _with_delay(design.config, truth, design.delay_days)
-    with _progress(n_simulated_days(config, design.n_pre_days, n_replicas)) as on_day:
+    with day_progress(n_simulated_days(config, design.n_pre_days, n_replicas)) as on_day:
         return run_ab(
             source,
             truth,
@@ -158,13 +147,3 @@ def _with_delay(config: ABConfig, truth: Environment, delay_days: float | None) 
     of_log = getattr(truth, "card", {}).get("conversion_delay_days")
     chosen = of_log if delay_days is None else delay_days
     return config if chosen is None else replace(config, conversion_delay_days=chosen)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar over the simulated days, on standard error and only for people."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("simulated days", total=total)
-        yield lambda world: bar.update(task, advance=1, description=f"simulated days ({WORLD_WORDS[world]})")

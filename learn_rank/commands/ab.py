@@ -11,6 +11,7 @@ import typer
 
 from learn_rank.commands.common import INVALID, IS_WORSE, names_of
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.consoles import result_console
 
 if TYPE_CHECKING:
     from learn_rank.ab.report.result import ABResult
@@ -195,7 +196,7 @@ def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> No
         page = ab_html(result)
         with atomic_path(html_out) as temporary:
             temporary.write_text(page, encoding="utf-8")
-    print_ab(result())
+    print_ab(result, result_console())
 
 
 def _command() -> str:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from learn_rank.commands.common import names_of
 from learn_recall.commands.common import set_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
+from learn_recall.terminal.progress import StageProgress
 
 
 def _print_names(is_asked: bool) -> None:
@@ -72,13 +72,7 @@ def ablate(
         errors.print(f"left out, for want of {lacking}: {name}", highlight=False)
     if not chosen:
         raise ValueError("--only: expected a variant that this run can train, got none.")
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=errors,
-    ) as progress:
+    with StageProgress(console=errors) as progress:
         bar = progress.add_task("", total=(1 + len(chosen)) * seeds)
         done = iter(range((1 + len(chosen)) * seeds))
         found = train_variants(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from learn_rank.adapters.join_config import JoinConfig
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.progress import StageProgress
 from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def join(
     user_store, item_store = open_pair(users, items)
     text = raw_feature_config(item_store, config) if snippet is not None else ""
     console = Console()
-    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with StageProgress(transient=True) as bar:
         task = bar.add_task("rows", total=n_rows)
         report = join_vectors(
             rows, user_store, item_store, out, config, on_rows=lambda n: bar.advance(task, n)

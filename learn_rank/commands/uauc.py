@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from learn_rank.commands.common import IS_WORSE
 from learn_recall.columns import CLICK, CONVERSION, PCTR, PCVR, USER_ID
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.files.whole_files import atomic_path, write_json
+from learn_recall.terminal.consoles import result_console
+from learn_recall.terminal.progress import track_steps
 
 FileIn = Annotated[
     Path | None,
@@ -150,10 +152,15 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
         conditions=tuple(RowCondition.parse(text) for text in conditions),
         task=task,
     )
-    uncertainty: Uncertainty = Bootstrap(level, bootstrap, seed) if bootstrap else ClosedForm(level)
     is_written = json_out is not None or html_out is not None
+    is_large = is_beyond_memory(paths, memory_rows)
+    uncertainty: Uncertainty = ClosedForm(level)
+    if bootstrap:
+        uncertainty = Bootstrap(level, bootstrap, seed)
+        if not is_large:  # else the partitions tell how far it is
+            uncertainty = replace(uncertainty, track=track_steps)
     judge = partial(compare, predictions, baseline, question, uncertainty, has_details=is_written)
-    if is_beyond_memory(paths, memory_rows):
+    if is_large:
         limits = MemoryLimits(spill=spill)
         judge = partial(compare_on_disk, *judge.args, **judge.keywords, limits=limits)
     try:
@@ -164,7 +171,7 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
     if is_written:
         found["about"] |= provenance(paths, context.params)
         write_files(found, json_out, html_out)
-    console = Console()
+    console = result_console()
     for words in rows_words(found["about"]):
         console.print(words, markup=False, highlight=False, soft_wrap=True)
     for name in dict.fromkeys(row["model"] for row in found["rows"]):

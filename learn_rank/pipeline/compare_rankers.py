@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 from rich.console import Console
-from rich.progress import Progress
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
@@ -31,6 +30,7 @@ from learn_rank.run.train_arm import train_and_score
 from learn_recall.files.whole_files import remove
 from learn_recall.store import id_keys
 from learn_recall.tables.problems import TableError
+from learn_recall.terminal.progress import StageProgress
 
 
 def compare_rankers(
@@ -72,7 +72,7 @@ def compare_rankers(
     write_predictions(run.predictions_of(RATES, 0), labelled_rows(dataset), rate_scores(dataset))
     per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
     fusion: LearnFeatureFusion | None = None
-    with Progress(console=quiet, transient=True) as progress:
+    with StageProgress(console=quiet, transient=True) as progress:
         bar = progress.add_task("", total=per_ranker * len(rankers) * len(seeds))
         for name, make in rankers.items():
             remove(run.predictions_of(name, 0).parent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.encoded_rows import EncodedDataset
@@ -18,6 +17,7 @@ from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
+from learn_recall.terminal.progress import StageProgress
 
 
 def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
@@ -50,10 +50,10 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker
 
-    training = tune_decay(run, config, data, ranker_config)
-    with _progress(console) as progress:
-        per_epoch = -(-len(data.train) // config.training.batch_size)
-        bar = progress.add_task("", total=len(left) * per_epoch * config.training.n_epochs)
+    per_training = -(-len(data.train) // config.training.batch_size) * config.training.n_epochs
+    with StageProgress(console=console) as progress:
+        training = tune_decay(run, config, data, ranker_config, progress)
+        bar = progress.add_task("", total=len(left) * per_training)
         for number, (arm, seed, _) in enumerate(left):
             progress.update(bar, description=f"    {arm.name}, seed {seed}")
 
@@ -79,20 +79,34 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
 
 
 def tune_decay(
-    run: RunFolder, config: RunConfig, data: EncodedDataset, ranker_config: RankerConfig
+    run: RunFolder,
+    config: RunConfig,
+    data: EncodedDataset,
+    ranker_config: RankerConfig,
+    progress: StageProgress | None = None,
 ) -> RankTrainConfig:
     """The training settings with the id embeddings' weight decay that is best for the baseline on valid."""
     from learn_rank.rankers.multi_task import MultiTaskRanker
     from learn_rank.rankers.train import train_ranker
 
+    per_training = -(-len(data.train) // config.training.batch_size) * config.training.n_epochs
+    bar = None
+    if progress is not None:
+        bar = progress.add_task("    weight decay", total=len(config.embedding_decays) * per_training)
     scores = {}
-    for decay in config.embedding_decays:
+    for number, decay in enumerate(config.embedding_decays):
+
+        def advance(step: int, n_steps: int, done: int = number) -> None:
+            if progress is not None and bar is not None:
+                progress.update(bar, completed=done * n_steps + step)
+
         settings = replace(config.training, seed=config.seeds[0], embedding_weight_decay=decay)
         _, history = train_ranker(
             lambda: MultiTaskRanker(data.n_codes, data.n_dense, ranker_config),
             data,
             settings,
             run.tuning_of(decay),
+            on_step=advance,
         )
         scores[decay] = max(result.score for result in history)
     best = max(scores, key=lambda decay: scores[decay])
@@ -104,15 +118,3 @@ def tune_decay(
         },
     )
     return replace(config.training, embedding_weight_decay=best)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-    )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import track
 
 from learn_rank.evaluation.beyond_memory import (
     Bucketing,
@@ -34,6 +32,7 @@ from learn_rank.uauc.judgement import (
 )
 from learn_rank.uauc.prediction_files import parquet_rows
 from learn_rank.uncertainty.intervals import Uncertainty
+from learn_recall.terminal.progress import track_steps
 
 
 def is_beyond_memory(paths: Sequence[Path], memory_rows: int) -> bool:
@@ -67,7 +66,7 @@ def compare_on_disk(
     models = {CANDIDATE: ScoreColumn(files, q.scores[CANDIDATE])}
     if baseline is not None:
         models[BASELINE] = ScoreColumn(parquet_rows(baseline, q.columns_of(BASELINE)), q.scores[BASELINE])
-    with partitioned(layout, models, limits=limits, track=_bar) as parts:
+    with partitioned(layout, models, limits=limits, track=track_steps) as parts:
         if q.meaning == "attributed":
             parts.check_attributed()
         has_probabilities = all(parts.found.is_probability.values())
@@ -101,8 +100,3 @@ def _bucket_words(question: Question, parts: Partitions) -> dict[str, str]:
         values, n_rows = parts.found.values[bucket.column], parts.found.rows_of_value[bucket.column]
         words[bucket.column] = rule_words(bucket.rule_of(values.to_numpy(np.int64), n_rows), bucket)
     return words
-
-
-def _bar(steps: Iterable[Any], what: str, n_steps: int) -> Iterable[Any]:
-    console = Console(stderr=True)
-    return track(steps, what, total=n_steps, console=console, transient=True, disable=not console.is_terminal)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,10 @@ class Resamples(Evidence):
     values: np.ndarray
 
 
+def _untracked(steps: Iterable[Any], what: str, n_steps: int) -> Iterable[Any]:
+    return steps
+
+
 @dataclass(frozen=True)
 class Bootstrap(Uncertainty[Resamples]):
     """Percentile interval over resamples of the users: as many draws as users, with replacement.
@@ -48,11 +53,15 @@ class Bootstrap(Uncertainty[Resamples]):
             groups are drawn. The variance stays right (users are independent, so sums over random groups vary
             as their users do) and is known to sqrt(2 / max_groups), 1 % at the default, which is less than
             the noise of 1,000 resamples.
+        track: (steps, what is done, number of steps) -> the steps, for a progress bar.
     """
 
     n_resamples: int = 1000
     seed: int = 0
     max_groups: int = 20_000
+    track: Callable[[Iterable[Any], str, int], Iterable[Any]] = field(
+        default=_untracked, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -148,7 +157,8 @@ class Bootstrap(Uncertainty[Resamples]):
         if n_units == 0:
             return
         chunk = max(1, _CELLS // max(n_units, n_cells))
-        for start in range(0, self.n_resamples, chunk):
+        starts = range(0, self.n_resamples, chunk)
+        for start in self.track(starts, "resampling users", len(starts)):
             size = min(chunk, self.n_resamples - start)
             drawn = rng.integers(0, n_units, size=(size, n_units), dtype=np.int64)
             drawn += n_units * np.arange(size)[:, None]

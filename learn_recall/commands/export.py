@@ -67,6 +67,7 @@ def export(
         dtype=dtype,
         as_of=as_of,
         device=device,
+        progress=True,
     )
     for store in stores:
         card = store.card

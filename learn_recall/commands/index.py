@@ -37,5 +37,5 @@ def index(
     from learn_recall.store.search_index import write_index
 
     store = EmbeddingStore.open(items)
-    n_added = write_index(store, out, block=block, kind=kind)
+    n_added = write_index(store, out, block=block, kind=kind, progress=True)
     say(f"{n_added} of {store.card.n_present} vectors added: {out}")

@@ -3,7 +3,9 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from learn_recall.terminal.progress import StageProgress
 
 
 class EncodeProgress:
@@ -20,28 +22,26 @@ class EncodeProgress:
         self._n_characters, self._n_texts = n_characters, n_texts
         self._seen_characters = self._seen_texts = self._seen_tokens = self._n_truncated = 0
         self._done_texts = 0
-        self._bar = Progress(
+        self._bar = StageProgress(
             TextColumn("encode"),
             BarColumn(),
-            TextColumn(
-                "{task.fields[texts]} texts  {task.fields[rate]} tokens/s  {task.fields[cut]:.1%} cut"
-            ),
+            TextColumn("{task.fields[words]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True) if console is None else console,
-            disable=not is_shown or n_texts == 0,
+            console=console,
+            is_shown=is_shown and n_texts > 0,
         )
-        self._task = self._bar.add_task("encode", total=None, texts=f"0/{n_texts:,}", rate="-", cut=0.0)
+        self._task = self._bar.add_task("encode, tokens", total=None, words=f"0/{n_texts:,} texts")
 
     def __enter__(self) -> "EncodeProgress":
-        self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._bar.__exit__(kind, error, trace)
 
     def start_shard(self, n_texts: int, n_characters: int, n_tokens: int, n_truncated: int) -> None:
         """Say what the next shard holds: the estimate of the total becomes better with each."""
@@ -62,14 +62,13 @@ class EncodeProgress:
     def advance(self, n_texts: int, n_tokens: int) -> None:
         """Count a batch that is done."""
         self._done_texts += n_texts
-        self._bar.advance(self._task, n_tokens)
         speed = self._bar.tasks[0].speed
-        self._bar.update(
-            self._task,
-            texts=f"{self._done_texts:,}/{self._n_texts:,}",
-            rate="-" if speed is None else f"{speed:,.0f}",
-            cut=self._n_truncated / max(self._seen_texts, 1),
+        words = (
+            f"{self._done_texts:,}/{self._n_texts:,} texts",
+            f"{'-' if speed is None else f'{speed:,.0f}'} tokens/s",
+            f"{self._n_truncated / max(self._seen_texts, 1):.1%} cut",
         )
+        self._bar.update(self._task, advance=n_tokens, words="  ".join(words))
 
 
 __all__ = ["EncodeProgress"]

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from learn_recall.export.histories import Histories, from_contexts, from_interactions
 from learn_recall.export.text_blocks import TextBlocks
 from learn_recall.store import Block, EmbeddingStore, write_store
+from learn_recall.terminal.progress import track_steps
 from learn_recall.towers.checkpoint import TowerCheckpoint, load_checkpoint
 from learn_recall.towers.content_table import ContentTable
 from learn_recall.towers.inference import item_vectors, user_vectors
@@ -37,6 +38,7 @@ def export_embeddings(
     dtype: str = "float16",
     as_of: float | None = None,
     device: str | torch.device = "cpu",
+    progress: bool = False,
 ) -> tuple[EmbeddingStore, EmbeddingStore]:
     """Write an item store and a user store that a ranker can look up by id.
 
@@ -68,6 +70,7 @@ def export_embeddings(
             newer than the rows which refer to it is for their maker to see to. The card never shows less
             than the training's own time.
         device: where to compute.
+        progress: tell on standard error how many users have their vector.
 
     Returns:
         The two stores, opened: items (ids in the order of ``content``) and users (in the order of contexts).
@@ -104,7 +107,12 @@ def export_embeddings(
     user_store = write_store(
         users_out,
         ids=histories.ids,
-        vectors=vectors.user_chunks(histories),
+        vectors=track_steps(
+            vectors.user_chunks(histories),
+            f"users, {_ROWS_AT_ONCE:,} a step",
+            -(-len(histories.ids) // _ROWS_AT_ONCE),
+            is_shown=progress,
+        ),
         present=histories.has_items & ~vectors.are_left_empty(histories),
         kind="user",
         as_of=_newest(as_of, trained.as_of, histories),

@@ -15,6 +15,7 @@ from learn_recall.errors import StoreError
 from learn_recall.files.whole_files import atomic_path, read_json, write_json
 from learn_recall.store.layout import VECTORS
 from learn_recall.store.read import EmbeddingStore
+from learn_recall.terminal.progress import track_steps
 
 KINDS = ("flat", "hnsw")
 _LINKS = 32  # neighbours of a node of the graph
@@ -23,7 +24,12 @@ _CARD = ".json"  # what the index was made of stands beside it
 
 
 def write_index(
-    store: EmbeddingStore, out: str | os.PathLike[str], *, block: str = "tower", kind: str = "flat"
+    store: EmbeddingStore,
+    out: str | os.PathLike[str],
+    *,
+    block: str = "tower",
+    kind: str = "flat",
+    progress: bool = False,
 ) -> int:
     """Write an inner-product index over a store's block, or append what the store has and the index has not.
 
@@ -36,6 +42,7 @@ def write_index(
         out: the index file; ``OUT.json`` beside it says what it was made of.
         block: name of the block, as on the store's card.
         kind: "flat" or "hnsw".
+        progress: tell on standard error how many vectors are in.
 
     Returns:
         How many vectors were added.
@@ -62,7 +69,10 @@ def write_index(
         )
         index = faiss.IndexIDMap(inner)
     rows = np.setdiff1d(np.flatnonzero(store.present), faiss.vector_to_array(index.id_map))
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
+    starts = range(0, len(rows), _ROWS_AT_ONCE)
+    for start in track_steps(
+        starts, f"index, {_ROWS_AT_ONCE:,} vectors a step", len(starts), is_shown=progress
+    ):
         part = rows[start : start + _ROWS_AT_ONCE]
         index.add_with_ids(np.ascontiguousarray(store.vectors[part][:, columns], dtype=np.float32), part)
     if len(rows) or not path.exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from learn_recall.files.tensor_files import read_tensors, write_tensors
 from learn_recall.files.whole_files import atomic_path, write_json
 from learn_recall.store import EmbeddingStore
+from learn_recall.terminal.progress import StageProgress
 from learn_recall.towers import checkpoint as files
 from learn_recall.towers.config import RecallConfig
 from learn_recall.towers.content_table import ContentTable
@@ -68,7 +66,7 @@ def train_towers(
             whitening this training begins with (`start_from`). None = from scratch.
         resume: go on where an interrupted run in ``out`` stopped; a finished one returns at once. False =
             start anew.
-        progress: show epoch, loss, score and time left on the terminal.
+        progress: show epoch, loss, score and time left on standard error.
         device: "cpu", "cuda", ..; None = cuda where there is one.
 
     Returns:
@@ -97,15 +95,8 @@ def train_towers(
             (run.out / name).unlink(missing_ok=True)
     run.restore()
     total = run.n_steps * (run.config.train.n_epochs - run.epoch)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("steps, left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(file=sys.stderr), disable=not progress) as bar:
-        task = bar.add_task("towers", total=total)
+    with StageProgress(is_shown=progress) as bar:
+        task = bar.add_task("towers, steps", total=total)
         while not run.is_finished:
             run.train_epoch(lambda text: bar.update(task, advance=1, description=text))
     return run.out

@@ -16,11 +16,12 @@ from learn_rank.ab.marketplace.candidates import (
     marketplace_candidates,
     marketplace_environment,
 )
+from learn_rank.ab.progress import day_progress
 from learn_rank.ab.report.page import ab_html
 from learn_rank.ab.report.result import ABResult, write_result
 from learn_rank.ab.report.terminal import print_ab
 from learn_rank.ab.report.verdict import BETTER, INVALID, LEVEL, headline
-from learn_rank.ab.run import run_ab
+from learn_rank.ab.run import n_simulated_days, run_ab
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import MarketplaceEnvironment
 from learn_rank.ab.statistics.guards import Guard
@@ -138,12 +139,15 @@ def _test(
     guards: Sequence[Guard] = (),
     n_resplits: int = 0,
 ) -> ABResult:
-    return run_ab(
-        source,
-        environment,
-        ABConfig(n_days=test.n_days, seed=test.seed),
-        n_pre_days=N_WARM_UP_DAYS,
-        n_resplits=n_resplits,
-        guards=guards,
-        about=about,
-    )
+    config = ABConfig(n_days=test.n_days, seed=test.seed)
+    with day_progress(n_simulated_days(config, N_WARM_UP_DAYS, 0), f"{about['title']}, days") as on_day:
+        return run_ab(
+            source,
+            environment,
+            config,
+            n_pre_days=N_WARM_UP_DAYS,
+            n_resplits=n_resplits,
+            guards=guards,
+            about=about,
+            on_day=on_day,
+        )
