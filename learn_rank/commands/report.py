@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from learn_rank.commands.common import names_of
+from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
 
 
@@ -16,7 +18,7 @@ from learn_recall.commands.plain_errors import plain_errors
 def report(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with predictions.")],
     arms: Annotated[str, typer.Option(help="Comma-separated; default: those of the run.")] = "",
-    seeds: Annotated[int, typer.Option(min=0, help="Seeds to judge; 0 = as many as the run has.")] = 0,
+    seeds: Annotated[int, typer.Option(min=0, help="Seeds to judge; 0 = all of which every arm has predictions.")] = 0,
     markdown: Annotated[
         bool,
         typer.Option("--markdown", help="Judge nothing; print the report that is there as Markdown tables."),
@@ -44,7 +46,13 @@ def report(
     from learn_rank.pipeline.order import report_stage
     from learn_rank.run.config import read_config
     from learn_rank.run.folder import RunFolder
+    from learn_rank.run.trained_seeds import left_out_words, trained_seeds
 
+    run = RunFolder(run_folder)
     config, command = read_config(run_folder, arms=names_of(arms), n_seeds=seeds)
-    dataset_fingerprint(RunFolder(run_folder).tables)
-    report_stage(RunFolder(run_folder), config, command, None, Console())
+    if not seeds:
+        config = replace(config, seeds=trained_seeds(run, config.arms, config.seeds))
+    dataset_fingerprint(run.tables)
+    report_stage(run, config, command, None, Console())
+    for line in left_out_words(run, config.arms, config.seeds):
+        say(line)

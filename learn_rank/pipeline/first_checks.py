@@ -54,20 +54,22 @@ def check_dataset(dataset: RankingDataset, config: RunConfig) -> None:
 def label_problems(dataset: RankingDataset) -> list[Problem]:
     """The parts whose labels are of one kind although training, selection or judgement needs both."""
     why = {
-        "train": "or clicked rows that converted and clicked rows that did not: nothing else is learned",
+        "train": "what is clicked is learned from both",
         "valid": "they select the epoch",
         "test": "or clicked rows that converted and clicked rows that did not: nothing else is judged",
     }
     found = []
     for name, part in dataset.parts.items():
         is_fit = part[CLICK].nunique() == 2
-        if name != "valid" and not is_fit and dataset.has_conversions:
+        if name == "test" and not is_fit and dataset.has_conversions:
             is_fit = part.loc[part[CLICK] == 1, CONVERSION].nunique() == 2
         if not is_fit:
             kinds = ", ".join(f"{value:g}" for value in part[CLICK].unique()[:2])
             rows = f"{len(part):,} row{'' if len(part) == 1 else 's'}"
             expected = f"rows with and rows without a click ({why[name]})"
             remedy = "take more rows, or cut the parts at other times"
+            if (part[CLICK] == 1).all():
+                remedy = "add what was shown and not clicked, or draw it (docs/tables.md, Negatives)"
             found.append(Problem(name, CLICK, expected, f"only {kinds} in {rows}", (), remedy))
     return found
 

@@ -55,7 +55,8 @@ def verdict_of(deltas: Sequence[Delta]) -> Verdict:
     lifted = [row for row in controls if row is not None and outcome(row) == "better"]
     known = [row for row in controls if outcome(row) != "missing"]
     control = "lift" if lifted else "quiet" if tasks and len(known) == len(tasks) else "missing"
-    answer, headline = _answer(tasks, control)
+    has_run = all(row is not None for row in controls)
+    answer, headline = _answer(tasks, control, has_run)
     sentences = [_task_sentence(task) for task in tasks]
     sentences += _bucket_sentences(tasks)
     checks = _raw_text_sentences(deltas, tasks)
@@ -63,14 +64,15 @@ def verdict_of(deltas: Sequence[Delta]) -> Verdict:
     return Verdict(answer, headline, tuple(sentences), tuple(checks), tasks, control)
 
 
-def _answer(tasks: Sequence[TaskVerdict], control: str) -> tuple[str, str]:  # noqa: PLR0911 - one per answer
+def _answer(tasks: Sequence[TaskVerdict], control: str, has_run: bool) -> tuple[str, str]:  # noqa: PLR0911 - one per answer
     better = joined(task_words(task.task) for task in tasks if task.outcome == "better")
     worse = joined(task_words(task.task) for task in tasks if task.outcome == "worse")
     if all(task.outcome == "missing" for task in tasks):
         return "unknown", "Not known: LEARN could not be compared with the baseline."
     if control == "lift":
         return "untrusted", "This result cannot be trusted: vectors without knowledge gained as well."
-    unchecked = " But the control with shuffled vectors is missing." if control == "missing" else ""
+    state = "says nothing" if has_run else "is missing"
+    unchecked = f" But the control with shuffled vectors {state}." if control == "missing" else ""
     if better and worse:
         return "mixed", f"Mixed: better for {better}, worse for {worse}.{unchecked}"
     if better:
@@ -165,10 +167,16 @@ def _control_sentence(tasks: Sequence[TaskVerdict], controls: Sequence[Delta | N
     if control == "quiet":
         weight = _control_weight(tasks, controls)
         return f"The control with shuffled vectors shows no lift ({joined(said)}){weight}."
-    return (
-        "The control with shuffled vectors was not run for every task, so added capacity cannot be ruled out "
-        "as the cause."
-    )
+    not_run = [task.task for task, row in zip(tasks, controls, strict=True) if row is None]
+    unknown = [
+        f"{task.task} ({undefined_words({**row, 'metric': task.metric})})"
+        for task, row in zip(tasks, controls, strict=True)
+        if row is not None and outcome(row) == "missing"
+    ]
+    found = [f"was not run for {joined(not_run)}"] if not_run else []
+    found += [f"has no value with an interval for {joined(unknown)}"] if unknown else []
+    why = joined(found)
+    return f"The control with shuffled vectors {why}, so added capacity cannot be ruled out as the cause."
 
 
 def _control_weight(tasks: Sequence[TaskVerdict], controls: Sequence[Delta | None]) -> str:

@@ -32,6 +32,12 @@ class ArmsFolder:
         """Labels and scores of the validation rows, from which `auto` is chosen."""
         return self.path / arm / f"seed-{seed}.valid.parquet"
 
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """The seeds of an arm that have predictions, in order."""
+        names = (path.name.removeprefix("seed-") for path in (self.path / arm).glob("seed-*.parquet"))
+        found = (name.removesuffix(".parquet") for name in names)
+        return tuple(sorted(int(name) for name in found if name.isdecimal()))
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -126,6 +132,10 @@ class RunFolder:
     def validation_of(self, arm: str, seed: int) -> Path:
         """Labels and scores of the validation rows, from which `auto` is chosen."""
         return self._arms.validation_of(arm, seed)
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """The seeds of an arm that have predictions, in order."""
+        return self._arms.seeds_of(arm)
 
     @property
     def report_json(self) -> Path:

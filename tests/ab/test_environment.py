@@ -220,6 +220,10 @@ def test_an_environment_of_the_arms_own_family_is_refused(fitted, log, tmp_path)
             r"log, column position\n +expected: an integer >= 0 in each row, 0 = top",
         ),
         (
+            lambda rows: rows.assign(position=rows["position"] + 1),
+            r"column position\n +expected: rows at the top .*0\n +got: +none before position 1\n.*subtract 1",
+        ),
+        (
             lambda rows: rows.assign(user_id=rows["user_id"].where(rows["user_id"] > 5)),
             r"log, column user_id\n +expected: an id in each row",
         ),

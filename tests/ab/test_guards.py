@@ -133,6 +133,7 @@ def test_treated_users_who_are_missing_from_the_data_break_the_sample_ratio():
     n_requests[treated[: treated.size // 6]] = 0
     broken = sample_ratio_guard(dataclasses.replace(totals, n_requests=n_requests), SHARE)
     assert broken.has_passed is False and broken.value < 0.001
+    assert f"The design is --treatment-share {SHARE:g}, " in broken.words
     # by hand: 100 of 1,000 users where 200 were designed: (900 - 800)^2 / 800 + (100 - 200)^2 / 200 = 62.5
     arm = (np.arange(1000) < 100).astype(np.uint8)
     assert sample_ratio_guard(world(1000, arm), SHARE).value == pytest.approx(stats.chi2.sf(62.5, 1))

@@ -79,7 +79,15 @@ def test_a_missing_control_is_a_reservation_in_the_headline():
     verdict = verdict_of([delta_row(0.03, 0.02, 0.04)])
     assert (verdict.answer, verdict.control) == ("yes", "missing")
     assert "But the control with shuffled vectors is missing." in verdict.headline
-    assert "was not run for every task" in text(verdict)
+    assert "was not run for CTR, so added capacity" in text(verdict)
+
+
+def test_a_control_that_ran_and_has_no_value_is_not_called_missing():
+    control = delta_row(None, None, None, model="shuffled")
+    verdict = verdict_of([delta_row(0.03, 0.02, 0.04), control])
+    assert "But the control with shuffled vectors says nothing." in verdict.headline
+    assert "has no value with an interval for CTR (" in text(verdict)
+    assert "not run" not in text(verdict)
 
 
 def test_a_quiet_control_proves_only_what_its_interval_can_tell():

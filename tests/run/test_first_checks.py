@@ -61,6 +61,14 @@ def test_rows_that_were_all_clicked_are_judged_by_their_conversions_but_select_n
         check_dataset(with_labels(dataset, "valid", 1, np.arange(len(dataset.valid)) % 2.0), CONFIG)
 
 
+def test_clicks_alone_teach_no_ranker_what_is_clicked(dataset):
+    converted = np.arange(len(dataset.train)) % 2.0
+    with pytest.raises(
+        TableError, match=r"train, column click\n(.|\n)*only 1 in(.|\n)*not clicked, or draw it"
+    ):
+        check_dataset(with_labels(dataset, "train", 1, converted), CONFIG)
+
+
 def test_a_comparison_of_own_rankers_refuses_the_same_parts_before_it_trains(dataset, tmp_path):
     with pytest.raises(TableError, match="valid, column click"):
         compare_rankers(with_labels(dataset, "valid", 0, np.nan), {"baseline": None}, tmp_path)

@@ -1,10 +1,17 @@
 """The folder of a run: every place is where the runs of earlier versions have it."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from learn_rank.cli import app
+from learn_rank.data import dataset_files as data_files
+from learn_rank.pipeline import order
+from learn_rank.run.config import RunConfig
 from learn_rank.run.folder import RunFolder
+from learn_recall.files.whole_files import write_json
 
 RUN = RunFolder(Path("out"))
 
@@ -52,3 +59,34 @@ def test_the_report_of_a_run_has_the_names_that_every_report_has():
     from learn_rank.report.files import HTML_NAME, JSON_NAME
 
     assert (RUN.report_json.name, RUN.report_html.name) == (JSON_NAME, HTML_NAME)
+
+
+def folder_with(path, **seeds):
+    run = RunFolder(path)
+    for arm, numbers in seeds.items():
+        for seed in numbers:
+            for file in (run.predictions_of(arm, seed), run.validation_of(arm, seed)):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+            run.model_of(arm, seed).mkdir()
+    return run
+
+
+def test_a_run_knows_the_seeds_that_were_trained_in_it(tmp_path):
+    run = folder_with(tmp_path, learn=(10, 2, 0))
+    assert run.seeds_of("learn") == (0, 2, 10) and run.seeds_of("shuffled") == ()
+
+
+def test_the_report_takes_every_seed_that_all_arms_have_and_names_the_others(tmp_path, monkeypatch):
+    run = folder_with(tmp_path, baseline=range(5), learn=range(4))
+    config = RunConfig(arms=("baseline", "learn"), seeds=(0, 1))
+    write_json(run.settings, {"config": asdict(config), "command": "learn-rank run"})
+    judged = []
+    monkeypatch.setattr(data_files, "dataset_fingerprint", lambda tables: {})
+    monkeypatch.setattr(order, "report_stage", lambda run, config, *_: judged.append(config.seeds))
+    said = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert said.exit_code == 0, said.output
+    assert judged == [(0, 1, 2, 3)]
+    assert "not judged: seed 4 of baseline" in said.output
+    CliRunner().invoke(app, ["report", str(tmp_path), "--seeds", "3"])
+    assert judged[-1] == (0, 1, 2)

@@ -87,6 +87,10 @@ def _checked(rows: pd.DataFrame, name: str) -> dict[str, np.ndarray]:
     places = check.numbers(SLOT, _EXPECTED[SLOT])
     is_wrong = ~np.isnan(places) & ((places < 0) | (places != np.floor(places)) | np.isinf(places))
     check.wrong_rows(SLOT, is_wrong, _EXPECTED[SLOT], "count from 0 at the top of the page")
+    first = np.min(places[np.isfinite(places)], initial=np.inf)
+    if np.isfinite(first) and first >= 1:  # the simulated page has a slot 0, of which nothing would be known
+        expected = "rows at the top of the page, which is position 0"
+        check.add(SLOT, expected, f"none before position {first:g}", f"subtract {first:g} from each position")
     check.wrong_rows(SLOT, rows[SLOT].isna(), _EXPECTED[SLOT], "drop these rows, and say so")
     check.amounts(DELAY)
     for column in (USER_BUCKET, ITEM_BUCKET):

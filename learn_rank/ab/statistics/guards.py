@@ -94,6 +94,11 @@ def sample_ratio_guard(ab: UserTotals, treatment_share: float) -> Guard:
     designed = np.array([1 - treatment_share, treatment_share]) * n_users
     p = float(stats.chisquare([n_users - n_treatment, n_treatment], designed).pvalue)
     words = f"{n_treatment:,} of {n_users:,} users are in the treatment, {designed[1]:,.0f} were designed."
+    if p < P_LIMIT:
+        words += (
+            f" The design is --treatment-share {treatment_share:g}, {n_treatment / n_users:.3g} came: look "
+            "for what loses users of one arm; where they were split like that, say so with the option."
+        )
     return Guard("sample ratio", p, limit, p >= P_LIMIT, words)
 
 
