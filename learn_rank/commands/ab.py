@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from learn_rank.commands.choices import ARM, AUCTIONS, BILLINGS, BUDGETS, ENVIRONMENTS, METRICS
 from learn_rank.commands.common import INVALID, IS_WORSE, names_of
+from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 
@@ -29,7 +31,10 @@ def ab(
     *,
     environment: Annotated[
         str | None,
-        typer.Option(help="Who clicks: known (columns p_click, p_conversion) or a fitted folder."),
+        typer.Option(
+            help="Who clicks: known (columns p_click, p_conversion) or a fitted folder.",
+            autocompletion=ENVIRONMENTS,
+        ),
     ] = None,
     marketplace: Annotated[
         Path | None, typer.Option(help="Instead of CANDIDATES: folder of a marketplace run; truth known.")
@@ -38,9 +43,11 @@ def ab(
         Path | None, typer.Option(help="Instead of CANDIDATES: logged decisions with propensities (mode R).")
     ] = None,
     control: Annotated[
-        str, typer.Option(help="With --marketplace: the arm that is there today.")
+        str, typer.Option(help="With --marketplace: the arm that is there today.", autocompletion=ARM)
     ] = "baseline",
-    treatment: Annotated[str, typer.Option(help="With --marketplace: the arm that wants traffic.")] = "learn",
+    treatment: Annotated[
+        str, typer.Option(help="With --marketplace: the arm that wants traffic.", autocompletion=ARM)
+    ] = "learn",
     retrain_daily: Annotated[
         bool,
         typer.Option(
@@ -58,10 +65,16 @@ def ab(
     ] = None,
     treatment_share: Annotated[float, typer.Option(help="Share of users in the treatment.")] = 0.2,
     slots: Annotated[int, typer.Option(min=1, max=3, help="Ads per request.")] = 1,
-    auction: Annotated[str, typer.Option(help="gsp, or second_price with one slot.")] = "gsp",
-    billing: Annotated[str, typer.Option(help="cpc: a click is billed; cpa: a conversion is.")] = "cpc",
+    auction: Annotated[
+        str, typer.Option(help="gsp, or second_price with one slot.", autocompletion=AUCTIONS)
+    ] = "gsp",
+    billing: Annotated[
+        str, typer.Option(help="cpc: a click is billed; cpa: a conversion is.", autocompletion=BILLINGS)
+    ] = "cpc",
     reserve: Annotated[float, typer.Option(help="Least eCPM per impression, currency units.")] = 0.0,
-    budget: Annotated[str, typer.Option(help="none; shared by both arms; split between them.")] = "none",
+    budget: Annotated[
+        str, typer.Option(help="none; shared by both arms; split between them.", autocompletion=BUDGETS)
+    ] = "none",
     delay_days: Annotated[
         float | None,
         typer.Option(help="Mean delay from click to conversion; that of the fitted log, else 0.5."),
@@ -69,7 +82,9 @@ def ab(
     seed: Annotated[int, typer.Option(min=0, help="Of clicks and conversions.")] = 0,
     salt: Annotated[str, typer.Option(help="Of the split of users; another salt is another split.")] = "ab",
     level: Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")] = 0.95,
-    metrics: Annotated[str, typer.Option(help="The declared family.")] = "revenue,CTR,CVR,conversions",
+    metrics: Annotated[
+        str, typer.Option(help="The declared family.", autocompletion=METRICS)
+    ] = "revenue,CTR,CVR,conversions",
     declared_lift: Annotated[float, typer.Option(help="Relative lift whose power is printed.")] = 0.02,
     replicas: Annotated[
         int, typer.Option(min=0, help="Refits of a fitted environment whose disagreement counts.")
@@ -80,6 +95,7 @@ def ab(
     ] = False,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write every number there.")] = None,
     html_out: Annotated[Path | None, typer.Option("--html", help="Write the page there.")] = None,
+    threads: Threads = None,
 ) -> None:
     """Answer: should the treatment's ranker get the traffic?
 
@@ -106,6 +122,7 @@ def ab(
 
       learn-rank ab --log decisions.parquet --reward click
     """
+    use_threads(threads)
     _check_one_of(candidates, marketplace, log)
     if retrain_daily and marketplace is None:
         raise ValueError(

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from learn_rank.commands.choices import FUSION_VARIANTS
 from learn_rank.commands.common import names_of
-from learn_recall.commands.common import set_threads
+from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.progress import StageProgress
@@ -29,13 +30,16 @@ def ablate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     *,
     only: Annotated[
-        list[str] | None, typer.Option(help="Variants, comma-separated or one an option; default: all.")
+        list[str] | None,
+        typer.Option(
+            help="Variants, comma-separated or one an option; default: all.", autocompletion=FUSION_VARIANTS
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every variant.")] = 3,
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Write every difference there, buckets too.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+    threads: Threads = None,
     names: Annotated[
         bool,
         typer.Option(
@@ -52,6 +56,7 @@ def ablate(
 
     Example: learn-rank ablate runs/steam --only no_auxiliary,gate,shuffled --seeds 3 --json ablation.json
     """
+    use_threads(threads)
     from learn_rank.ablation.study import ablate as train_variants
     from learn_rank.ablation.study import open_study
     from learn_rank.ablation.table import ablation_table
@@ -60,7 +65,6 @@ def ablate(
     from learn_recall.files.whole_files import write_json
 
     check_writable("--json", json_out)
-    set_threads(threads)
     asked = None if only is None else [name for text in only for name in names_of(text)]
     trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
     study = open_study(run_folder)

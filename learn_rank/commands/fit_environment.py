@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from learn_rank.commands.common import INVALID, names_of
+from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 
@@ -34,6 +35,7 @@ def fit_environment(
         list[str] | None, typer.Option(help="Model family of an arm, repeatable; trees is refused.")
     ] = None,
     held_out_share: Annotated[float, typer.Option(help="Share of the log's days that judge the fit.")] = 0.25,
+    threads: Threads = None,
 ) -> None:
     """Fit clicks and conversions on a team's own log, for `learn-rank ab --environment FOLDER`.
 
@@ -46,6 +48,7 @@ def fit_environment(
     Example: learn-rank fit-environment log.parquet --out env --features category,price,age_days
       --training train.parquet --family nets
     """
+    use_threads(threads)
     from learn_rank.ab.fitted_environment import fit as fitted_environment
     from learn_rank.ab.report.terminal import gate_table
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from learn_rank.commands.choices import USAGES
 from learn_recall.commands.plain_errors import plain_errors
 
 
@@ -17,7 +18,10 @@ def fuxictr(
     out: Annotated[Path, typer.Option(help="File to write, *.npz.")],
     feature: Annotated[str, typer.Option(help="Column of the ids, as text.")],
     usage: Annotated[
-        str, typer.Option(help="sum, concat (beside the id's embedding) or init (instead of it).")
+        str,
+        typer.Option(
+            help="sum, concat (beside the id's embedding) or init (instead of it).", autocompletion=USAGES
+        ),
     ] = "sum",
     embedding_dim: Annotated[int, typer.Option(help="Of the feature in the model.")] = 16,
     history: Annotated[str, typer.Option(help="Column of lists of the same ids, to share the table.")] = "",

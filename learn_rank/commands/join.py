@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 
 from learn_rank.adapters.join_config import JoinConfig
+from learn_rank.commands.choices import JOINED_DTYPES, LAYOUTS
+from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.progress import StageProgress
 from learn_recall.terminal.whole_table import WholeTable
@@ -46,9 +48,14 @@ def join(
         int, typer.Option(help="Most recent history items that are compared.")
     ] = JoinConfig.history_length,
     layout: Annotated[
-        str, typer.Option(help="columns, torcheasyrec (lists) or torcheasyrec_text (delimited).")
+        str,
+        typer.Option(
+            help="columns, torcheasyrec (lists) or torcheasyrec_text (delimited).", autocompletion=LAYOUTS
+        ),
     ] = "columns",
-    dtype: Annotated[str, typer.Option(help="float32 or float16 of the new columns.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float32 or float16 of the new columns.", autocompletion=JOINED_DTYPES)
+    ] = "float32",
     prefix: Annotated[str, typer.Option(help="Of the names of the new columns.")] = "learn_",
     no_vectors: Annotated[
         bool, typer.Option("--no-vectors", help="Only presence and similarities, a few dozen numbers.")
@@ -59,6 +66,7 @@ def join(
     snippet: Annotated[
         Path | None, typer.Option(help="TorchEasyRec: write the lines of its pipeline config here.")
     ] = None,
+    threads: Threads = None,
 ) -> None:
     """Join vectors, presence and similarities to your rows, for a ranker of any framework.
 
@@ -73,6 +81,7 @@ def join(
       learn-rank join log/ --users vectors/users --items vectors/items --user context_id --no-timestamp
         --layout torcheasyrec --snippet learn.config --out log_learn/
     """
+    use_threads(threads)
     from learn_rank.adapters.join import join_vectors
     from learn_rank.adapters.store_pair import open_pair
     from learn_rank.adapters.torcheasyrec import raw_feature_config

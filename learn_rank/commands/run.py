@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from learn_rank.commands.choices import DATASETS, FUSIONS, HOSTS, KNOWN_SETS, LAYERS, RANKERS
 from learn_rank.commands.common import names_of
-from learn_recall.commands.common import set_threads
+from learn_recall.commands.choices import COMPUTE_DTYPES, ENCODERS, PRESETS, TEMPLATES
+from learn_recall.commands.common import Device, Threads, compute_device, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 
 if TYPE_CHECKING:
     from learn_rank.data.dataset import RankingDataset
 
 
-DATASETS = ("marketplace", "steam", "ml1m_ctr")
 AB_DAYS = 9  # of the generated marketplace, on which the trained arms are played against each other
 
 
@@ -28,7 +29,10 @@ def run(
     *,
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on after a stop.")],
     dataset: Annotated[
-        str | None, typer.Option(help=f"A known set: {', '.join(DATASETS)}. Or give your own tables.")
+        str | None,
+        typer.Option(
+            help=f"A known set: {', '.join(DATASETS)}. Or give your own tables.", autocompletion=KNOWN_SETS
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the known set's files.")] = None,
     items: Annotated[
@@ -73,19 +77,24 @@ def run(
         ),
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Text encoder: folder or hub name. Default: MiniLM from PyPI.")
+        str | None,
+        typer.Option(
+            help="Text encoder: folder or hub name. Default: MiniLM from PyPI.", autocompletion=ENCODERS
+        ),
     ] = None,
     encoder_dtype: Annotated[
         str,
         typer.Option(
             help="Its arithmetic: auto (measured), float32, bfloat16, float16 or int8. Name one to get the "
-            "same vectors in every run."
+            "same vectors in every run.",
+            autocompletion=COMPUTE_DTYPES,
         ),
     ] = "auto",
     template: Annotated[
         str | None,
         typer.Option(
-            help="Prompt: paper, short, or your own format string. Default: paper, or that of --content."
+            help="Prompt: paper, short, or your own format string. Default: paper, or that of --content.",
+            autocompletion=TEMPLATES,
         ),
     ] = None,
     words: Annotated[
@@ -103,25 +112,35 @@ def run(
         ),
     ] = 128,
     preset: Annotated[
-        str, typer.Option(help="Towers: default, thorough, paper, official_amazon.")
+        str, typer.Option(help="Towers: default, thorough, paper, official_amazon.", autocompletion=PRESETS)
     ] = "default",
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every arm.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of every arm over the training rows.")] = 3,
     fusion: Annotated[
-        str, typer.Option(help="How the vectors are fused: learn, gate, experts or similarity.")
+        str,
+        typer.Option(
+            help="How the vectors are fused: learn, gate, experts or similarity.", autocompletion=FUSIONS
+        ),
     ] = "learn",
     ranker: Annotated[
-        str, typer.Option(help="Conversion loss of the reference ranker: esmm or shared_bottom.")
+        str,
+        typer.Option(
+            help="Conversion loss of the reference ranker: esmm or shared_bottom.", autocompletion=RANKERS
+        ),
     ] = "esmm",
-    layers: Annotated[str, typer.Option(help="Its layers: shared_bottom, mmoe or ple.")] = "shared_bottom",
+    layers: Annotated[
+        str, typer.Option(help="Its layers: shared_bottom, mmoe or ple.", autocompletion=LAYERS)
+    ] = "shared_bottom",
     ease: Annotated[
         str,
         typer.Option(
             help="Every arm's host also knows which items go together (item-item regression): none, own, or "
-            "near, which is by an item's neighbours in the text as well."
+            "near, which is by an item's neighbours in the text as well.",
+            autocompletion=HOSTS,
         ),
     ] = "none",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = all cores.")] = 0,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Answer: would LLM knowledge help my ranker, and for whom?
 
@@ -138,6 +157,8 @@ def run(
       learn-rank run --items items.parquet --interactions log.parquet --train train.parquet
         --valid valid.parquet --test test.parquet --dense price,age_days --categorical category --out runs/own
     """
+    use_threads(threads)
+    device = compute_device(device)
     from learn_rank.pipeline.first_checks import seconds_of
     from learn_rank.pipeline.order import run_pipeline
     from learn_rank.rankers.multi_task import RankerConfig
@@ -163,7 +184,6 @@ def run(
             "drops_unknown_items": drops_unknown_items,
         },
     )
-    set_threads(threads)
     run_pipeline(
         make,
         source,
@@ -186,6 +206,7 @@ def run(
         command=shlex.join(["learn-rank", *sys.argv[1:]]),
         console=Console(),
         inputs=inputs,
+        device=device,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from learn_rank.commands.choices import MEANINGS, TASKS, WEIGHTS
 from learn_rank.commands.common import IS_WORSE
 from learn_recall.columns import CLICK, CONVERSION, PCTR, PCVR, USER_ID
 from learn_recall.commands.plain_errors import plain_errors
@@ -30,7 +31,12 @@ Score = Annotated[str, typer.Option(help="Column with scores on any scale; only 
 Baseline = Annotated[Path | None, typer.Option(help="A second file with the same rows, to compare with.")]
 BaselineScore = Annotated[str | None, typer.Option(help="Its score column, if named otherwise.")]
 Weight = Annotated[str | None, typer.Option(help="Column with row weights; 2 counts like two rows.")]
-Wuauc = Annotated[str, typer.Option(help="A user's weight in WUAUC: impressions, positives, or a column.")]
+Wuauc = Annotated[
+    str,
+    typer.Option(
+        help="A user's weight in WUAUC: impressions, positives, or a column.", autocompletion=WEIGHTS
+    ),
+]
 MinRows = Annotated[int, typer.Option(help="Skip users with fewer rows in UAUC and WUAUC.", min=1)]
 Bucket = Annotated[
     list[str] | None, typer.Option(help="Column of buckets, repeatable; pairs are taken within the bucket.")
@@ -45,7 +51,9 @@ CountBuckets = Annotated[
 ]
 BucketMeaning = Annotated[
     str,
-    typer.Option(help="within, or attributed, which refuses buckets that cut through a user."),
+    typer.Option(
+        help="within, or attributed, which refuses buckets that cut through a user.", autocompletion=MEANINGS
+    ),
 ]
 Where = Annotated[
     list[str] | None,
@@ -55,7 +63,8 @@ Task = Annotated[
     str | None,
     typer.Option(
         help="Name of the task in the output; default: --label. cvr alone stands for --label conversion "
-        '--score pcvr --where "click == 1".'
+        '--score pcvr --where "click == 1".',
+        autocompletion=TASKS,
     ),
 ]
 Resamples = Annotated[int, typer.Option(help="Resamples of the users; 0: the closed form.", min=0)]

@@ -45,6 +45,7 @@ def run_pipeline(
     command: str = "",
     console: Console | None = None,
     inputs: Mapping[str, str] | None = None,
+    device: str | None = None,
 ) -> Path:
     """Do every stage that is not done yet.
 
@@ -57,6 +58,7 @@ def run_pipeline(
         command: shown in the report.
         console: where progress is told.
         inputs: hash by name of the files that ``source`` only names, so that a change of them is noticed.
+        device: of encoder, towers and export; None is the GPU where there is one. Rankers train on the CPU.
 
     Returns:
         The path of report.html.
@@ -95,7 +97,7 @@ def run_pipeline(
             **({"store": run.language_model.name} if config.word_dimension else {}),
         },
         (encoded_store(run, config),),
-        lambda: encode(run, config, console),
+        lambda: encode(run, config, console, device),
     )
     if config.word_dimension:
         stages.run(
@@ -108,14 +110,14 @@ def run_pipeline(
         "towers",
         {"interactions": tables["interactions"], "preset": config.preset},
         (run.towers,),
-        lambda: train_double_tower(run, config),
+        lambda: train_double_tower(run, config, device),
     )
-    stages.run("recall", {}, (run.recall,), lambda: evaluate_recall(run))
+    stages.run("recall", {}, (run.recall,), lambda: evaluate_recall(run, device))
     stages.run(
         "export",
         {"contexts": tables["contexts"], "content_dimension": config.content_dimension},
         (run.users, run.items),
-        lambda: export(run, config),
+        lambda: export(run, config, device),
     )
     stages.run(
         "rankers",

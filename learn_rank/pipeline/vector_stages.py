@@ -55,7 +55,7 @@ def encode_settings(run: RunFolder, config: RunConfig) -> dict[str, object]:
     }
 
 
-def encode(run: RunFolder, config: RunConfig, console: Console) -> None:
+def encode(run: RunFolder, config: RunConfig, console: Console, device: str | None) -> None:
     """Item texts -> content store of the language model, encoded or taken over."""
     items = read_dataset(run.tables).items
     if config.content is not None:
@@ -71,6 +71,7 @@ def encode(run: RunFolder, config: RunConfig, console: Console) -> None:
         encoder=config.encoder,
         dtype=config.encoder_dtype,
         template=config.template,
+        device=device,
         console=console,
     )
 
@@ -95,16 +96,22 @@ def read_words(run: RunFolder, config: RunConfig) -> None:
     add_words(store, texts, run.content, words, overwrite=True)
 
 
-def train_double_tower(run: RunFolder, config: RunConfig) -> None:
+def train_double_tower(run: RunFolder, config: RunConfig, device: str | None) -> None:
     """Interactions and content -> towers."""
     from learn_recall.towers.presets import preset
     from learn_recall.train.loop import train_towers
 
     dataset = read_dataset(run.tables)
-    train_towers(dataset.interactions, EmbeddingStore.open(run.content), run.towers, preset(config.preset))
+    train_towers(
+        dataset.interactions,
+        EmbeddingStore.open(run.content),
+        run.towers,
+        preset(config.preset),
+        device=device,
+    )
 
 
-def evaluate_recall(run: RunFolder) -> None:
+def evaluate_recall(run: RunFolder, device: str | None) -> None:
     """How well the towers recall the test rows' clicks, before any ranker: full ranking of the catalogue.
 
     Nothing where no clicked row is of a user with interactions.
@@ -116,7 +123,13 @@ def evaluate_recall(run: RunFolder) -> None:
     if not clicked[USER_ID].isin(dataset.interactions[USER_ID]).any():
         write_json(run.recall, [])  # nobody whose click could be recalled from a history
         return
-    found = evaluate_towers(run.towers, EmbeddingStore.open(run.content), dataset.interactions, clicked)
+    found = evaluate_towers(
+        run.towers,
+        EmbeddingStore.open(run.content),
+        dataset.interactions,
+        clicked,
+        device=device or "cpu",
+    )
     rows = [
         {
             "model": f"towers, history {row['history']}, item's training events: {row['bucket']}",
@@ -129,7 +142,7 @@ def evaluate_recall(run: RunFolder) -> None:
     write_json(run.recall, rows)
 
 
-def export(run: RunFolder, config: RunConfig) -> None:
+def export(run: RunFolder, config: RunConfig, device: str | None) -> None:
     """Towers -> item store and user-context store."""
     from learn_recall.export.vectors import export_embeddings
 
@@ -143,6 +156,7 @@ def export(run: RunFolder, config: RunConfig) -> None:
         contexts=dataset.contexts,
         content_dimension=config.content_dimension,
         as_of=config.interactions_until,
+        device=device or "cpu",
         progress=True,
     )
     if all(TIMESTAMP in part for part in dataset.parts.values()):

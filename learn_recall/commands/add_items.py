@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from learn_recall.commands.common import CONTENT_HELP, TOWERS_HELP, say, set_threads
+from learn_recall.commands.common import (
+    CONTENT_HELP,
+    TOWERS_HELP,
+    Device,
+    Threads,
+    compute_device,
+    say,
+    use_threads,
+)
 from learn_recall.commands.plain_errors import plain_errors
 
 
@@ -19,8 +27,8 @@ def add_items(
     items: Annotated[
         Path, typer.Option(help="The item store that `export` wrote; a new version replaces it.")
     ],
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Give new items their frozen vectors without training: append them to the item store.
 
@@ -33,11 +41,12 @@ def add_items(
 
       learn-recall add-items --towers runs/towers --content stores/content --items stores/items
     """
+    use_threads(threads)
+    device = compute_device(device)
     from learn_recall.export.new_items import add_items as append
     from learn_recall.export.new_items import version_of
     from learn_recall.store import EmbeddingStore
 
-    set_threads(threads)
     before = len(EmbeddingStore.open(items, verify=False))
     store = append(towers, EmbeddingStore.open(content), items, device=device)
     say(

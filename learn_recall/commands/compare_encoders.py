@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learn_recall.commands.common import INTERACTIONS_HELP, say, set_threads
+from learn_recall.commands.choices import MODELS, TEMPLATES
+from learn_recall.commands.common import INTERACTIONS_HELP, Device, Threads, compute_device, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
@@ -21,12 +22,17 @@ def compare_encoders(
     *,
     models: Annotated[
         list[str],
-        typer.Argument(help="Folders or hub names; default = the offline MiniLM; words = TF-IDF, no model."),
+        typer.Argument(
+            help="Folders or hub names; default = the offline MiniLM; words = TF-IDF, no model.",
+            autocompletion=MODELS,
+        ),
     ],
     items: Annotated[Path, typer.Option(help="item_id, title, and any of category, brand, price, ..")],
     interactions: Annotated[Path, typer.Option(help=INTERACTIONS_HELP)],
     out: Annotated[Path, typer.Option(help="Folder for stores and towers; the same command goes on.")],
-    template: Annotated[str, typer.Option(help="Prompt: paper, short, or your own.")] = "short",
+    template: Annotated[
+        str, typer.Option(help="Prompt: paper, short, or your own.", autocompletion=TEMPLATES)
+    ] = "short",
     max_users: Annotated[
         int, typer.Option(min=1, help="Users in the sample; only their items count.")
     ] = 5_000,
@@ -35,7 +41,8 @@ def compare_encoders(
         bool, typer.Option("--trust-remote-code", help="Run Python code that lies in a model's folder.")
     ] = False,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the rows here.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Compare encoders on a sample of users: cost, geometry of the vectors, recall after a short alignment.
 
@@ -47,6 +54,8 @@ def compare_encoders(
       learn-recall compare-encoders default words intfloat/e5-small-v2 --items items.parquet
         --interactions log.parquet --out runs/encoders --json encoders.json
     """
+    use_threads(threads)
+    device = compute_device(device)
     import dataclasses
 
     from learn_recall.evaluate.compare_encoders import compare_encoders as compare
@@ -54,7 +63,6 @@ def compare_encoders(
     from learn_recall.files.whole_files import write_json
     from learn_recall.tables.read import read_interactions, read_items
 
-    set_threads(threads)
     config = short_alignment()
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, n_epochs=epochs))
     rows = compare(
@@ -66,6 +74,7 @@ def compare_encoders(
         max_users=max_users,
         config=config,
         trust_remote_code=trust_remote_code,
+        device=device,
     )
     if json_out is not None:
         write_json(json_out, rows)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from learn_recall.commands.choices import POOLINGS, STORE_DTYPES, STORE_KINDS
 from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
 
@@ -20,14 +21,21 @@ def convert(
     target: Annotated[Path, typer.Argument(help=".parquet, .npy, .safetensors; any other name is a store.")],
     *,
     dtype: Annotated[
-        str | None, typer.Option(help="float16 or float32. Default: a store's own; of a file float16.")
+        str | None,
+        typer.Option(
+            help="float16 or float32. Default: a store's own; of a file float16.", autocompletion=STORE_DTYPES
+        ),
     ] = None,
-    kind: Annotated[str, typer.Option(help="Of a store to be made: content, item or user.")] = "content",
+    kind: Annotated[
+        str, typer.Option(help="Of a store to be made: content, item or user.", autocompletion=STORE_KINDS)
+    ] = "content",
     encoder: Annotated[
         str, typer.Option(help="What made the vectors, for the card of a new store.")
     ] = "unknown",
     prompt: Annotated[str, typer.Option(help="How the texts were written, for the card.")] = "unknown",
-    pooling: Annotated[str, typer.Option(help="mean, last or cls, for the card.")] = "mean",
+    pooling: Annotated[
+        str, typer.Option(help="mean, last or cls, for the card.", autocompletion=POOLINGS)
+    ] = "mean",
     max_tokens: Annotated[int, typer.Option(min=1, help="Where texts were cut, for the card.")] = 512,
     id_column: Annotated[str | None, typer.Option(help="Of a parquet file. Default: id.")] = None,
     vector_column: Annotated[str | None, typer.Option(help="Of a parquet file. Default: vector.")] = None,

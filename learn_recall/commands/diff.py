@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learn_recall.commands.common import INTERACTIONS_HELP, say
+from learn_recall.commands.common import INTERACTIONS_HELP, Threads, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
@@ -31,6 +31,7 @@ def diff(
     ] = 100_000,
     seed: Annotated[int, typer.Option(help="Of the two samples.")] = 0,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
+    threads: Threads = None,
 ) -> None:
     """Show drift between two stores: mean cosine, shared neighbours by bucket, ids that only one has.
 
@@ -43,6 +44,7 @@ def diff(
 
       learn-recall diff stores/minilm stores/qwen --interactions log.parquet --k 50 --json drift.json
     """
+    use_threads(threads)
     from learn_recall.columns import ITEM_ID
     from learn_recall.files.whole_files import write_json
     from learn_recall.store import EmbeddingStore

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learn_recall.commands.common import say
+from learn_recall.commands.choices import COMPUTE_DTYPES, ENCODERS, POOLINGS, STORE_DTYPES, TEMPLATES
+from learn_recall.commands.common import Device, Threads, compute_device, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
@@ -31,22 +32,34 @@ def encode(
     out: Annotated[Path, typer.Option(help="Content store; the same command goes on after a stop.")],
     encoder: Annotated[
         str | None,
-        typer.Option(help="Model folder or hub name. Default: MiniLM, offline."),
+        typer.Option(help="Model folder or hub name. Default: MiniLM, offline.", autocompletion=ENCODERS),
     ] = None,
     template: Annotated[
-        str, typer.Option(help="Prompt: paper (six fields), short, or your own, e.g. 'Title: {title}'.")
+        str,
+        typer.Option(
+            help="Prompt: paper (six fields), short, or your own, e.g. 'Title: {title}'.",
+            autocompletion=TEMPLATES,
+        ),
     ] = "paper",
-    pooling: Annotated[str | None, typer.Option(help="mean, last, cls. Default: the model's own.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="mean, last, cls. Default: the model's own.", autocompletion=POOLINGS)
+    ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Texts are cut here. Default: the model's own, at most 256.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Arithmetic: auto, float32, bfloat16, float16, int8.")] = "auto",
-    store_dtype: Annotated[str, typer.Option(help="Of the stored vectors: float16 or float32.")] = "float16",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="Arithmetic: auto, float32, bfloat16, float16, int8.", autocompletion=COMPUTE_DTYPES
+        ),
+    ] = "auto",
+    store_dtype: Annotated[
+        str, typer.Option(help="Of the stored vectors: float16 or float32.", autocompletion=STORE_DTYPES)
+    ] = "float16",
     batch_tokens: Annotated[int, typer.Option(min=1, help="Padded tokens per batch.")] = 2048,
     shard_size: Annotated[int, typer.Option(min=1, help="Texts in a shard: what a kill can cost.")] = 4096,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1. Default: this process's GPU, if there is one.")
-    ] = None,
+    device: Device = None,
+    threads: Threads = None,
     claim_seconds: Annotated[
         float, typer.Option(min=0.1, help="A worker silent for so long is dead; others do its shard.")
     ] = 60.0,
@@ -77,6 +90,8 @@ def encode(
       torchrun --nproc-per-node 8 -m learn_recall.cli encode --items 'items/*.parquet' --encoder models/7b
       --out stores/content
     """
+    use_threads(threads)
+    device = compute_device(device)
     from learn_recall.encode.config import EncodeConfig
     from learn_recall.encode.job import run_job
     from learn_recall.encode.start import EncodeRequest

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column
 
-from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, TOWERS_HELP, say, set_threads
+from learn_recall.commands.common import (
+    CONTENT_HELP,
+    INTERACTIONS_HELP,
+    TOWERS_HELP,
+    Device,
+    Threads,
+    compute_device,
+    say,
+    use_threads,
+)
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
@@ -28,8 +37,8 @@ def evaluate(
         list[int] | None, typer.Option("--k", min=1, help="List lengths. Default: 10, 50, 100.")
     ] = None,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the rows here.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Rank the whole catalogue for held-out targets: Recall@k, NDCG@k, coverage; strict ties.
 
@@ -40,12 +49,13 @@ def evaluate(
       learn-recall evaluate --towers runs/towers --content stores/content --interactions log.parquet
         --targets next_purchases.parquet --k 10 --k 50 --json recall.json
     """
+    use_threads(threads)
+    device = compute_device(device)
     from learn_recall.evaluate.towers import evaluate_towers
     from learn_recall.files.whole_files import write_json
     from learn_recall.store import EmbeddingStore
     from learn_recall.tables.read import read_interactions, read_table
 
-    set_threads(threads)
     report = evaluate_towers(
         towers,
         EmbeddingStore.open(content),

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, TOWERS_HELP, say, set_threads
+from learn_recall.commands.choices import STORE_DTYPES
+from learn_recall.commands.common import (
+    CONTENT_HELP,
+    INTERACTIONS_HELP,
+    TOWERS_HELP,
+    Device,
+    Threads,
+    compute_device,
+    say,
+    use_threads,
+)
 from learn_recall.commands.plain_errors import plain_errors
 
 
@@ -33,13 +43,15 @@ def export(
             "content has them; 0 = none.",
         ),
     ] = 64,
-    dtype: Annotated[str, typer.Option(help="Of the stored vectors: float16 or float32.")] = "float16",
+    dtype: Annotated[
+        str, typer.Option(help="Of the stored vectors: float16 or float32.", autocompletion=STORE_DTYPES)
+    ] = "float16",
     as_of: Annotated[
         float | None,
         typer.Option(help="Unix seconds of the newest event in the histories."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Write the item and the user store that a ranker looks vectors up in.
 
@@ -51,11 +63,12 @@ def export(
       learn-recall export --towers runs/towers --content stores/content --contexts contexts.parquet
         --items-out stores/items --users-out stores/users --content-dimension 0 --dtype float32
     """
+    use_threads(threads)
+    device = compute_device(device)
     from learn_recall.export.vectors import export_embeddings
     from learn_recall.store import EmbeddingStore
     from learn_recall.tables.read import read_contexts, read_interactions
 
-    set_threads(threads)
     stores = export_embeddings(
         towers,
         EmbeddingStore.open(content),

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from learn_recall.commands.common import say
+from learn_recall.commands.choices import BLOCKS, INDEX_KINDS
+from learn_recall.commands.common import Threads, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 
 
@@ -16,10 +17,17 @@ def index(
     *,
     items: Annotated[Path, typer.Option(help="Item store that `export` or `add-items` wrote.")],
     out: Annotated[Path, typer.Option(help="Index file; one that is there is appended to.")],
-    block: Annotated[str, typer.Option(help="Which block of the vectors: tower or content.")] = "tower",
+    block: Annotated[
+        str, typer.Option(help="Which block of the vectors: tower or content.", autocompletion=BLOCKS)
+    ] = "tower",
     kind: Annotated[
-        str, typer.Option(help="flat (exact) or hnsw (a graph, approximate, fast in large catalogues).")
+        str,
+        typer.Option(
+            help="flat (exact) or hnsw (a graph, approximate, fast in large catalogues).",
+            autocompletion=INDEX_KINDS,
+        ),
     ] = "flat",
+    threads: Threads = None,
 ) -> None:
     """Write a faiss index over the item vectors, or append the items that came since.
 
@@ -33,6 +41,7 @@ def index(
 
       learn-recall index --items stores/items --out stores/items.faiss
     """
+    use_threads(threads)
     from learn_recall.store import EmbeddingStore
     from learn_recall.store.search_index import write_index
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from learn_recall.commands.common import CONTENT_HELP, INTERACTIONS_HELP, say, set_threads
+from learn_recall.commands.choices import PRESETS
+from learn_recall.commands.common import (
+    CONTENT_HELP,
+    INTERACTIONS_HELP,
+    Device,
+    Threads,
+    compute_device,
+    say,
+    use_threads,
+)
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
@@ -27,7 +36,8 @@ def train(
         str,
         typer.Option(
             help="default (minutes on 2 cores), thorough (better, 3 to 10 times as long), paper (12 layers) "
-            "or official_amazon."
+            "or official_amazon.",
+            autocompletion=PRESETS,
         ),
     ] = "default",
     config: Annotated[
@@ -45,8 +55,8 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on with what lies in --out, or start anew.")
     ] = True,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. Default: cuda if there.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Train the double tower: user and item vectors that meet in one space.
 
@@ -61,11 +71,12 @@ def train(
 
     `learn-recall settings` prints every setting with its default.
     """
+    use_threads(threads)
+    device = compute_device(device)
     from learn_recall.store import EmbeddingStore
     from learn_recall.tables.read import read_interactions
     from learn_recall.train.loop import train_towers
 
-    set_threads(threads)
     chosen = _config(preset, config, setting)
     store = EmbeddingStore.open(content, expect={"kind": "content"})
     folder = train_towers(
@@ -76,7 +87,9 @@ def train(
 
 @plain_errors()
 def settings(
-    preset: Annotated[str, typer.Option(help="default, thorough, paper or official_amazon.")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="default, thorough, paper or official_amazon.", autocompletion=PRESETS)
+    ] = "default",
 ) -> None:
     """Print a preset's settings as JSON, ready for `train --config`.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from learn_recall.commands.common import CONTENT_HELP, say
+from learn_recall.commands.common import CONTENT_HELP, Threads, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 
 
@@ -25,6 +25,7 @@ def words(
     out: Annotated[Path, typer.Option(help="Content store to write: language model and words.")],
     dimension: Annotated[int, typer.Option(min=1, help="Components, where the words are learned.")] = 384,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
+    threads: Threads = None,
 ) -> None:
     """Add a block of word vectors (TF-IDF in its principal directions) to a content store.
 
@@ -38,6 +39,7 @@ def words(
       learn-recall words --items items.parquet --content stores/content --words stores/words.safetensors --out
       stores/content-words
     """
+    use_threads(threads)
     from learn_recall.store import EmbeddingStore
     from learn_recall.tables.read import read_items
     from learn_recall.text.word_vectors import WordVectors, add_words, texts_of

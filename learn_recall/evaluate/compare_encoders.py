@@ -71,6 +71,7 @@ def compare_encoders(
     max_users: int = 5_000,
     config: RecallConfig | None = None,
     trust_remote_code: bool = False,
+    device: str | None = None,
     progress: bool = True,
 ) -> list[EncoderRow]:
     """Encode the items of a sample of users with each model, align each for a few epochs, and measure.
@@ -89,6 +90,7 @@ def compare_encoders(
         max_users: users in the sample, drawn by the config's seed among those with three events or more.
         config: settings of the alignment; None is the preset default with 3 epochs and no id residual.
         trust_remote_code: run code that lies in a model's folder.
+        device: where encoder and towers compute; None is the GPU where there is one.
         progress: show it.
 
     Returns:
@@ -117,15 +119,16 @@ def compare_encoders(
                 encoder=name,
                 template=template,
                 trust_remote_code=trust_remote_code,
+                device=device,
                 progress=progress,
             )
             texts = [text for text in render_items(items, template) if text][:_N_TIMED]
             dtype = store.card.extra["identity"]["compute_dtype"]
-            encoder = TextEncoder.load(name, trust_remote_code=trust_remote_code, dtype=dtype)
+            encoder = TextEncoder.load(name, trust_remote_code=trust_remote_code, dtype=dtype, device=device)
             speed = _items_per_second(encoder, texts)
         train = sample[~is_last]
-        towers = train_towers(train, store, folder / "towers", config, progress=progress)
-        report = evaluate_towers(towers, store, train, sample[is_last], ks=(10, 50))
+        towers = train_towers(train, store, folder / "towers", config, progress=progress, device=device)
+        report = evaluate_towers(towers, store, train, sample[is_last], ks=(10, 50), device=device or "cpu")
         rare = [row for row in report.rows if row["bucket"] in ("0", "1-5") and row["history"] == "filtered"]
         rare = [row for row in rare if row["metric"] == "recall@10" and row["n"]]
         n_rare = sum(row["n"] for row in rare)

@@ -1,0 +1,55 @@
+"""What a shell completes behind the options of `learn-rank`."""
+
+from __future__ import annotations
+
+from learn_recall.commands.choices import among, or_folder, some_of, variants
+
+DATASETS = ("marketplace", "steam", "ml1m_ctr")
+_ARMS = ("baseline", "learn", "raw_text", "shuffled")
+
+KNOWN_SETS = among(*DATASETS)
+ARM = among(*_ARMS)
+SERVED_ARMS = among("baseline", "learn", "raw_text")
+ARMS = some_of(*_ARMS)
+FUSIONS = among("learn", "gate", "experts", "similarity")
+RANKERS = among("esmm", "shared_bottom")
+LAYERS = among("shared_bottom", "mmoe", "ple")
+HOSTS = among("none", "own", "near")
+FUSION_VARIANTS = variants("learn_rank.ablation.variants")
+FROZEN_DTYPES = among("float32", "float16", "int8")
+ENVIRONMENTS = or_folder("known", holds="card.json")
+AUCTIONS = among("gsp", "second_price")
+BILLINGS = among("cpc", "cpa")
+BUDGETS = among("none", "shared", "split")
+METRICS = some_of("revenue", "CTR", "CVR", "conversions")
+MEANINGS = among("within", "attributed")
+WEIGHTS = among("impressions", "positives")
+TASKS = among("cvr")
+LAYOUTS = among("columns", "torcheasyrec", "torcheasyrec_text")
+JOINED_DTYPES = among("float32", "float16")
+USAGES = among("sum", "concat", "init")
+
+__all__ = [
+    "ARM",
+    "ARMS",
+    "AUCTIONS",
+    "BILLINGS",
+    "BUDGETS",
+    "DATASETS",
+    "ENVIRONMENTS",
+    "FROZEN_DTYPES",
+    "FUSIONS",
+    "FUSION_VARIANTS",
+    "HOSTS",
+    "JOINED_DTYPES",
+    "KNOWN_SETS",
+    "LAYERS",
+    "LAYOUTS",
+    "MEANINGS",
+    "METRICS",
+    "RANKERS",
+    "SERVED_ARMS",
+    "TASKS",
+    "USAGES",
+    "WEIGHTS",
+]
