@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from learn_rank.commands.choices import ARMS
 from learn_rank.commands.common import names_of
 from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
@@ -17,8 +18,12 @@ from learn_recall.commands.plain_errors import plain_errors
 @plain_errors()
 def report(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a run, with predictions.")],
-    arms: Annotated[str, typer.Option(help="Comma-separated; default: those of the run.")] = "",
-    seeds: Annotated[int, typer.Option(min=0, help="Seeds to judge; 0 = all of which every arm has predictions.")] = 0,
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated; default: those of the run.", autocompletion=ARMS)
+    ] = "",
+    seeds: Annotated[
+        int, typer.Option(min=0, help="Seeds to judge; 0 = all of which every arm has predictions.")
+    ] = 0,
     markdown: Annotated[
         bool,
         typer.Option("--markdown", help="Judge nothing; print the report that is there as Markdown tables."),

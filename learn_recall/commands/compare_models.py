@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from learn_recall.commands.common import INTERACTIONS_HELP, set_threads
+from learn_recall.commands.choices import ENCODERS, FITS, RECALL_MODELS, TASKS
+from learn_recall.commands.common import INTERACTIONS_HELP, Device, Threads, compute_device, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 
@@ -41,7 +42,10 @@ def compare_models(
     figure: Annotated[Path | None, typer.Option(help="Write the head/tail curve there (png, svg).")] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Models, comma-separated or one an option; default: the main ones."),
+        typer.Option(
+            help="Models, comma-separated or one an option; default: the main ones.",
+            autocompletion=RECALL_MODELS,
+        ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The main models, 1 seed, 5 epochs.")] = False,
     ablation: Annotated[bool, typer.Option("--ablation", help="The grid of choices, too.")] = False,
@@ -55,11 +59,14 @@ def compare_models(
     epochs: Annotated[
         int, typer.Option(min=0, help="Of every training, instead of each model's own; 0 = its own.")
     ] = 0,
-    fit: Annotated[str, typer.Option(help="What trains: all (before the test) or train.")] = "all",
+    fit: Annotated[
+        str, typer.Option(help="What trains: all (before the test) or train.", autocompletion=FITS)
+    ] = "all",
     task: Annotated[
         str,
         typer.Option(
-            help="leave-one-out; window: the last events together; validation: the event before the last."
+            help="leave-one-out; window: the last events together; validation: the event before the last.",
+            autocompletion=TASKS,
         ),
     ] = "leave-one-out",
     window: Annotated[int, typer.Option(min=1, help="Events held out by --task window.")] = 3,
@@ -69,8 +76,11 @@ def compare_models(
     work: Annotated[
         Path | None, typer.Option(help="Kept results. Default: runs/recall-NAME of the folder or the log.")
     ] = None,
-    encoder: Annotated[str | None, typer.Option(help="Of the texts, as in learn-recall encode.")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 = as torch decides.")] = 0,
+    encoder: Annotated[
+        str | None, typer.Option(help="Of the texts, as in learn-recall encode.", autocompletion=ENCODERS)
+    ] = None,
+    device: Device = None,
+    threads: Threads = None,
 ) -> dict[str, Any]:
     """Compare recall models on your log: popularity, words, ids alone, text alone, LEARN's towers.
 
@@ -87,6 +97,8 @@ def compare_models(
 
       learn-recall compare-models --items items.parquet --interactions log.parquet --quick --json recall.json
     """
+    use_threads(threads)
+    device = compute_device(device)
     from learn_recall.comparison.orderings import ordering_table
     from learn_recall.comparison.pages import comparison_table, draw_dial, main_table
     from learn_recall.comparison.run import compare_on
@@ -96,12 +108,11 @@ def compare_models(
 
     asked = None if only is None else [name.strip() for text in only for name in text.split(",")]
     variants = chosen(asked, is_quick=quick, with_ablation=ablation, with_transfer=bool(pretrain))
-    set_threads(threads)
     world, name = _world(items, interactions, data, task, window)
     folder = Path("runs") / f"recall-{name}" if work is None else work
     errors = Console(stderr=True)
     report = compare_on(
-        Bench(world, folder, encoder, tuple(pretrain) if pretrain else ()),
+        Bench(world, folder, encoder, tuple(pretrain) if pretrain else (), device),
         variants,
         n_seeds=1 if quick else seeds,
         fit=fit,

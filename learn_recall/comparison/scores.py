@@ -45,12 +45,19 @@ class Bench:
         work: folder for stores and trainings.
         encoder: as for `encode_items`.
         pretrain: other folders, whose events the "zero_shot" and "finetuned" variants start from.
+        device: where encoder and towers train; None is the GPU where there is one.
     """
 
     def __init__(
-        self, world: RecallWorld, work: Path, encoder: str | None = None, pretrain: tuple[Path, ...] = ()
+        self,
+        world: RecallWorld,
+        work: Path,
+        encoder: str | None = None,
+        pretrain: tuple[Path, ...] = (),
+        device: str | None = None,
     ):
         self.world, self.work, self.encoder, self.pretrain = world, work, encoder, pretrain
+        self.device = device
 
     def content(self, kind: str) -> EmbeddingStore:
         """Open the content store of a kind, made where it is not there yet.
@@ -117,7 +124,7 @@ class Bench:
         start = None if variant.scorer == "towers" else self._pretrained(config.train.seed)
         if variant.scorer == "zero_shot" and start is not None:
             return self.of_checkpoint(start, content)
-        train_towers(self.world.history, content, folder, config, start=start)
+        train_towers(self.world.history, content, folder, config, start=start, device=self.device)
         (folder / LAST).unlink(missing_ok=True)  # it is finished: what is left is the model
         return self.of_checkpoint(folder, content)
 
@@ -140,10 +147,12 @@ class Bench:
         content = self._encoded(pd.concat(items, ignore_index=True), self.work / f"content-{names}")
         config = VARIANTS["text_lm"].config(seed, fit="all")
         folder = self.work / f"pretrained-{names}-{seed}"
-        return train_towers(pd.concat(events, ignore_index=True), content, folder, config)
+        return train_towers(pd.concat(events, ignore_index=True), content, folder, config, device=self.device)
 
     def _encoded(self, items: pd.DataFrame, path: Path) -> EmbeddingStore:
-        return encode_items(items, path, encoder=self.encoder, console=Console(stderr=True))
+        return encode_items(
+            items, path, encoder=self.encoder, device=self.device, console=Console(stderr=True)
+        )
 
     def of_checkpoint(self, folder: Path, content: EmbeddingStore) -> Scores:
         """Make scores by trained towers; items without a vector are never shown.
