@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learn_recall.commands.choices import among, or_folder, some_of, variants
+from learn_recall.terminal.choices import among, or_folder, some_of, variants
 
 DATASETS = ("marketplace", "steam", "ml1m_ctr")
 _ARMS = ("baseline", "learn", "raw_text", "shuffled")

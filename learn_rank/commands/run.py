@@ -13,9 +13,9 @@ from rich.console import Console
 
 from learn_rank.commands.choices import DATASETS, FUSIONS, HOSTS, KNOWN_SETS, LAYERS, RANKERS
 from learn_rank.commands.common import names_of
-from learn_recall.commands.choices import COMPUTE_DTYPES, ENCODERS, PRESETS, TEMPLATES
 from learn_recall.commands.common import Device, Threads, compute_device, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import COMPUTE_DTYPES, ENCODERS, PRESETS, TEMPLATES
 
 if TYPE_CHECKING:
     from learn_rank.data.dataset import RankingDataset

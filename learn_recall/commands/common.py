@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from learn_recall.commands.choices import DEVICES
+from learn_recall.terminal.choices import DEVICES
 
 CONTENT_HELP = "Folder of the content store that `encode` wrote."
 TOWERS_HELP = "Folder that `train` wrote."

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learn_recall.commands.choices import MODELS, TEMPLATES
 from learn_recall.commands.common import INTERACTIONS_HELP, Device, Threads, compute_device, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import MODELS, TEMPLATES
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
 

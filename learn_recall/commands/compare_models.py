@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from learn_recall.commands.choices import ENCODERS, FITS, RECALL_MODELS, TASKS
 from learn_recall.commands.common import INTERACTIONS_HELP, Device, Threads, compute_device, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import ENCODERS, FITS, RECALL_MODELS, TASKS
 from learn_recall.terminal.consoles import result_console
 
 if TYPE_CHECKING:

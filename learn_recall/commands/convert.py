@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from learn_recall.commands.choices import POOLINGS, STORE_DTYPES, STORE_KINDS
 from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import POOLINGS, STORE_DTYPES, STORE_KINDS
 
 
 @plain_errors()

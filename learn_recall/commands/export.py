@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from learn_recall.commands.choices import STORE_DTYPES
 from learn_recall.commands.common import (
     CONTENT_HELP,
     INTERACTIONS_HELP,
@@ -19,6 +18,7 @@ from learn_recall.commands.common import (
     use_threads,
 )
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import STORE_DTYPES
 
 
 @plain_errors()

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from learn_recall.commands.choices import BLOCKS, INDEX_KINDS
 from learn_recall.commands.common import Threads, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import BLOCKS, INDEX_KINDS
 
 
 @plain_errors()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from learn_recall.commands.choices import PRESETS
 from learn_recall.commands.common import (
     CONTENT_HELP,
     INTERACTIONS_HELP,
@@ -19,6 +18,7 @@ from learn_recall.commands.common import (
     use_threads,
 )
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import PRESETS
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
 

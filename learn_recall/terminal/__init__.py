@@ -1,4 +1,4 @@
-"""What both commands show people: tables that lose no figure, progress that a log can tell."""
+"""What both commands show people: tables without loss, progress that a log can tell, names to choose."""
 
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.progress import StageProgress, track_steps

@@ -10,7 +10,7 @@ import typer
 import learn_rank.cli
 import learn_recall.cli
 from learn_rank.commands import choices as of_rank
-from learn_recall.commands import choices as of_recall
+from learn_recall.terminal import choices as of_recall
 
 APPS = {"learn-rank": learn_rank.cli.app, "learn-recall": learn_recall.cli.app}
 ROOT = Path(__file__).parents[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable
+from importlib import import_module
 
 Completion = Callable[[str], list[str]]
 
@@ -40,8 +41,6 @@ def variants(module: str) -> Completion:
     """Some of the names in a module's VARIANTS, which are many; loaded when a shell asks."""
 
     def complete(incomplete: str) -> list[str]:
-        from importlib import import_module
-
         return some_of(*import_module(module).VARIANTS)(incomplete)
 
     return complete
