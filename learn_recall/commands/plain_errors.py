@@ -16,6 +16,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from learn_recall.commands.option_names import as_typed, options_here
 from learn_recall.errors import words_of_missing
 
 TRACEBACK = "LEARN_TRACEBACK"  # environment variable; any value prints the traceback as well
@@ -50,7 +51,7 @@ def _print(error: Exception) -> None:
     console = Console(stderr=True)
     console.print(f"[red]error:[/red] {type(error).__name__}", highlight=False)
     text = words_of_missing(error) if isinstance(error, ModuleNotFoundError) else ""
-    text = text or (str(error) if _is_foreseen(error) else _unforeseen(error))
+    text = text or (as_typed(str(error), options_here()) if _is_foreseen(error) else _unforeseen(error))
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     if os.environ.get(TRACEBACK):
         text = "".join(traceback.format_exception(error))
