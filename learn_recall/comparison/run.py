@@ -20,9 +20,10 @@ from learn_recall.comparison.judgement import (
 )
 from learn_recall.comparison.orderings import judge_orderings
 from learn_recall.comparison.scores import Bench
-from learn_recall.comparison.variants import TRAINED, Variant
+from learn_recall.comparison.variants import READS_WORDS, TRAINED, Variant
 from learn_recall.comparison.world import FITS, WINDOW, RecallWorld
 from learn_recall.files.whole_files import read_json, write_json
+from learn_recall.text.word_vectors import word_rule
 
 BASELINE = "id"
 
@@ -151,6 +152,8 @@ class Run:
         world = self.world
         settings = None if config is None else config.to_dict()
         known = [variant.scorer, variant.content, settings, world.fingerprint, world.task, self.bench.encoder]
+        if variant.scorer in READS_WORDS or "words" in variant.content:
+            known.append(word_rule())
         if variant.scorer in ("zero_shot", "finetuned"):
             known.append([path.resolve().name for path in self.bench.pretrain])
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]

@@ -25,7 +25,7 @@ from learn_recall.comparison.world import RecallWorld
 from learn_recall.datasets import read_amazon
 from learn_recall.encode.job import encode_items
 from learn_recall.store import EmbeddingStore, write_store
-from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
+from learn_recall.text.word_vectors import WORD, WordVectors, add_words, texts_of, word_rule
 from learn_recall.towers.checkpoint import LAST, load_checkpoint
 from learn_recall.towers.config import RecallConfig
 from learn_recall.towers.content_table import ContentTable
@@ -68,7 +68,7 @@ class Bench:
         Raises:
             ValueError: an unknown kind.
         """
-        path = self.work / f"content-{kind}"
+        path = self.work / (f"content-{kind}-{word_rule()}" if "words" in kind else f"content-{kind}")
         if kind == "text":
             return self._encoded(self.world.items, path)
         if (path / "card.json").is_file():
@@ -191,7 +191,9 @@ class Bench:
         return self._words(self._history_counts(is_distinct=True) @ self._tfidf_NV, self._tfidf_NV)
 
     def _bm25(self) -> Scores:
-        count_NV = CountVectorizer(dtype=np.float64).fit_transform(self.world.texts).tocsr()
+        count_NV = (
+            CountVectorizer(token_pattern=WORD, dtype=np.float64).fit_transform(self.world.texts).tocsr()
+        )
         n_items = count_NV.shape[0]
         in_items_V = np.bincount(count_NV.indices, minlength=count_NV.shape[1])
         idf_V = np.log(1 + (n_items - in_items_V + 0.5) / (in_items_V + 0.5))
@@ -215,7 +217,8 @@ class Bench:
 
     @cached_property
     def _tfidf_NV(self) -> sparse.csr_matrix:
-        return TfidfVectorizer(sublinear_tf=True, dtype=np.float64).fit_transform(self.world.texts).tocsr()
+        counter = TfidfVectorizer(token_pattern=WORD, sublinear_tf=True, dtype=np.float64)
+        return counter.fit_transform(self.world.texts).tocsr()
 
     def _history_counts(self, *, is_distinct: bool) -> sparse.csr_matrix:
         """(U, N) how often each user had each item."""

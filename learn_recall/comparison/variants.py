@@ -10,6 +10,7 @@ from learn_recall.towers.presets import preset
 
 MAIN, ABLATION, TRANSFER = "main", "ablation", "transfer"
 TRAINED = ("towers", "zero_shot", "finetuned")
+READS_WORDS = ("tfidf", "bm25")  # without a content store
 EVERYONE = 1_000_000
 # over the preset ``thorough``, for every model that is trained
 RECIPE: dict[str, dict[str, Any]] = {"train": {"filters_history": True}}
@@ -177,4 +178,4 @@ def chosen(
     }
 
 
-__all__ = ["RECIPE", "TRAINED", "VARIANTS", "Variant", "chosen"]
+__all__ = ["READS_WORDS", "RECIPE", "TRAINED", "VARIANTS", "Variant", "chosen"]

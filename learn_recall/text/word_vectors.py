@@ -31,7 +31,12 @@ from learn_recall.text.prompt import render_items
 DEFAULT_DIMENSION = 384
 _ROWS_AT_ONCE = 1 << 14
 # runs of letters and digits; a single letter too (sizes), but not that of an apostrophe (men's, l'eau)
-_WORD = r"(?u)\b\w\w+\b|\b\d\b|(?<!\w['’])\b[^\W\d_]\b(?!['’]\w)"
+WORD = r"(?u)\b\w\w+\b|\b\d\b|(?<!\w['’])\b[^\W\d_]\b(?!['’]\w)"
+
+
+def word_rule() -> str:
+    """Eight digits that change when another run of characters counts as a word."""
+    return hashlib.sha256(WORD.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +67,7 @@ class WordVectors:
         """
         if dimension < 1:
             raise ValueError(f"dimension: expected at least 1; got {dimension}")
-        counter = CountVectorizer(token_pattern=_WORD, dtype=np.float64)
+        counter = CountVectorizer(token_pattern=WORD, dtype=np.float64)
         try:
             count_NV = counter.fit_transform(texts).tocsr()
         except ValueError:
@@ -93,7 +98,7 @@ class WordVectors:
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors (n, K) float32; zeros for a text without a known word."""
-        counter = CountVectorizer(vocabulary=self.vocabulary, token_pattern=_WORD, dtype=np.float64)
+        counter = CountVectorizer(vocabulary=self.vocabulary, token_pattern=WORD, dtype=np.float64)
         weight_NV = _weights(counter.transform(texts).tocsr(), self.inverse_frequency)
         return np.asarray(weight_NV @ self.directions, dtype=np.float32)
 
@@ -122,7 +127,7 @@ def has_two_words(texts: Sequence[str]) -> bool:
     """Whether there are two distinct words, which `WordVectors.fit` needs."""
     found: set[str] = set()
     for text in texts:
-        found.update(re.findall(_WORD, text.lower()))
+        found.update(re.findall(WORD, text.lower()))
         if len(found) > 1:
             return True
     return False

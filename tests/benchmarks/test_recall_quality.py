@@ -31,10 +31,10 @@ COLOURS = ("red", "blue", "green", "black")
 WORDS = [f"{colour} {thing}" for thing in ("shoe", "lamp", "chair", "soap", "book") for colour in COLOURS]
 
 
-def folder_of(path, n_users=60, seed=0):
+def folder_of(path, n_users=60, seed=0, words=WORDS):
     """Items of four colours; every user stays with one colour. Item 19 has the text of item 18."""
     rng = np.random.default_rng(seed)
-    texts = [*WORDS[:19], WORDS[18]]
+    texts = [*words[:19], words[18]]
     items = [{"item_id": number, "title": text} for number, text in enumerate(texts)]
     with gzip.open(path / "items.jsonl.gz", "wt") as file:
         file.write("".join(json.dumps(item) + "\n" for item in items))
@@ -214,6 +214,16 @@ def test_words_find_the_colour_that_a_user_stays_with(world, tmp_path):
         assert recall > max(0.9, 2 * chance), name
         whole = scores(slice(0, 60))
         assert torch.equal(whole[:, 18], whole[:, 19])  # equal texts tie
+
+
+def test_a_size_of_one_letter_is_a_word_to_those_that_search_by_words(tmp_path):
+    sizes = dict(zip(COLOURS, "SMLX", strict=True))
+    words = [f"{sizes[colour]} {thing}" for colour, thing in (text.split() for text in WORDS)]
+    world = read_world(folder_of(tmp_path, words=words))
+    for name in ("tfidf", "bm25"):
+        scores = Bench(world, tmp_path).scores(name, VARIANTS[name], None, tmp_path)
+        recall = judge_towers(world, place_targets(world, scores))["strict"]["filtered"]["R@5"]
+        assert recall > 0.9, name
 
 
 def test_bm25_equals_the_formula_word_by_word(world, tmp_path):
