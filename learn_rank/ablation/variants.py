@@ -97,7 +97,10 @@ def trainable(
     wanted = list(VARIANTS) if names is None else list(dict.fromkeys(names))
     unknown = [name for name in wanted if name not in VARIANTS]
     if unknown:
-        raise ValueError(f"--only: expected some of {', '.join(VARIANTS)}; got {', '.join(unknown)}.")
+        raise ValueError(
+            f"--only: expected some of {', '.join(VARIANTS)}; got {', '.join(unknown)}. "
+            "Remedy: `learn-rank ablate --names` tells what they are."
+        )
     left_out = {}
     for name in wanted:
         if not has_conversions and VARIANTS[name].settings.get("auxiliary_task") == "both":

@@ -46,7 +46,10 @@ def write_pretrained(
     """
     path = Path(out)
     if path.suffix != ".npz":
-        raise ValueError(f"out: expected a name that ends in .npz, which FuxiCTR goes by, got {path.name!r}.")
+        raise ValueError(
+            f"out: expected a name that ends in .npz, which FuxiCTR goes by, got {path.name!r}. "
+            "Remedy: name it so."
+        )
     opened = store if isinstance(store, EmbeddingStore) else EmbeddingStore.open(store)
     n_present = opened.card.n_present
     if n_present == 0:
@@ -90,7 +93,7 @@ def pretrained_config(
         ValueError: an unknown usage.
     """
     if usage not in USAGES:
-        raise ValueError(f"usage: expected one of {', '.join(USAGES)}, got {usage!r}.")
+        raise ValueError(f"usage: expected one of {', '.join(USAGES)}, got {usage!r}. Remedy: choose one.")
     entry = {
         "name": feature,
         "active": "True",

@@ -59,7 +59,9 @@ class JoinConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
         if self.layout not in LAYOUTS:
-            raise ValueError(f"layout: expected one of {', '.join(LAYOUTS)}, got {self.layout!r}.")
+            raise ValueError(
+                f"layout: expected one of {', '.join(LAYOUTS)}, got {self.layout!r}. Remedy: choose one."
+            )
         dtypes = ("float32", "float16") if self.layout == "columns" else ("float32",)
         if self.dtype not in dtypes:
             raise ValueError(

@@ -198,7 +198,9 @@ def _check_one_of(candidates: Path | None, marketplace: Path | None, log: Path |
         )
     path = given[named[0]]
     if path is not None and not path.exists():
-        raise FileNotFoundError(f"{named[0]}: expected a file or folder, found nothing at {path}.")
+        raise FileNotFoundError(
+            f"{named[0]}: expected a file or folder, found nothing at {path}. Remedy: correct the path."
+        )
 
 
 def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> None:

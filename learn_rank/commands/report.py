@@ -40,7 +40,7 @@ def report(
         if arms or seeds:
             raise ValueError(
                 "--markdown: expected no --arms and no --seeds with it, since it prints the report that "
-                "is there. Remedy: judge with them first, then print."
+                "is there, got them. Remedy: judge with them first, then print."
             )
         from learn_rank.report import read_report
         from learn_rank.report.markdown import report_markdown

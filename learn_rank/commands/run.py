@@ -229,7 +229,8 @@ def _source(
     if missing:
         raise ValueError(
             f"{', '.join(missing)}: expected either --dataset ({', '.join(DATASETS)}) or all of --items, "
-            "--interactions, --train, --valid and --test; docs/tables.md shows what they hold."
+            "--interactions, --train, --valid and --test, got neither. "
+            "Remedy: docs/tables.md shows what they hold."
         )
     from learn_rank.datasets.own import read_own_tables
     from learn_recall.files.whole_files import sha256_of_file
@@ -237,7 +238,9 @@ def _source(
     given = {name: path for name, path in own.items() if path is not None}
     absent = [str(path) for path in given.values() if not path.exists()]
     if absent:
-        raise FileNotFoundError(f"{', '.join(absent)}: expected a table, found no such file.")
+        raise FileNotFoundError(
+            f"{', '.join(absent)}: expected a table, found no such file. Remedy: correct the path."
+        )
     files = {
         name: [sha256_of_file(part) for part in ([path] if path.is_file() else sorted(path.iterdir()))]
         for name, path in given.items()
@@ -259,7 +262,10 @@ def _source(
 
 def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object], dict[str, str]]:
     if dataset not in DATASETS:
-        raise ValueError(f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}.")
+        raise ValueError(
+            f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}. "
+            "Remedy: choose one, or give your own tables."
+        )
     source: dict[str, object] = {"dataset": dataset, "protocol": 2}
     if dataset == "marketplace":
         from learn_rank.datasets.marketplace.config import MarketplaceConfig
@@ -268,7 +274,10 @@ def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, 
         market = MarketplaceConfig(ab_days=AB_DAYS)
         return lambda: read_marketplace(market), {**source, "ab_days": AB_DAYS}, {}
     if data is None or not data.is_dir():
-        raise ValueError(f"--data: expected the folder with the files of {dataset!r}, got {data}.")
+        raise ValueError(
+            f"--data: expected the folder with the files of {dataset!r}, got "
+            f"{'none' if data is None else f'{data}, which is none'}. Remedy: name it."
+        )
     from learn_recall.files.whole_files import sha256_of_file
 
     inputs = {path.name: sha256_of_file(path) for path in sorted(data.iterdir()) if path.is_file()}

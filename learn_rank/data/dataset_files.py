@@ -70,7 +70,7 @@ def dataset_fingerprint(folder: Path) -> dict[str, str]:
 def _about(folder: Path) -> dict[str, Any]:
     if not (folder / _ABOUT).is_file():
         raise FileNotFoundError(
-            f"{folder}: expected the tables of a run ({_ABOUT} and parquet files), found none; "
-            "make them with `learn-rank run`."
+            f"{folder}: expected the tables of a run ({_ABOUT} and parquet files), found none. "
+            "Remedy: make them with `learn-rank run`."
         )
     return read_json(folder / _ABOUT)

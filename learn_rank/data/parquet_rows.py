@@ -86,7 +86,8 @@ class ParquetRows:
             missing = [column for column in columns if column not in schema.names]
             if missing:
                 raise ValueError(
-                    f"{file}: expected the columns {list(columns)}, got no {missing}. It holds {schema.names}"
+                    f"{file}: expected the columns {list(columns)}, got no {missing}. It holds "
+                    f"{schema.names}. Remedy: name the column of yours, or add it"
                 )
             repeated = [column for column in columns if schema.names.count(column) > 1]
             if repeated:

@@ -167,7 +167,7 @@ def seconds_of(text: str) -> float:
         except ValueError:
             raise ValueError(
                 "--interactions-until: expected unix seconds or a time such as 2024-05-01T12:00, got "
-                f"{text!r}."
+                f"{text!r}. Remedy: write one of the two."
             ) from None
     if not np.isfinite(seconds) or abs(seconds) > 1e11:
         raise ValueError(f"--interactions-until: expected unix seconds, got {text}; milliseconds / 1,000?")

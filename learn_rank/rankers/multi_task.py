@@ -52,9 +52,13 @@ class RankerConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in LOSS_KINDS:
-            raise ValueError(f"kind: expected one of {list(LOSS_KINDS)}, got {self.kind!r}.")
+            raise ValueError(
+                f"kind: expected one of {list(LOSS_KINDS)}, got {self.kind!r}. Remedy: choose one."
+            )
         if self.layers not in TASK_LAYERS:
-            raise ValueError(f"layers: expected one of {list(TASK_LAYERS)}, got {self.layers!r}.")
+            raise ValueError(
+                f"layers: expected one of {list(TASK_LAYERS)}, got {self.layers!r}. Remedy: choose one."
+            )
         if not self.bottom_dims:
             raise ValueError("bottom_dims: expected at least one layer, got none.")
         if self.fusion_entry not in FUSION_ENTRIES:

@@ -66,14 +66,17 @@ class RunConfig:
         unknown = [name for name in self.arms if name not in known]
         if unknown or known[0] not in self.arms:
             raise ValueError(
-                f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}."
+                f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}. "
+                "Remedy: choose some."
             )
         if self.fusion_kind not in FUSIONS:
-            raise ValueError(f"fusion_kind: expected one of {list(FUSIONS)}, got {self.fusion_kind!r}.")
+            raise ValueError(
+                f"fusion_kind: expected one of {list(FUSIONS)}, got {self.fusion_kind!r}. Remedy: choose one."
+            )
         if self.word_dimension < 0:
             raise ValueError(f"word_dimension: expected 0 (none) or more, got {self.word_dimension}.")
         if self.ease not in HOSTS:
-            raise ValueError(f"ease: expected one of {list(HOSTS)}, got {self.ease!r}.")
+            raise ValueError(f"ease: expected one of {list(HOSTS)}, got {self.ease!r}. Remedy: choose one.")
         if not self.seeds:
             raise ValueError("seeds: expected at least one, got none.")
 
@@ -101,7 +104,8 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     path = RunFolder(out).settings
     if not path.is_file():
         raise FileNotFoundError(
-            f"{out}: expected the folder of a run ({path.name}), found none; make it with `learn-rank run`."
+            f"{out}: expected the folder of a run ({path.name}), found none. "
+            "Remedy: make it with `learn-rank run`."
         )
     saved = read_json(path)
     parts = dict(saved["config"])

@@ -58,7 +58,10 @@ class Question:
 
     def __post_init__(self) -> None:
         if self.meaning not in MEANINGS:
-            raise ValueError(f"--bucket-meaning: expected one of {list(MEANINGS)}, got {self.meaning!r}")
+            raise ValueError(
+                f"--bucket-meaning: expected one of {list(MEANINGS)}, got {self.meaning!r}. "
+                "Remedy: choose one"
+            )
 
     @property
     def shared(self) -> list[str]:

@@ -152,7 +152,8 @@ def _read_text(path: Path, columns: FileColumns) -> tuple[pa.Table, int]:
     missing = [name for name in dict.fromkeys(wanted) if name not in frame]
     if missing:
         raise ValueError(
-            f"{path}: expected the columns {columns.wanted}, got no {missing}. It holds {list(frame.columns)}"
+            f"{path}: expected the columns {columns.wanted}, got no {missing}. It holds "
+            f"{list(frame.columns)}. Remedy: name the column of yours, or add it"
         )
     if len(frame) == 0:
         raise ValueError(f"{path}: expected rows, got none. Remedy: check the job that wrote the file")

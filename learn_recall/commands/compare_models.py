@@ -146,7 +146,7 @@ def _world(
     if items is None or interactions is None:
         raise ValueError(
             "--data: expected a folder with items.jsonl.gz and sequences.txt.gz, or --items and "
-            "--interactions together; got neither"
+            "--interactions together; got neither. Remedy: name your tables"
         )
     world = read_own_world(items, interactions, task=task, window=window)
     return world, interactions.resolve().name.partition(".")[0]

@@ -112,7 +112,7 @@ def _config(preset: str, file: Path | None, settings: list[str] | None) -> Recal
         if not equals or not dot or part not in values:
             raise ValueError(
                 f"--set: expected PART.FIELD=VALUE, such as tower.hidden=64, with PART one of "
-                f"{', '.join(values)}; got {text!r}"
+                f"{', '.join(values)}; got {text!r}. Remedy: `learn-recall settings` prints all"
             )
         values[part][name] = _parsed(value)
     return RecallConfig.from_dict(values)

@@ -168,7 +168,10 @@ def chosen(
     if only:
         unknown = [name for name in only if name not in VARIANTS]
         if unknown:
-            raise ValueError(f"--only: expected names among {', '.join(VARIANTS)}; got {unknown[0]!r}")
+            raise ValueError(
+                f"--only: expected names among {', '.join(VARIANTS)}; got {unknown[0]!r}. "
+                "Remedy: `learn-recall compare-models --names` tells what they are"
+            )
         return {name: VARIANTS[name] for name in VARIANTS if name in only}
     groups = {MAIN} | ({ABLATION} if with_ablation else set()) | ({TRANSFER} if with_transfer else set())
     return {

@@ -143,7 +143,9 @@ def world_of(
     _check_task(task)
     split = leave_one_out(interactions)
     if not len(split.test):
-        raise ValueError("interactions: expected users with 3 events or more; got none")
+        raise ValueError(
+            "interactions: expected users with 3 events or more; got none. Remedy: take more of the log"
+        )
     counts = split.item_counts(items[ITEM_ID])
     if task == VALIDATION:
         asked, fingerprint = split.valid, {**split.fingerprint, "validation": True}
@@ -156,7 +158,7 @@ def world_of(
 
 def _check_task(task: str) -> None:
     if task not in TASKS:
-        raise ValueError(f"task: expected one of {', '.join(TASKS)}; got {task!r}")
+        raise ValueError(f"task: expected one of {', '.join(TASKS)}; got {task!r}. Remedy: choose one")
 
 
 def _placed(events: pd.DataFrame) -> pd.DataFrame:

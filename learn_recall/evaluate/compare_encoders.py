@@ -100,7 +100,9 @@ def compare_encoders(
         ValueError: no model, one named twice, or no user with three events.
     """
     if not models or len(set(models)) < len(models):
-        raise ValueError(f"models: expected one or more, each once; got {list(models)}")
+        raise ValueError(
+            f"models: expected one or more, each once; got {list(models)}. Remedy: name each model once"
+        )
     config = short_alignment() if config is None else config
     sample = _drawn_users(interactions, max_users, config.train.seed)
     items = items[items[ITEM_ID].isin(sample[ITEM_ID])].reset_index(drop=True)
@@ -174,7 +176,8 @@ def _drawn_users(interactions: pd.DataFrame, max_users: int, seed: int) -> pd.Da
     eligible = count.index[count >= 3].to_numpy()
     if len(eligible) == 0:
         raise ValueError(
-            f"interactions: expected users with 3 events or more; got none in {len(interactions)} rows"
+            f"interactions: expected users with 3 events or more; got none in "
+            f"{len(interactions)} rows. Remedy: take more of the log"
         )
     if len(eligible) > max_users:
         eligible = np.random.default_rng(seed).choice(eligible, max_users, replace=False)

@@ -92,7 +92,10 @@ class EmbeddingStore:
             )
         if store is None:
             raise failure or StoreError(str(folder))
-        store.card.check_expected(expect if expect is not None else {})
+        try:
+            store.card.check_expected({} if expect is None else expect)
+        except StoreError as error:
+            raise StoreError(f"{folder}: {error}") from None
         return store
 
     @classmethod

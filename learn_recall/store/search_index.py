@@ -55,7 +55,7 @@ def write_index(
     """
     faiss = _faiss()
     if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(KINDS)}; got {kind!r}")
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}; got {kind!r}. Remedy: choose one")
     columns = _columns(store, block)
     path = Path(out)
     made_of = {"block": block, "kind": kind, "dimension": columns.stop - columns.start}

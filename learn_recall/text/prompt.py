@@ -88,7 +88,7 @@ class Template:
         if "{" not in template:
             raise PromptError(
                 f"template: expected a name among {sorted(TEMPLATES)} or a text with fields such as "
-                f"'{{title}}[ by {{brand}}]', got {template!r}"
+                f"'{{title}}[ by {{brand}}]', got {template!r}. Remedy: choose one of the two"
             )
         return cls(template)
 

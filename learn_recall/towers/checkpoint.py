@@ -93,8 +93,8 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     file = Path(path) / MODEL
     if not file.is_file():
         raise FileNotFoundError(
-            f"{file}: expected a trained tower; got no such file. Run `learn-recall train` with --out "
-            f"{path} first."
+            f"{file}: expected a trained tower; got no such file. Remedy: run `learn-recall train` "
+            f"with --out {path} first"
         )
     header, tensors = read_tensors(file)
     config = RecallConfig.from_dict(header["config"])

@@ -291,7 +291,8 @@ class RecallConfig:
             unknown = sorted(set(fields) - known)
             if unknown:
                 raise ValueError(
-                    f"config.{part}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}"
+                    f"config.{part}: expected fields among {', '.join(sorted(known))}; got "
+                    f"{unknown[0]!r}. Remedy: correct the name; `learn-recall settings` prints all"
                 )
             made[part] = parts[part](**fields)
         return cls(**made)

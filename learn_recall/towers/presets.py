@@ -28,7 +28,7 @@ def preset(name: str) -> RecallConfig:
         "thorough": _thorough,
     }
     if name not in presets:
-        raise ValueError(f"preset: expected one of {', '.join(presets)}; got {name!r}")
+        raise ValueError(f"preset: expected one of {', '.join(presets)}; got {name!r}. Remedy: choose one")
     return presets[name]()
 
 

@@ -53,7 +53,10 @@ class ABConfig:
     def __post_init__(self) -> None:
         for name, choices in (("auction", AUCTIONS), ("billing", BILLINGS), ("budget", BUDGETS)):
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}. "
+                    "Remedy: choose one"
+                )
         checks = {
             "n_days": (self.n_days >= 1, "at least 1"),
             "treatment_share": (0 < self.treatment_share < 1, "a share between 0 and 1, both excluded"),
