@@ -46,6 +46,7 @@ MEANINGS = {  # of the marks, in the order of the legend
     "worse": "worse, also after correction for the number of comparisons",
     "hint-worse": MARK_WORDS["hint-worse"],
     "none": MARK_WORDS["none"],
+    "vague": "says nothing: the interval is as wide as from −50 % to +50 % (too few users)",
     "flagged": "not judged: its interval cannot be trusted, and the row says why",
     "missing": MARK_WORDS["missing"],
 }

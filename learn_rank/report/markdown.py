@@ -8,7 +8,7 @@ from typing import Any
 from learn_rank.report.data import Report
 from learn_rank.report.verdict import TASK_ORDER
 from learn_rank.report_kit import words
-from learn_rank.report_kit.rules import find, headline_metric
+from learn_rank.report_kit.rules import find, headline_metric, says_nothing
 
 
 def report_markdown(report: Report) -> str:
@@ -76,7 +76,7 @@ def _delta(row: Mapping[str, Any] | None) -> str:
     if row is None or row["delta"] is None:
         return words.DASH
     interval = "" if row["low"] is None else f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
-    return f"{100 * row['delta']:+.2f}{interval}"
+    return f"{100 * row['delta']:+.2f}{interval}{' says nothing' if says_nothing(row) else ''}"
 
 
 def _header(names: Sequence[str]) -> list[str]:

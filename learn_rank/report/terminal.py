@@ -11,7 +11,7 @@ from rich.text import Text
 from learn_rank.report.data import Report
 from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
-from learn_rank.report_kit.rules import find, headline_metric, mark
+from learn_rank.report_kit.rules import find, headline_metric, mark, says_nothing
 from learn_rank.report_kit.terminal import COLOURS, open_table
 from learn_recall.terminal.whole_table import WholeTable
 
@@ -30,7 +30,8 @@ def print_report(report: Report, console: Console) -> None:
     for task in words.ordered((row["task"] for row in (*report.rows, *report.deltas)), TASK_ORDER):
         console.print(headline_table(report, task))
         console.print(bucket_table(report, task))
-    for key in ("better", "hint-better", "worse", "hint-worse", "none"):
+    marks = ["better", "hint-better", "worse", "hint-worse", "none"]
+    for key in [*marks, *(["vague"] if any(map(says_nothing, report.deltas)) else [])]:
         console.print(Text(f"{words.MARKS[key]} {words.MARK_WORDS[key]}", style="dim"))
     for warning in report.about.get("warnings") or []:
         console.print(Text(f"Note: {warning}", style="yellow"))

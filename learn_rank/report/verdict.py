@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from learn_rank.report_kit.rules import Delta, TaskVerdict, find, judge_task, mark, outcome, versus_baseline
+from learn_rank.report_kit.rules import (
+    Delta,
+    TaskVerdict,
+    find,
+    judge_task,
+    mark,
+    outcome,
+    says_nothing,
+    versus_baseline,
+)
 from learn_rank.report_kit.words import (
     LEARN,
     RAW_TEXT,
@@ -84,6 +93,8 @@ def _answer(tasks: Sequence[TaskVerdict], control: str, has_run: bool) -> tuple[
     )
     if gains:
         return "partly", f"Only in parts: not overall, but for {joined(gains)}.{unchecked}"
+    if all(says_nothing(task.delta) for task in tasks if task.outcome != "missing"):
+        return "none", "This run says nothing: its intervals span half of what is possible or more."
     return "none", "No detectable difference."
 
 
@@ -97,6 +108,8 @@ def _task_sentence(task: TaskVerdict) -> str:
         reason = f" ({undefined_words({**task.delta, 'metric': task.metric})})" if task.delta else ""
         return f"For {what} no difference could be judged{reason}."
     numbers = f"{_said(task.delta)} points of {task.metric}"
+    if says_nothing(task.delta):
+        return f"For {what} this run says nothing: {numbers}. It has too few users or seeds."
     if task.outcome == "none":
         return f"For {what} no difference could be detected: {numbers}."
     hint = mark(task.delta).startswith("hint")

@@ -69,6 +69,9 @@ def draw_buckets(
         axes.axhline((above + below) / 2, color=FAINT, linewidth=1.4 if first[0] != second[0] else 0.5)
     axes.set_ylim(centres[-1] - step / 2, step / 2)
     axes.margins(x=0.08)
+    if key == "delta":  # as far as a difference can go
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -100.0), min(high, 100.0))
     name_lines(axes, centres, labels, has_zero=key == "delta")
 
 

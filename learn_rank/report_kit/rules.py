@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learn_rank.report_kit.words import BASELINE, HEADLINE_METRICS, LEARN, SHUFFLED, SIGNIFICANT
+from learn_rank.report_kit.words import (
+    BASELINE,
+    HEADLINE_METRICS,
+    LEARN,
+    SHUFFLED,
+    SIGNIFICANT,
+    bare_metric,
+)
+
+VAGUE = 0.5  # width of the interval of a difference of AUCs, which has a range of 1
+VAGUE_LIFT = 1.0  # of a relative lift: from -50 % to +50 %
 
 Delta = Mapping[str, Any]
 
@@ -36,10 +46,25 @@ def outcome(delta: Delta | None) -> str:
     return "worse" if delta["high"] < 0 else "none"
 
 
+def says_nothing(delta: Delta | None) -> bool:
+    """Whether an interval that contains 0 is so wide that the row leaves everything open.
+
+    Definition: for AUC, UAUC and WUAUC at least 50 points wide, of the 100 that a model's value can move; for
+    a row with a relative lift at least 100 points of percent wide.
+    """
+    if delta is None or outcome(delta) != "none":
+        return False
+    if delta.get("relative_low") is not None and delta.get("relative_high") is not None:
+        return bool(delta["relative_high"] - delta["relative_low"] >= VAGUE_LIFT)
+    is_auc = bare_metric(str(delta.get("metric"))) in HEADLINE_METRICS
+    return bool(is_auc and delta["high"] - delta["low"] >= VAGUE)
+
+
 def mark(delta: Delta | None, significant: float = SIGNIFICANT, *, is_correction_needed: bool = False) -> str:
     """The key of `words.MARKS` for one difference.
 
-    Definition: `flagged` where a row that has an interval carries a flag; else its outcome, prefixed by
+    Definition: `flagged` where a row that has an interval carries a flag; `vague` where it `says_nothing`;
+    else its outcome, prefixed by
     `hint-` where the interval excludes 0 but the adjusted p is not below `significant`: a table of buckets
     makes many comparisons, and some intervals exclude 0 by chance. Where nothing was adjusted (None), the
     interval decides alone, or `is_correction_needed` and it is a hint.
@@ -50,7 +75,7 @@ def mark(delta: Delta | None, significant: float = SIGNIFICANT, *, is_correction
     if delta.get("flag") is not None:
         return "flagged"
     if result == "none":
-        return "none"
+        return "vague" if says_nothing(delta) else "none"
     adjusted = delta["p_adjusted"]
     is_clear = not is_correction_needed if adjusted is None else adjusted < significant
     return result if is_clear else f"hint-{result}"

@@ -11,6 +11,7 @@ COLOURS = {  # of the marks
     "worse": "bold red",
     "hint-worse": "red",
     "flagged": "yellow",
+    "vague": "yellow",
     "missing": "dim",
 }
 

@@ -31,6 +31,7 @@ MARKS = {
     "worse": "▼",
     "hint-worse": "▽",
     "none": "○",
+    "vague": "?",
     "flagged": "⚑",  # of an A/B test alone
     "missing": DASH,
 }
@@ -40,6 +41,7 @@ MARK_WORDS = {
     "worse": "worse: the interval lies below 0",
     "hint-worse": "worse by its own interval, but not after correction for the number of comparisons",
     "none": "no detectable difference: the interval contains 0",
+    "vague": "says nothing: the interval spans half of what is possible or more (too few users or seeds)",
     "missing": "not defined",
 }
 _TOGETHER = re.compile(r"(?:\S+(?: %)? )?\[[^\[\]]*\]|(?<=\d) %(?: interval)?")

@@ -7,10 +7,11 @@ from typing import Any
 
 from rich.text import Text
 
-from learn_rank.report_kit.rules import clear, mark
+from learn_rank.report_kit.rules import clear, mark, says_nothing
 from learn_rank.report_kit.terminal import COLOURS, open_table
 from learn_rank.report_kit.words import (
     DASH,
+    MARK_WORDS,
     MARKS,
     bucket_words,
     count_words,
@@ -56,6 +57,7 @@ def delta_table(rows: Sequence[Row], level: float) -> WholeTable:
         "adj. p: Holm, over all comparisons of this run. "
         f"{MARKS['better']} {MARKS['worse']} clear after correction, "
         f"{MARKS['hint-better']} {MARKS['hint-worse']} by the interval alone, {MARKS['none']} not clear"
+        + (f", {MARKS['vague']} {MARK_WORDS['vague']}" if any(map(says_nothing, rows)) else "")
     )
     table.caption_justify = "left"
     table.add_column("metric", overflow="fold")
@@ -127,6 +129,8 @@ def verdict(deltas: Sequence[Row], level: float) -> str:
         if rows:
             names = ", ".join(f"{row['metric']} ({_bucket(row)})" for row in rows)
             found.append(f"significantly {word} in {len(rows)} of {n_tested} comparisons: {names}")
+    if not found and all(says_nothing(row) for row in deltas if row["p_adjusted"] is not None):
+        return "Verdict: too few users to say anything; every interval spans half of what is possible."
     if not found:
         return f"Verdict: no significant difference in {n_tested} comparisons."
     return f"Verdict: {'; '.join(found)}."

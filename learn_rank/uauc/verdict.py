@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learn_rank.report_kit.rules import clear, find
+from learn_rank.report_kit.rules import clear, find, says_nothing
 from learn_rank.report_kit.words import (
     DASH,
     bare_metric,
@@ -84,6 +84,10 @@ def _answer(whole: Sequence[Found], gains: Sequence[Found], losses: Sequence[Fou
         sentence = f"{word}: over all rows the candidate ranks better in {joined(up)}{unclear}."
     elif down:
         sentence = f"No: over all rows the candidate ranks worse in {joined(down)}{unclear}."
+    elif all(map(says_nothing, whole)):
+        sentence = (
+            "Too few users to say anything: every interval over all rows spans half of what is possible."
+        )
     else:
         sentence = "No clear difference over all rows between the candidate and the baseline."
     gaining, losing = _buckets(gains), _buckets(losses)

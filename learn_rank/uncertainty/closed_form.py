@@ -56,6 +56,9 @@ class ClosedForm(Uncertainty[Influence]):
         low, high, error, p = t_range(delta, variance, df, self.level)
         if delta == 0 and error == 0:
             low, high, p = 0.0, 0.0, 1.0
+        least, most = candidate[0].metric.bounds
+        base = float(np.mean(old))
+        low, high = np.clip([low, high], min(least - base, delta), max(most - base, delta)).tolist()
         return Delta(delta, low, high, error, self.level, min(len(new), len(old)), p)
 
 

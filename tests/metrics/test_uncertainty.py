@@ -36,6 +36,17 @@ def as_probability(scores):
 # closed form
 
 
+@pytest.mark.parametrize("metric", AUCS, ids=str)
+def test_a_difference_reaches_no_further_than_the_metric_can(metric):
+    labels, users = np.tile([1, 0], 3), np.repeat([1, 2, 3], 2)
+    few = [[0.1, 0.9, 0.8, 0.3, 0.2, 0.2], [0.9, 0.1, 0.1, 0.9, 0.3, 0.2]]
+    for a, b in (few, few[::-1]):
+        base = interval(labels, users, a, metric=metric).value
+        found = paired_delta(labels, users, a, b, metric=metric)
+        assert 4 * found.std_error > 1  # unbounded, it would be wider than all that is possible
+        assert -base <= found.low <= found.delta <= found.high <= 1 - base
+
+
 @pytest.mark.parametrize("metric", ALL, ids=str)
 def test_influence_is_exactly_the_change_when_the_user_leaves(metric):
     labels, users, scores, _ = clustered(np.random.default_rng(0), 25)

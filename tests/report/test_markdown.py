@@ -53,10 +53,11 @@ def test_what_is_undefined_is_a_dash_and_a_models_name_cannot_break_the_table():
     deltas = [
         delta_row(None, None, None, metric="AUC", model="a|b"),
         delta_row(0.01, None, None, metric="AUC"),
+        delta_row(0.11, -0.5, 0.5, metric="AUC", model="raw_text"),
     ]
     text = report_markdown(Report([row], deltas, {}))
-    assert "| all test rows | baseline | learn | a\\|b |" in text
-    assert "| CTR AUC | – | +1.00 | – |" in text
+    assert "| all test rows | baseline | learn | raw_text | a\\|b |" in text
+    assert "| CTR AUC | – | +1.00 | +11.00 [-50.00, +50.00] says nothing | – |" in text
 
 
 def test_the_command_prints_the_report_that_is_there_and_so_does_the_old_one(report, tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from report_fixture import delta_row, example_report
 
 from learn_rank.report.verdict import verdict_of
+from learn_rank.report_kit.rules import mark
 from learn_rank.report_kit.words import joined
 
 QUIET = delta_row(-0.002, -0.006, 0.002, model="shuffled")
@@ -80,6 +81,22 @@ def test_a_missing_control_is_a_reservation_in_the_headline():
     assert (verdict.answer, verdict.control) == ("yes", "missing")
     assert "But the control with shuffled vectors is missing." in verdict.headline
     assert "was not run for CTR, so added capacity" in text(verdict)
+
+
+def test_an_interval_over_half_of_what_is_possible_says_nothing():
+    wide = delta_row(0.11, -0.5, 0.5)
+    verdict = verdict_of([wide, QUIET])
+    assert verdict.answer == "none"
+    assert verdict.headline.startswith("This run says nothing: its intervals span half")
+    assert "says nothing: +11.00 [−50.00, +50.00] points of UAUC. It has too few users" in text(verdict)
+    assert mark(wide) == "vague" and mark(delta_row(0.11, -0.2, 0.299)) == "none"
+    assert mark(delta_row(0.4, 0.1, 0.7)) != "vague"  # what is above 0 says that
+
+
+def test_a_lift_from_minus_50_to_plus_50_percent_says_nothing():
+    row = {"metric": "revenue", "delta": 0.1, "low": -9.0, "high": 9.0, "p_adjusted": 0.9, "flag": None}
+    assert mark(row | {"relative_low": -0.5, "relative_high": 0.5}) == "vague"
+    assert mark(row | {"relative_low": -0.4, "relative_high": 0.5}) == "none"
 
 
 def test_a_control_that_ran_and_has_no_value_is_not_called_missing():

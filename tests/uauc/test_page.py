@@ -1,5 +1,6 @@
 """The page of benchmarks/uauc.py: what it says, that it needs nothing else, whose numbers it shows."""
 
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -9,13 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from judged_files import frame, judged
+from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks.uauc import app
+from learn_rank.evaluation.compare import adjust, compare_models
 from learn_rank.metrics.auc import ECE, UAUC, WUAUC
 from learn_rank.metrics.grouped_auc import per_user_auc
 from learn_rank.metrics.labelled_rows import LabelledRows
-from learn_rank.report_kit import words
+from learn_rank.report_kit import rules, words
+from learn_rank.uauc import terminal
 from learn_rank.uauc.count_buckets import CountBucket
 from learn_rank.uauc.page import page_html
 from learn_rank.uauc.plots import MAX_BUCKETS, largest
@@ -323,3 +327,20 @@ def test_a_large_file_and_a_folder_are_not_hashed_and_the_page_says_so(tmp_path,
         "seed": 0,
         "json": "x",
     }
+
+
+def test_a_comparison_of_too_few_users_says_that_it_says_nothing():
+    labels, users = np.tile([1, 0], 6), np.repeat(np.arange(6), 2)
+    first, second = np.tile([0.2, 0.8, 0.8, 0.2], 3), np.tile([0.8, 0.2, 0.2, 0.8], 3)
+    second[:2] = first[:2]
+    deltas = compare_models(
+        LabelledRows.of(labels, users), {"a": [first], "b": [second]}, task="CTR", baseline="a"
+    )[1]
+    rows = adjust(deltas, ())
+    assert [rules.mark(row) for row in rows] == ["vague"] * 3
+    assert terminal.verdict(rows, 0.95) == (
+        "Verdict: too few users to say anything; every interval spans half of what is possible."
+    )
+    console = Console(width=120, file=io.StringIO())
+    console.print(terminal.delta_table(rows, 0.95))
+    assert "? says nothing: the interval spans half" in " ".join(console.file.getvalue().split())
