@@ -29,7 +29,8 @@ def test_the_defaults_are_those_of_the_command():
     assert {field.name: of_command[field.name] for field in fields(EncodeConfig)} == {
         field.name: field.default for field in fields(EncodeConfig)
     }
-    assert set(options) - {field.name for field in fields(EncodeConfig)} == {"items", "out", "dry_run", "threads"}
+    of_job = {"items", "out", "dry_run", "threads"}
+    assert set(options) - {field.name for field in fields(EncodeConfig)} == of_job
 
 
 def test_settings_by_keyword_are_those_of_a_config(asked):
