@@ -15,6 +15,12 @@ from learn_rank.metrics.auc import (
     merge,
     per_user_auc,
 )
+from learn_rank.metrics.auc_parts import (
+    AUCChange,
+    AUCParts,
+    auc_change,
+    auc_parts,
+)
 from learn_rank.metrics.buckets import (
     BUCKETS,
     COLD_START,
@@ -42,6 +48,8 @@ __all__ = [
     "UAUC",
     "USER_RULE",
     "WUAUC",
+    "AUCChange",
+    "AUCParts",
     "BucketRule",
     "GroupedMetric",
     "LogLoss",
@@ -51,6 +59,8 @@ __all__ = [
     "PerUserAUC",
     "TrainingCounts",
     "assign_buckets",
+    "auc_change",
+    "auc_parts",
     "bucket_codes",
     "bucketed",
     "merge",
