@@ -12,7 +12,7 @@ import pandas as pd
 
 from learn_recall.encode.identity import EncodeError
 from learn_recall.tables.files import FORMATS
-from learn_recall.tables.parquet_files import TABLE_ENDINGS, visible_files
+from learn_recall.tables.parquet_files import TABLE_ENDINGS, values_of_folders, visible_files
 from learn_recall.tables.stream import item_frames
 
 _PathLike = str | os.PathLike[str]
@@ -46,7 +46,8 @@ class ItemSource:
             items = [items]
         if isinstance(items, Sequence) and all(isinstance(each, str | os.PathLike) for each in items):
             files = item_files(items)
-            return cls(lambda: item_frames(files), _fingerprint(files), is_ragged=_is_ragged(files))
+            folders = _folders(items, files)
+            return cls(lambda: item_frames(files, folders), _fingerprint(files), is_ragged=_is_ragged(files))
         return cls(lambda: _frames_only(items), None, is_ragged=True)
 
 
@@ -85,6 +86,18 @@ def _parts(path: Path) -> list[Path]:
             )
         return [file for file in files if file.name.endswith(FORMATS)]
     return [path] if path.is_file() and path.name.endswith(FORMATS) else []
+
+
+def _folders(paths: Sequence[_PathLike], files: list[Path]) -> dict[Path, dict[str, str | None]]:
+    """What folders called `name=value` below the given ones say of the parquet files in them."""
+    roots = [Path(path) for path in paths if Path(path).is_dir()]
+    found = {}
+    for file in files:
+        root = next((root for root in roots if root in file.parents), None)
+        pairs = {} if root is None else dict(values_of_folders(file.relative_to(root)))
+        if pairs and file.suffix == ".parquet":
+            found[file] = pairs
+    return found
 
 
 def _fingerprint(files: list[Path]) -> str:

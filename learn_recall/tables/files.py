@@ -1,4 +1,4 @@
-"""Files to data frames: parquet, csv, csv.gz, jsonl, jsonl.gz, or a folder of parquet parts.
+"""Files to data frames: parquet, csv and jsonl (also .gz, .zst), or a folder of parquet parts.
 
 Ids stay what the user has. Parquet and JSON say themselves what an id is. A csv does not, so there the rule
 is, for one id column of one file: if *every* cell is an integer in its one canonical spelling (`0`, `12`,
@@ -11,7 +11,7 @@ or NA. An empty csv cell is a missing value. Any other column is numbers if ever
 where NA, N/A, NaN, NULL, None and \\N count as empty; truth values if every one spells true or false; else
 text. The rules look at the whole column, never at a sample.
 
-Whether a csv or jsonl file is packed (gzip, bz2, xz) is seen by its content, whatever it is called.
+Whether a csv or jsonl file is packed (gzip, zstd, bz2, xz) is seen by its content, whatever it is called.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from learn_recall.tables.parquet_files import parquet_parts, read_parquet
 from learn_recall.tables.problems import Problem
 from learn_recall.tables.rules import ID_COLUMNS, IdsAs, Rules
 
-FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+FORMATS = (".parquet", ".csv", ".csv.gz", ".csv.zst", ".jsonl", ".jsonl.gz", ".jsonl.zst")
 _Reader = Callable[[Path, str, Rules], tuple[pd.DataFrame | None, list[Problem]]]
 
 
@@ -77,10 +77,14 @@ def _reader_of(path: Path) -> _Reader | None:
     if path.is_dir():
         return read_parquet if any(parquet_parts(path)[0]) else None
     readers: dict[str, _Reader] = {"parquet": read_parquet, "csv": read_csv, "jsonl": read_jsonl}
-    name = path.name.removesuffix(".gz")
     if not path.is_file() or not path.name.endswith(FORMATS):
         return None
-    return readers[name.rsplit(".", 1)[1]]
+    return readers[format_of(path)]
+
+
+def format_of(path: Path) -> str:
+    """parquet, csv or jsonl, of a file whose name ends as one of `FORMATS`."""
+    return path.name.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[1]
 
 
 def integer_as_text(value: Any) -> Any:
@@ -88,4 +92,4 @@ def integer_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else value
 
 
-__all__ = ["FORMATS", "ID_COLUMNS", "IdsAs", "integer_as_text", "read_raw", "unreadable"]
+__all__ = ["FORMATS", "ID_COLUMNS", "IdsAs", "format_of", "integer_as_text", "read_raw", "unreadable"]

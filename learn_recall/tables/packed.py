@@ -4,16 +4,26 @@ import bz2
 import gzip
 import lzma
 import zlib
-from io import TextIOWrapper
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError, pa.ArrowException)
-_OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+
+
+def _open_zstd(path: Path, _: str) -> BufferedReader:
+    return BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
+
+
+_OPENERS: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": _open_zstd,
+}
 _OTHERS = {
-    b"\x28\xb5\x2f\xfd": "packed with zstd; unpack it, or pack it with gzip",
     b"PK\x03\x04": "a zip archive; unpack it",
     b"PAR1": "a parquet file; call it .parquet",
     b"\xff\xfe": "UTF-16 text",

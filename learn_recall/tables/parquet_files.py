@@ -6,7 +6,7 @@ to refuse. Parts of a folder must agree on the kind of every column. Sub-folders
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -88,12 +88,13 @@ def read_parquet(path: Path, table: str, rules: Rules) -> tuple[pd.DataFrame | N
     for part in parts:
         arrow = pq.ParquetFile(part).read()
         here = pa.table({name: plain(arrow[name], name, rules) for name in arrow.column_names})
-        for name, value in _values_of_folders(part.relative_to(path)) if path.is_dir() else ():
+        for name, value in values_of_folders(part.relative_to(path)) if path.is_dir() else ():
             if name not in here.column_names:
                 here = here.append_column(name, pa.array([value] * len(here), _TEXT))
                 of_folders.add(name)
         tables.append(here)
-    problems = _kinds_differ(parts, tables, table, rules)
+    problems = lacking_columns(parts, [each.column_names for each in tables], table)
+    problems += _kinds_differ(parts, tables, table, rules)
     if problems:
         return None, problems
     whole = pa.concat_tables(tables, promote_options="permissive")
@@ -116,11 +117,30 @@ def repeated_names(part: Path, table: str) -> list[Problem]:
     return [Problem(table, "", "columns with distinct names", got, (), "rename or drop one of each two")]
 
 
-def _values_of_folders(part: Path) -> Iterator[tuple[str, str | None]]:
+def values_of_folders(part: Path) -> Iterator[tuple[str, str | None]]:
+    """Column and value of each folder called `name=value` on the way to a part; None where it names none."""
     for folder in part.parts[:-1]:
         name, is_pair, value = folder.partition("=")
         if is_pair and name:
             yield unquote(name), None if value == _NO_VALUE else unquote(value)
+
+
+def lacking_columns(parts: Sequence[Path], names: Sequence[Sequence[str]], table: str) -> list[Problem]:
+    """The columns that some parts have and others lack: filled up with nothing, they would say something.
+
+    Args:
+        parts: files of one table.
+        names: the columns of each.
+        table: name for the problems.
+    """
+    problems = []
+    for name in dict.fromkeys(name for each in names for name in each):
+        without = [part for part, each in zip(parts, names, strict=True) if name not in each]
+        if without and not name.startswith("__index_level_"):  # a frame's index, as pandas writes it
+            got = f"no such column in {len(without):,} of {len(parts):,}, first {without[0]}"
+            remedy = "write it into every part (empty where nothing is known), or into none"
+            problems.append(Problem(table, name, "the column in every part, or in none", got, (), remedy))
+    return problems
 
 
 def _kinds_differ(parts: list[Path], tables: list[pa.Table], table: str, rules: Rules) -> list[Problem]:
@@ -254,10 +274,12 @@ __all__ = [
     "as_column",
     "from_arrow",
     "is_list",
+    "lacking_columns",
     "may_be_ids",
     "parquet_parts",
     "plain",
     "read_parquet",
     "repeated_names",
+    "values_of_folders",
     "visible_files",
 ]

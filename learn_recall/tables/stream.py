@@ -5,10 +5,10 @@ what every column is, once to give it.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -16,16 +16,17 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from learn_recall import columns as c
-from learn_recall.tables.csv_cells import as_kind, lists, spelt_kinds, without_empty_cells
+from learn_recall.tables.csv_cells import as_kind, from_text, lists, spelt_kinds, without_empty_cells
 from learn_recall.tables.csv_files import csv_header, csv_options, malformed_lines
-from learn_recall.tables.files import unreadable
+from learn_recall.tables.files import format_of, unreadable
 from learn_recall.tables.json_lines import from_json, json_rows, other_lines
 from learn_recall.tables.packed import DAMAGED, open_bytes
-from learn_recall.tables.parquet_files import from_arrow, repeated_names
+from learn_recall.tables.parquet_files import from_arrow, lacking_columns, repeated_names
 from learn_recall.tables.problems import Problem, TableError
 from learn_recall.tables.rules import LIST_COLUMNS, Rules
 from learn_recall.tables.schemas import inspect_items
 
+Folders: TypeAlias = Mapping[Path, Mapping[str, str | None]]  # file -> column -> value of its folder
 ROWS_AT_ONCE = 1 << 13
 _READ_BYTES = 1 << 20
 _MOST_PROBLEMS = 10
@@ -33,13 +34,14 @@ _RULES = Rules()
 _LOG = logging.getLogger("learn_recall.tables")
 
 
-def item_frames(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
+def item_frames(files: Sequence[Path], folders: Folders | None = None) -> Iterator[pd.DataFrame]:
     """Read item files piece by piece, each piece checked as `read_items` checks a whole table.
 
     That an id stands twice is seen within a piece only; the job looks for it over all of them.
 
     Args:
-        files: parquet, csv(.gz), jsonl(.gz).
+        files: parquet, csv and jsonl, packed or not.
+        folders: of the parquet files that lie in folders called `name=value`, those values.
 
     Yields:
         Frames of at most 8,192 rows, price as float64.
@@ -47,11 +49,19 @@ def item_frames(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
     Raises:
         TableError: what is wrong with the files: after the first problem the rest is read for up to ten.
     """
-    problems: list[Problem] = []
+    folders = {} if folders is None else folders
+    problems = _unlike(files, folders)
+    if problems:
+        raise TableError(problems)
+    given = _columns_of(folders)
     warned: set[tuple[str, str]] = set()
     for path in files:
         first_row = 0
         for frame, wrong in _raw_frames(path):
+            for name, value in folders.get(path, {}).items():
+                if name not in frame:
+                    cells, place = given[name]
+                    frame[name] = cells.take([place[value]] * len(frame)).to_numpy()
             report = inspect_items(frame, table=str(path)) if len(frame) else None
             found = [*wrong, *(() if report is None else report.problems)]
             problems += [_moved(problem, first_row) for problem in found]
@@ -74,9 +84,32 @@ def item_frames(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
         raise TableError(problems)
 
 
+def _unlike(files: Sequence[Path], folders: Folders) -> list[Problem]:
+    """The columns that some of the parquet files lack."""
+    parts = [path for path in files if format_of(path) == "parquet"]
+    names = []
+    for path in parts:
+        try:
+            names.append([*pq.read_schema(path).names, *folders.get(path, {})])
+        except DAMAGED as error:
+            return [unreadable(path, str(path), error)]
+    return lacking_columns(parts, names, "items")
+
+
+def _columns_of(folders: Folders) -> dict[str, tuple[pd.Series, dict[str | None, int]]]:
+    """Column -> its cells, typed by all values as in a whole table, and each value's place in them."""
+    places: dict[str, dict[str | None, int]] = {}
+    for pairs in folders.values():
+        for name, value in pairs.items():
+            places.setdefault(name, {}).setdefault(value, len(places[name]))
+    return {
+        name: (from_text(pa.chunked_array([pa.array(list(found), pa.large_string())]), name, _RULES), found)
+        for name, found in places.items()
+    }
+
+
 def _raw_frames(path: Path) -> Iterator[tuple[pd.DataFrame, list[Problem]]]:
-    kind = path.name.removesuffix(".gz").rsplit(".", 1)[1]
-    read = {"parquet": _parquet_frames, "csv": _csv_frames, "jsonl": _jsonl_frames}[kind]
+    read = {"parquet": _parquet_frames, "csv": _csv_frames, "jsonl": _jsonl_frames}[format_of(path)]
     try:
         yield from read(path)
     except DAMAGED as error:

@@ -105,6 +105,17 @@ def test_files_folders_and_patterns_give_their_parts_in_order(tmp_path, small_pi
             item_files([nothing])
 
 
+def test_folders_called_name_value_give_columns_as_they_do_in_a_table(tmp_path, small_pieces):
+    frame = table()
+    for shop in ("7", "12"):
+        (tmp_path / "parts" / f"shop={shop}").mkdir(parents=True)
+    write(frame.iloc[:20], tmp_path / "parts" / "shop=12" / "a.parquet")
+    write(frame.iloc[20:], tmp_path / "parts" / "shop=7" / "a.parquet")
+    streamed = pd.concat(ItemSource.of(tmp_path / "parts").frames())
+    assert streamed["shop"].tolist() == [12] * 20 + [7] * 40
+    assert streamed["shop"].tolist() == read_items(tmp_path / "parts")["shop"].tolist()
+
+
 def test_the_fingerprint_follows_the_files(tmp_path):
     path = write(table(), tmp_path / "a.parquet")
     before = ItemSource.of(path).fingerprint

@@ -4,7 +4,6 @@ import bz2
 import datetime
 import decimal
 import gzip
-import json
 import lzma
 import uuid
 import zipfile
@@ -16,21 +15,22 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_tables import (
+    ENDINGS,
+    INT_TYPES,
+    TEXT_TYPES,
+    WORDS,
+    arrays,
+    as_typed,
+    plain_values,
+    written,
+)
 from table_problems import problems_of, the_problem
 
 from learn_recall.tables import read as t
 from learn_recall.tables.links import shared_kinds, with_plain_ids
 from learn_recall.tables.read import TableError
 from learn_recall.tables.stream import item_frames
-
-ENDINGS = ("parquet", "csv", "jsonl")
-
-
-def plain_values(column):
-    """Values with None where one is missing; integers that came as floats are integers again."""
-    values = [None if missing else value for value, missing in zip(column, column.isna(), strict=True)]
-    return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
-
 
 # ------------------------------------------------------------------------------------------ quotes of a csv
 
@@ -86,6 +86,10 @@ def test_quotes_as_they_should_be_are_read(tmp_path, cell, title):
 # --------------------------------------------------------------------------------------- folders and packing
 
 
+def zstd(text):
+    return pa.compress(text, "zstd", asbytes=True)
+
+
 def part(path, **columns):
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), path)
@@ -137,10 +141,26 @@ def test_parts_of_a_folder_must_agree_on_the_kind_of_ids(tmp_path, first, second
     assert (problem.column, problem.got) == ("item_id", said)
 
 
+def test_a_column_that_some_parts_lack_is_refused_with_its_name_and_the_first_such_part(tmp_path):
+    part(tmp_path / "a.parquet", item_id=[1], title=["x"], price=[2.5])
+    for name in "bc":
+        part(tmp_path / f"{name}.parquet", item_id=[ord(name)], title=["y"])
+    problem = the_problem(t.read_items, tmp_path)
+    assert problem.column == "price"
+    assert problem.got == f"no such column in 2 of 3, first {tmp_path / 'b.parquet'}"
+    with pytest.raises(t.TableError, match="column price"):
+        list(item_frames([tmp_path / f"{name}.parquet" for name in "abc"]))
+
+
 def test_parts_may_differ_in_width_sign_and_wrapping(tmp_path):
     big = 2**53 + 1
     part(tmp_path / "a.parquet", item_id=pa.array([big], pa.uint64()), title=["x"], price=pa.array([1]))
-    part(tmp_path / "b.parquet", item_id=pa.array([-1], pa.int8()), title=pa.array(["y"], pa.large_string()))
+    part(
+        tmp_path / "b.parquet",
+        item_id=pa.array([-1], pa.int8()),
+        title=pa.array(["y"], pa.large_string()),
+        price=[None],
+    )
     title = pa.array(["z"]).dictionary_encode()
     part(tmp_path / "c.parquet", item_id=pa.array([3]).dictionary_encode(), title=title, price=[2.5])
     got = t.read_items(tmp_path)
@@ -167,8 +187,8 @@ def test_a_json_object_with_a_name_twice_is_told(tmp_path):
     assert problem.first_rows == (1,) and "each name once" in problem.expected
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.jsonl", "t.jsonl.gz"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress, zstd])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.csv.zst", "t.jsonl", "t.jsonl.gz", "t.jsonl.zst"])
 def test_how_a_file_is_packed_is_seen_by_its_content(tmp_path, pack, name):
     text = 'item_id,title\n7,"é"\n' if ".csv" in name else '{"item_id": 7, "title": "é"}\n'
     (tmp_path / name).write_bytes(pack(text.encode()))
@@ -316,32 +336,6 @@ def test_a_table_gives_the_columns_asked_for_and_ids_of_other_names(tmp_path):
 # --------------------------------------------------------------------------------- the same from every format
 
 
-def written(table, path):
-    """Write an arrow table as the format that the name says; csv and jsonl as a plain tool writes them."""
-    if path.suffix == ".parquet":
-        pq.write_table(table, path)
-        return path
-    rows = table.to_pylist()
-    if path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows), encoding="utf-8")
-        return path
-    frame = pd.DataFrame(
-        {name: pd.Series([row[name] for row in rows], dtype=object) for name in table.column_names}
-    )
-    frame.to_csv(path, index=False)
-    return path
-
-
-WORDS = st.sampled_from(["007", "NA", "null", "1e5", "Bonn", "é", "a,b", 'a "b"', "x y", "-0", "true"])
-INT_TYPES = (pa.int64(), pa.uint64(), pa.decimal128(20, 0), pa.dictionary(pa.int32(), pa.int64()))
-TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
-
-
-def arrays(values, types, n_rows):
-    cells = st.lists(values, min_size=n_rows, max_size=n_rows)
-    return st.tuples(cells, st.sampled_from(types))
-
-
 @st.composite
 def columns(draw):
     """Values and the arrow type in which parquet gets them, by column; as many in each."""
@@ -359,12 +353,6 @@ def columns(draw):
         "count": draw(arrays(st.none() | small, (pa.int32(), pa.int64()), n)),
         "score": draw(arrays(st.none() | of_floats, (pa.float64(),), n)),
     }
-
-
-def as_typed(values, kind):
-    return (
-        pa.array(values).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(values).cast(kind)
-    )
 
 
 @settings(max_examples=80, deadline=None)

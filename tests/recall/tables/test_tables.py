@@ -297,7 +297,7 @@ def test_a_path_that_is_no_table_is_refused_with_what_can_be_read(tmp_path):
     (tmp_path / "t.xlsx").write_text("")
     for path in (tmp_path / "t.xlsx", tmp_path / "none.csv", tmp_path):
         problem = the_problem(t.read_table, path)
-        assert ".parquet, .csv, .csv.gz, .jsonl, .jsonl.gz" in problem.expected
+        assert ".parquet, .csv, .csv.gz, .csv.zst, .jsonl, .jsonl.gz" in problem.expected
         assert str(path) in problem.got
 
 
