@@ -56,7 +56,7 @@ def join_vectors(
             of another kind than the store's.
         ValueError: columns that are missing or would be written twice, no rows, or ``out`` is among ``rows``.
     """
-    source = ParquetRows.at(Path(rows))
+    source = replace(ParquetRows.at(Path(rows)), folders={})  # what is written has the files' own columns
     targets = _targets(Path(rows), source.files, Path(out))
     user_store, item_store = open_pair(users, items)
     source.schema([*config.columns, *([config.timestamp_column] if config.timestamp_column else [])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_rank.data.row_conditions import RowCondition, condition_words, rows_where
-from learn_recall.tables.parquet_files import parquet_parts, plain
+from learn_recall.tables.csv_cells import from_text
+from learn_recall.tables.parquet_files import parquet_parts, plain, values_of_folders
 from learn_recall.tables.rules import Rules
 
 _BUFFER = 1 << 22  # bytes read at a time, so that a row group need not fit into memory
@@ -31,6 +32,7 @@ class ParquetRows:
         names: columns of the first file.
         conditions: what rows must fulfil, see `where`.
         rules: how columns are taken, see `learn_recall.tables`.
+        folders: file -> the columns that sub-folders called `name=value` give, each of one cell.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ParquetRows:
     names: tuple[str, ...]
     conditions: tuple[RowCondition, ...] = ()
     rules: Rules = field(default_factory=Rules)
+    folders: Mapping[Path, Mapping[str, pa.Array]] = field(default_factory=dict)
 
     @classmethod
     def at(cls, path: Path, rules: Rules | None = None) -> ParquetRows:
@@ -55,7 +58,10 @@ class ParquetRows:
         n_rows = sum(_metadata(file).num_rows for file in files)
         if n_rows == 0:
             raise ValueError(f"{path}: expected rows, got none. Remedy: check the job that wrote the file")
-        return cls(str(path), files, n_rows, tuple(_schema(files[0]).names), (), rules or Rules())
+        taken = rules or Rules()
+        folders = _folder_columns(path, files, taken)
+        rows = cls(str(path), files, n_rows, (), (), taken, folders)
+        return replace(rows, names=tuple(rows._schema_of(files[0]).names))
 
     def where(self, conditions: Sequence[RowCondition]) -> ParquetRows:
         """Only the rows that fulfil all these conditions; they are counted in one pass over their columns.
@@ -81,7 +87,7 @@ class ParquetRows:
             ValueError: a file lacks a column, has two of its name, or holds it in another type than the first
                 file.
         """
-        schemas = [_schema(file) for file in self.files]
+        schemas = [self._schema_of(file) for file in self.files]
         for file, schema in zip(self.files, schemas, strict=True):
             missing = [column for column in columns if column not in schema.names]
             if missing:
@@ -112,7 +118,7 @@ class ParquetRows:
         tables = []
         for file in self.files:
             with _damage_told(file), pq.ParquetFile(file) as reader:
-                table = self._plain(file, reader.read(columns=schema.names), schema)
+                table = self._plain(file, reader.read(columns=self._inside(file, schema)), schema)
             tables.append(rows_where(table, self.conditions).select(kept))
         return pa.concat_tables(tables)
 
@@ -132,11 +138,14 @@ class ParquetRows:
 
     def _batches(self, file: Path, schema: pa.Schema, chunk_rows: int) -> Iterator[pa.Table]:
         with _damage_told(file), pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as reader:
-            for batch in reader.iter_batches(chunk_rows, columns=schema.names):
+            for batch in reader.iter_batches(chunk_rows, columns=self._inside(file, schema)):
                 yield self._plain(file, pa.Table.from_batches([batch]), schema)
 
     def _plain(self, file: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
         columns = {}
+        for name, cell in self._outside(file, table.column_names):
+            if name in schema.names:
+                table = table.append_column(name, cell.take(pa.array([0] * len(table), pa.int64())))
         for name, kind in zip(schema.names, schema.types, strict=True):
             found = table[name].type
             try:
@@ -149,6 +158,22 @@ class ParquetRows:
                 ) from None
         return pa.table(columns, schema=schema)
 
+    def _schema_of(self, file: Path) -> pa.Schema:
+        """The file's own columns, and those of its folders."""
+        schema = _schema(file)
+        for name, cell in self._outside(file, schema.names):
+            schema = schema.append(pa.field(name, cell.type))
+        return schema
+
+    def _outside(self, file: Path, names: Sequence[str]) -> list[tuple[str, pa.Array]]:
+        """The columns of a file's folders that the file itself lacks, each as its one cell."""
+        return [(name, cell) for name, cell in self.folders.get(file, {}).items() if name not in names]
+
+    def _inside(self, file: Path, schema: pa.Schema) -> list[str]:
+        """The columns to be read from a file: at least one, which says how many rows there are."""
+        names = _schema(file).names
+        return [name for name in schema.names if name in names] or names[:1]
+
     def _first_type(self, schemas: Sequence[pa.Schema], column: str) -> pa.DataType:
         """That of the first file in which the column is not empty."""
         kinds = [read_as(schema.field(column).type, column, self.rules) for schema in schemas]
@@ -156,6 +181,19 @@ class ParquetRows:
 
     def _with_conditions(self, columns: Sequence[str]) -> list[str]:
         return list(dict.fromkeys([*columns, *(condition.column for condition in self.conditions)]))
+
+
+def _folder_columns(path: Path, files: Sequence[Path], rules: Rules) -> dict[Path, dict[str, pa.Array]]:
+    """What sub-folders called `name=value` say of each file, typed by the values of all of them."""
+    found: dict[Path, dict[str, pa.Array]] = {}
+    pairs = {file: dict(values_of_folders(file.relative_to(path))) for file in files} if path.is_dir() else {}
+    for name in dict.fromkeys(name for each in pairs.values() for name in each):
+        within = [file for file, each in pairs.items() if name in each]
+        values = pa.chunked_array([pa.array([pairs[file][name] for file in within], pa.large_string())])
+        cells = pa.array(from_text(values, name, rules), from_pandas=True)
+        for at, file in enumerate(within):
+            found.setdefault(file, {})[name] = cells.slice(at, 1)
+    return found
 
 
 def read_as(kind: pa.DataType, name: str, rules: Rules) -> pa.DataType:

@@ -253,3 +253,18 @@ def test_rows_that_stand_there_twice_are_counted_and_said(file, tmp_path):
     found, done = judged(tmp_path, tmp_path / "doubled.parquet")
     assert found["about"]["n_repeated"] == 30
     assert "Note: 30 rows repeat an earlier one in user_id, item_id, click, pctr; each counts" in done.output
+
+
+@pytest.mark.parametrize("memory_rows", [0, 10_000])
+def test_folders_called_name_value_are_buckets_as_columns_are(file, tmp_path, memory_rows):
+    for store, rows in frame().groupby("store"):
+        folder = tmp_path / "parts" / f"store={store}"
+        folder.mkdir(parents=True)
+        rows.drop(columns="store").to_parquet(folder / "part-0.parquet")
+    asked = ("--bucket", "store", "--memory-rows", memory_rows)
+    of_folders = judged(tmp_path, tmp_path / "parts", *asked)[0]
+    of_column = judged(tmp_path, file, *asked)[0]
+    assert values(of_folders).keys() == values(of_column).keys() == {"all", "01", "1", "007", "NA"}
+    assert values(of_folders) == pytest.approx(values(of_column))
+    kept = judged(tmp_path, tmp_path / "parts", "--where", "store == '007'", "--memory-rows", memory_rows)[0]
+    assert kept["about"]["n_judged"] == int((frame()["store"] == "007").sum())
