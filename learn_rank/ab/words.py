@@ -39,6 +39,7 @@ METRIC_WORDS = {
     "conversions": "conversions per user",
 }
 METRIC_ORDER = tuple(METRIC_WORDS)
+RATES = ("CTR", "CVR")
 ARM_WORDS = {"a": "control", "b": "treatment"}
 MEANINGS = {  # of the marks, in the order of the legend
     "better": "better, also after correction for the number of comparisons",
@@ -97,14 +98,27 @@ def row_words(row: Mapping[str, Any]) -> str:
 
 def metric_value_words(metric: str, value: float | None) -> str:
     """A level: rates in percent, amounts with four significant digits; a dash where undefined."""
-    if metric not in ("CTR", "CVR"):
+    if metric not in RATES:
         return amount_words(value)
     return f"{100 * value:.3g} %" if value is not None and value < 0.01 else share_words(value, 2)
 
 
 def lift_interval(row: Mapping[str, Any]) -> str:
     """``[+1.10 %, +7.30 %]``; nothing where there is no interval."""
-    return interval_words(row["relative_low"], row["relative_high"], percent_words)
+    return interval_words(*lift_ends(row), percent_words)
+
+
+def lift_ends(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """The interval of a relative lift, as far as the metric goes: a rate cannot rise above 1.
+
+    Example:
+        >>> lift_ends({"metric": "CVR", "control": 0.4, "relative_low": -0.9, "relative_high": 40.0})
+        (-0.9, 1.5)
+    """
+    low, high, control = row["relative_low"], row["relative_high"], row.get("control")
+    if row.get("metric") in RATES and high is not None and control:
+        high = max(min(high, 1 / control - 1), row.get("relative") or 0.0)
+    return low, high
 
 
 def lift_words(row: Mapping[str, Any]) -> str:

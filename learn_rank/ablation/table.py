@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.box import SIMPLE
 
 from learn_rank.evaluation.compare import DeltaRow
+from learn_rank.report_kit.rules import says_nothing
 from learn_recall.terminal.whole_table import WholeTable
 
 METRICS = ("AUC", "UAUC")
@@ -37,6 +38,8 @@ def _points(row: DeltaRow) -> str:
     text = f"{100 * row['delta']:+.2f}"
     if row["low"] is not None and row["high"] is not None:
         text += f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+    if says_nothing(row):
+        text += " says nothing"
     return text
 
 

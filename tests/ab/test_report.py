@@ -25,7 +25,7 @@ from rich.console import Console
 
 from learn_rank.ab import words
 from learn_rank.ab.report.page import ab_html, page_content
-from learn_rank.ab.report.plots import daily_plot, forest_plot
+from learn_rank.ab.report.plots import _reach, daily_plot, forest_plot
 from learn_rank.ab.report.result import ABResult, read_result, write_result
 from learn_rank.ab.report.terminal import print_ab
 from learn_rank.ab.report.verdict import STATUSES, ABVerdict, significant, verdict_of, verdict_of_log
@@ -393,6 +393,17 @@ def test_ids_on_the_page_are_unique(html):
 
 
 # --- the plots
+
+
+def test_a_lift_that_says_nothing_does_not_stretch_the_axis_of_the_others():
+    told = ab_row(relative=0.5, error=0.05)
+    wide = {"low": -1.6, "high": 70.0, "relative_low": -0.9, "relative_high": 40.0}
+    vague = ab_row(kind="user", bucket="cold-start", **wide)
+    assert _reach([told], "relative") == 1.08 * 100
+    assert _reach([told, vague], "relative") == 1.08 * 100  # +40 and not +4000 percent
+    assert _reach([ab_row(relative=2.0, error=0.1)], "relative") == pytest.approx(1.08 * (200 + 19.6))
+    text = printed(short_result(rows=[vague]))
+    assert "+4.20 ?" in text and "[−90.0, +4000.0]" in text
 
 
 def test_a_forest_plot_draws_one_interval_per_bucket_and_the_launch(result):

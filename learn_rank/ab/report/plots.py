@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from learn_rank.ab import words
 from learn_rank.report_kit.bucket_plot import draw_interval, name_lines
+from learn_rank.report_kit.rules import VAGUE_LIFT
 from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, shorten, svg_text
 from learn_rank.report_kit.words import count_words, ordered_buckets
 
@@ -46,6 +47,8 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, lev
             for place in reversed(places)
         ]
         axes.set_ylim(-0.6, len(places) - 0.4)
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -104.0), min(high, _reach(own, "relative")))
         name_lines(axes, range(len(places)), labels, has_zero=True)
         axes.set_xlabel(f"{words.short_metric_words(metric)}: treatment over control, percent")
         return svg_text(figure, prefix)
@@ -86,6 +89,8 @@ def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> 
             )
         axes.plot([], [], "o", color=FLAGGED, markersize=4, label="this day alone")
         axes.axhline(0, color=INK, linewidth=1, zorder=1)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, -104.0), min(top, _reach([*single, *summed], "relative", "cumulative")))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("day")
         axes.set_ylabel("lift, percent")
@@ -95,11 +100,24 @@ def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> 
         return svg_text(figure, prefix)
 
 
+def _reach(rows: Sequence[Mapping[str, Any]], *names: str) -> float:
+    """How far up an axis goes, in percent: intervals that say nothing run out of it, values do not."""
+    ends = [100.0]
+    for row in rows:
+        for name in names:
+            low, middle, high = (row.get(f"{name}{end}") for end in ("_low", "", "_high"))
+            says = low is not None and high is not None and high - low < VAGUE_LIFT
+            ends += [100 * value for value in (middle, high if says else None) if value is not None]
+        ends += [100 * row["launch"]] if row.get("launch") is not None else []
+    return 1.08 * max(ends)
+
+
 def _draw_lift(axes: Axes, row: Mapping[str, Any], height: int, level: float) -> None:
     key = words.mark(row, level)
     colour = FLAGGED if key == "flagged" else ESTIMATE
-    if row["relative_low"] is not None and row["relative_high"] is not None:
-        ends = 100 * row["relative"], 100 * row["relative_low"], 100 * row["relative_high"]
+    low, high = words.lift_ends(row)
+    if low is not None and high is not None:
+        ends = 100 * row["relative"], 100 * low, 100 * high
         draw_interval(axes, height, ends, (colour, "o"), is_full=key in ("better", "worse"))
     if row["launch"] is not None:
         axes.plot([100 * row["launch"]], [height - 0.26], "D", color=LAUNCH, markersize=4)
