@@ -39,11 +39,12 @@ format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, the A/B simulation, and the tables of docs/results (DATA=folder with steam and ml1m_ctr)
+bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, the A/B simulation, random tables through every command, and the tables of docs/results (DATA=folder with steam and ml1m_ctr)
 	$(BIN)/python benchmarks/uauc.py --speed
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/ab_evidence.py $(if $(DATA),--data $(DATA))
 	$(BIN)/python benchmarks/ab_speed.py
+	LEARN_EXAMPLES=200 $(BIN)/python -m pytest tests/run/test_tables_of_every_command.py
 	$(MAKE) steam ml1m_ctr
 
 overhead: $(STAMP)  ## what the plugin costs a production-shaped ranker (12 GB of memory; docs/overhead.md)

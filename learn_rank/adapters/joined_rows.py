@@ -15,8 +15,11 @@ import torch
 from learn_rank.adapters.coverage import Coverage
 from learn_rank.fusion import similarity
 from learn_rank.fusion.similarity import compared_blocks, similarity_features
+from learn_recall.columns import ITEM_ID
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.ids import as_id_array
+from learn_recall.tables.parquet_files import plain
+from learn_recall.tables.rules import Rules
 
 _ROWS_AT_ONCE = 1024  # (rows, H, D) history vectors that are in memory at once
 
@@ -135,7 +138,7 @@ class _Found:
 
     @classmethod
     def of(cls, column: pa.Array, store: EmbeddingStore, name: str) -> _Found:
-        encoded = decoded(column).dictionary_encode()
+        encoded = plain_ids(column).dictionary_encode()
         distinct = as_id_array(encoded.dictionary.to_numpy(zero_copy_only=False), name=name)
         position = store.positions(distinct) if len(distinct) else np.empty(0, np.int64)
         has_vector = np.append((position >= 0) & store.present[position], False)
@@ -208,10 +211,9 @@ def _recent(lengths: np.ndarray, history_length: int) -> np.ndarray:
     return np.where(slot < n_kept, stop - n_kept + slot, -1)
 
 
-def decoded(column: pa.Array) -> pa.Array:
-    """A dictionary-encoded column as its values."""
-    kind = column.type
-    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+def plain_ids(column: pa.Array) -> pa.Array:
+    """Ids as every other reader of tables takes them: no dictionary, whole decimals as integers."""
+    return plain(pa.chunked_array([column]), ITEM_ID, Rules()).combine_chunks()
 
 
-__all__ = ["JoinedRows", "decoded", "join_rows", "similarity_names"]
+__all__ = ["JoinedRows", "join_rows", "plain_ids", "similarity_names"]

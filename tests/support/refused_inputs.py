@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import typer
 from typer.testing import CliRunner
 
 import learn_rank.cli
@@ -31,9 +32,16 @@ class Refused(NamedTuple):
 
 
 def run(command: str, arguments: list[str]):
-    """A command as its user runs it, in this process."""
+    """A command as its user runs it, in this process; its verb alone is made, which is much faster."""
     program, verb = command.split(" ")
-    return CliRunner().invoke(APPS[program], [verb, *arguments])
+    (callback,) = (
+        each.callback
+        for each in APPS[program].registered_commands
+        if each.callback.__name__.replace("_", "-") == verb
+    )
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command(verb)(callback)
+    return CliRunner().invoke(app, arguments)
 
 
 _TOWERS = "--towers empty --content content"
@@ -182,6 +190,7 @@ def write_inputs(folder: Path) -> None:
         ("user", "user", ["a", "b", "c"], "one"),
         ("other", "item", ["a", "b", "c"], "two"),
         ("numbers", "item", [1, 2, 3], "one"),
+        ("number_users", "user", [1, 2, 3], "one"),
     ):
         write_store(folder / name, ids=ids, vectors=np.eye(3), kind=kind, tower=tower, **card)
     items, seconds = ["a", "b", "c"], [1_700_000_000, 1_700_000_001, 1_700_000_002]
