@@ -43,16 +43,16 @@ class Example(NamedTuple):
 
     def free_sizes(self, tables: Tables) -> tuple[object, ...]:
         """`dynamic_shapes` of features, dense features and tables."""
-        free = {0: torch.export.Dim.DYNAMIC}
+        free, rows = {0: torch.export.Dim.DYNAMIC}, {0: torch.export.Dim("rows", min=0)}
         return (
             {
                 name: {
                     "values": None if name in self.single else free,
-                    "lengths": None if name in self.per_request else free,
+                    "lengths": None if name in self.per_request else rows,
                 }
                 for name in self.features
             },
-            free,
+            rows,
             {name: dict.fromkeys(parts, free) for name, parts in tables.items()},
         )
 
