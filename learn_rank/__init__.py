@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from learn_rank.frozen.embedding import FrozenEmbedding
     from learn_rank.fusion.config import FusionConfig
     from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
-    from learn_rank.pipeline.compare_rankers import compare_rankers
+    from learn_rank.pipeline.compare_rankers import chosen_ranker, compare_rankers
     from learn_rank.rankers.base import Ranker
     from learn_rank.rankers.host import HostRanker
     from learn_rank.rankers.id_tables import embedding_tables
@@ -45,6 +45,7 @@ __all__ = [
     "RankerConfig",
     "RankingDataset",
     "Scores",
+    "chosen_ranker",
     "compare_rankers",
     "embedding_tables",
     "encode_dataset",
@@ -67,6 +68,7 @@ _HOME = {
     "RankerConfig": "learn_rank.rankers.multi_task",
     "RankingDataset": "learn_rank.data.dataset",
     "Scores": "learn_rank.rankers.scores",
+    "chosen_ranker": "learn_rank.pipeline.compare_rankers",
     "compare_rankers": "learn_rank.pipeline.compare_rankers",
     "embedding_tables": "learn_rank.rankers.id_tables",
     "encode_dataset": "learn_rank.data.encoded_rows",

@@ -19,7 +19,11 @@ def export(
     *,
     out: Annotated[Path, typer.Option(help="Folder of the export; made or replaced in one step.")],
     arm: Annotated[
-        str, typer.Option(help="baseline, learn or raw_text.", autocompletion=SERVED_ARMS)
+        str,
+        typer.Option(
+            help="baseline, learn, raw_text, or auto: per head what validation chose.",
+            autocompletion=SERVED_ARMS,
+        ),
     ] = "learn",
     seed: Annotated[int, typer.Option(min=0, help="Training seed.")] = 0,
     dtype: Annotated[
@@ -54,6 +58,10 @@ def export(
         torchscript=torchscript,
     )
     manifest, console = read_manifest(out), Console()
+    if (choice := manifest.choice) is not None:
+        console.print(
+            f"auto: pctr from {choice['click']}, pcvr from {choice['conversion']} ({choice['words']})"
+        )
     for name, table in manifest.tables.items():
         console.print(f"{name}: {table.n_present:,} of {table.n_ids:,} ids with a vector, {table.dtype}")
     console.print(f"{', '.join(manifest.scores)}: moved by at most {manifest.max_change:.2g} -> {out}")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from rich.console import Console
+from torch import nn
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
@@ -21,9 +22,10 @@ from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.pipeline.first_checks import label_problems
 from learn_rank.pipeline.judge_run import make_report
 from learn_rank.rankers.base import Ranker
-from learn_rank.rankers.train import RankTrainConfig
+from learn_rank.rankers.by_head import RankerByHead
+from learn_rank.rankers.train import RankTrainConfig, load_ranker
 from learn_rank.report.files import Report
-from learn_rank.run.auto_arm import BASE, write_auto
+from learn_rank.run.auto_arm import BASE, served_heads, write_auto
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
 from learn_rank.run.train_arm import train_and_score
@@ -99,6 +101,37 @@ def compare_rankers(
         seconds=time.perf_counter() - began,
         console=quiet,
     )
+
+
+def chosen_ranker(
+    rankers: Mapping[str, Callable[[EncodedDataset], Ranker]],
+    data: EncodedDataset,
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+) -> nn.Module:
+    """What "auto" of a finished comparison serves, with its weights, ready for `export_ranker`.
+
+    Args:
+        rankers: as in `compare_rankers`.
+        data: the rows of the comparison, encoded.
+        out: its folder.
+        seed: of the training.
+
+    Returns:
+        The baseline, "learn", or a `RankerByHead` of the two, in evaluation mode.
+
+    Raises:
+        ValueError: nothing was chosen, since the comparison had no "learn" of that seed.
+    """
+    run = RunFolder(Path(out))
+    heads = served_heads(run, seed)
+    found = {
+        name: load_ranker(rankers[name](data), run.model_of(name, seed))
+        for name in dict.fromkeys([heads.click, heads.conversion])
+    }
+    click, conversion = found[heads.click], found[heads.conversion]
+    return click if click is conversion else RankerByHead(click, conversion).eval()
 
 
 def _presence(fusion: LearnFeatureFusion) -> Callable[[str, pd.Series], np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,21 @@ from learn_recall.files.whole_files import read_json, write_json
 AUTO, BASE, FUSED = "auto", "baseline", "learn"
 _SCORES = [PCTR, PCVR, PCTCVR]
 _CHOICE = "choice.json"
+
+
+@dataclass(frozen=True)
+class ServedHeads:
+    """What `auto` serves of one seed.
+
+    Attributes:
+        click: name of the arm that pCTR comes from.
+        conversion: name of the arm that pCVR comes from.
+        why: the choice in words and its evidence on validation, ready for JSON.
+    """
+
+    click: str
+    conversion: str
+    why: dict[str, Any]
 
 
 def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> None:
@@ -40,6 +55,23 @@ def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> Non
         old, new = (pd.read_parquet(run.predictions_of(arm, seed)) for arm in (BASE, FUSED))
         scores = combine(choice, old, new)
         write_predictions(run.predictions_of(AUTO, seed), old.drop(columns=_SCORES, errors="ignore"), scores)
+
+
+def served_heads(run: RunFolder, seed: int) -> ServedHeads:
+    """What was chosen for a seed.
+
+    Raises:
+        ValueError: nothing was chosen, since the run has no arm "learn" of that seed.
+    """
+    path = run.model_of(AUTO, seed) / _CHOICE
+    if not path.is_file():
+        raise ValueError(
+            f"arm: expected a choice between {BASE!r} and {FUSED!r} of seed {seed} in {path.parent}, found "
+            f"none. Remedy: train both with that seed (learn-rank train RUN --arms {BASE},{FUSED})."
+        )
+    why = read_json(path)
+    click, conversion = (FUSED if why[head] else BASE for head in ("fuses_ctr", "fuses_cvr"))
+    return ServedHeads(click, conversion, why)
 
 
 def choices(run: RunFolder, seeds: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ def export_ranker(
     sources: Mapping[str, VectorSource] | None = None,
     per_request: Sequence[str] = (),
     torchscript: bool = False,
+    choice: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a ranker as it is served: any number of rows, nothing that only training needs.
 
@@ -53,6 +55,7 @@ def export_ranker(
         per_request: features that are the same for all rows of a request, such as the user's id and history;
             the program then takes one request a call, and looks them up once, not once a candidate.
         torchscript: also write ``program.ts`` by `torch.jit.trace`, for runtimes that load nothing else.
+        choice: for the manifest, where rankers were chosen from: which serves which head, and why.
 
     Returns:
         The folder: program.pt2, one ``.safetensors`` a table, manifest.json.
@@ -124,6 +127,7 @@ def export_ranker(
                         "torch": torch.__version__,
                         "torchrec": version("torchrec"),
                     },
+                    choice=None if choice is None else dict(choice),
                 ),
             )
     return Path(out)

@@ -61,6 +61,7 @@ class Manifest:
         torchscript_inputs: order of its plain arguments.
         max_change: largest change of a score on the example rows by storing the tables as they are stored.
         versions: of learn_rank, torch and torchrec.
+        choice: which ranker serves which head and why, of an export that was chosen (`auto`); else None.
     """
 
     ranker: str
@@ -75,6 +76,7 @@ class Manifest:
     torchscript_inputs: tuple[str, ...]
     max_change: float
     versions: dict[str, str]
+    choice: dict[str, Any] | None = None
     format_version: int = FORMAT_VERSION
 
 
@@ -97,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ExportError(
             f"{folder}: expected an export ({MANIFEST}), found none. Remedy: export_ranker first."
         )
-    saved: dict[str, Any] = read_json(folder / MANIFEST)
+    saved: dict[str, Any] = {"choice": None, **read_json(folder / MANIFEST)}  # older exports chose nothing
     names = {field.name for field in dataclasses.fields(Manifest)}
     if saved.get("format_version") != FORMAT_VERSION or set(saved) != names:
         raise ExportError(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+from torch import nn
 
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.ease_rows import host_rows
+from learn_rank.data.encoded_rows import EncodedDataset
+from learn_rank.rankers.by_head import RankerByHead
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import load_ranker
 from learn_rank.run.arms import ARMS, make_fusion
-from learn_rank.run.config import fitted_to, read_config
+from learn_rank.run.auto_arm import AUTO, ServedHeads, served_heads
+from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
 from learn_rank.serving.export import export_ranker
 from learn_rank.serving.swap import VectorSource
@@ -33,7 +39,8 @@ def export_run(
     Args:
         run: folder of `learn-rank run`.
         out: folder to make or replace.
-        arm: one that was trained with vectors as they are, or the baseline.
+        arm: one that was trained with vectors as they are, the baseline, or "auto": what validation chose for
+            each head, one ranker where both heads are its own; the manifest says which and why.
         seed: of the training.
         one_request: the user's id, vector and history are features of the request.
         dtype, torchscript: as in `export_ranker`.
@@ -41,36 +48,17 @@ def export_run(
     Raises:
         ValueError: an arm or a seed that the run did not train, or an arm with vectors of other ids.
     """
-    config, place = read_config(run)[0], RunFolder(run)
-    known = {each.name: each for each in ARMS if not (each.is_shuffled or each.is_random)}
-    trained = [name for name in known if (place.model_of(name, seed) / "model.safetensors").is_file()]
-    if arm not in trained:
-        raise ValueError(f"arm: expected one of {trained}, trained in {run} with seed {seed}, got {arm!r}.")
-    dataset = read_dataset(place.tables)
-    fitted = fitted_to(config, dataset)
-    stores = {"user": EmbeddingStore.open(place.users), "item": EmbeddingStore.open(place.items)}
-    data = host_rows(dataset, stores["item"], config.ease, history_length=config.fusion.history_length)
-    fusion = make_fusion(
-        known[arm],
-        stores["user"],
-        stores["item"],
-        fitted.fusion,
-        seed=seed,
-        kind=config.fusion_kind,
-        host_dim=MultiTaskRanker.host_dim(data.n_codes, fitted.ranker),
-    )
-    ranker = MultiTaskRanker(data.n_codes, data.n_dense, fitted.ranker, fusion)
-    load_ranker(ranker, place.model_of(arm, seed))
-    example = next(data.valid.batches(N_EXAMPLES))
-    sources = {
-        f"fusion.{side}_vectors": VectorSource(store, known[arm].found_in(store).blocks)
-        for side, store in stores.items()
-        if fusion is not None
-    }
-    fused = fitted.fusion
-    of_user = ["user_id"] if fusion is None else ["user_id", fused.user_feature]
-    of_history = [] if fusion is None else [fused.history_feature, fused.converted_feature]
-    per_request = [*of_user, *(name for name in of_history if name is not None)]
+    trained = _TrainedRun.open(run)
+    served = served_heads(trained.place, seed) if arm == AUTO else ServedHeads(arm, arm, {})
+    ranker: nn.Module = trained.ranker(served.click, seed)
+    of_part = {"": served.click}
+    if served.conversion != served.click:
+        ranker = RankerByHead(ranker, trained.ranker(served.conversion, seed)).eval()
+        of_part = {"click.": served.click, "conversion.": served.conversion}
+    sources: dict[str, VectorSource] = {}
+    for part, name in of_part.items():
+        sources |= trained.sources(name, part)
+    example = next(trained.rows.valid.batches(N_EXAMPLES))
     return export_ranker(
         ranker,
         out,
@@ -78,6 +66,64 @@ def export_run(
         example.dense,
         dtype=dtype,
         sources=sources,
-        per_request=per_request if one_request else (),
+        per_request=trained.of_user(has_plugin=bool(sources)) if one_request else (),
         torchscript=torchscript,
+        choice={"click": served.click, "conversion": served.conversion, **served.why} if served.why else None,
     )
+
+
+@dataclass(frozen=True)
+class _TrainedRun:
+    """A run whose rankers can be opened one by one, with the rows and vectors that they know."""
+
+    place: RunFolder
+    config: RunConfig
+    rows: EncodedDataset
+    stores: dict[str, EmbeddingStore]
+
+    @classmethod
+    def open(cls, run: Path) -> _TrainedRun:
+        config, place = read_config(run)[0], RunFolder(run)
+        dataset = read_dataset(place.tables)
+        stores = {"user": EmbeddingStore.open(place.users), "item": EmbeddingStore.open(place.items)}
+        length = config.fusion.history_length
+        rows = host_rows(dataset, stores["item"], config.ease, history_length=length)
+        return cls(place, fitted_to(config, dataset), rows, stores)
+
+    def ranker(self, arm: str, seed: int) -> MultiTaskRanker:
+        known = {each.name: each for each in ARMS if not (each.is_shuffled or each.is_random)}
+        folders = {name: self.place.model_of(name, seed) for name in known}
+        trained = [name for name, folder in folders.items() if (folder / "model.safetensors").is_file()]
+        if arm not in trained:
+            raise ValueError(
+                f"arm: expected one of {[*trained, AUTO]}, trained in {self.place.path} with seed {seed}, "
+                f"got {arm!r}."
+            )
+        fusion = make_fusion(
+            known[arm],
+            self.stores["user"],
+            self.stores["item"],
+            self.config.fusion,
+            seed=seed,
+            kind=self.config.fusion_kind,
+            host_dim=MultiTaskRanker.host_dim(self.rows.n_codes, self.config.ranker),
+        )
+        ranker = MultiTaskRanker(self.rows.n_codes, self.rows.n_dense, self.config.ranker, fusion)
+        load_ranker(ranker, folders[arm])
+        return ranker
+
+    def sources(self, arm: str, part: str) -> dict[str, VectorSource]:
+        """The stores behind the frozen tables of an arm that stands in that part of the exported ranker."""
+        found = next(each for each in ARMS if each.name == arm)
+        if found.blocks is None:
+            return {}
+        return {
+            f"{part}fusion.{side}_vectors": VectorSource(store, found.found_in(store).blocks)
+            for side, store in self.stores.items()
+        }
+
+    def of_user(self, *, has_plugin: bool) -> tuple[str, ...]:
+        """Features that are the same for all candidates of a request."""
+        fused = self.config.fusion
+        plugin = (fused.user_feature, fused.history_feature, fused.converted_feature) if has_plugin else ()
+        return ("user_id", *(name for name in plugin if name is not None))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from run_victim import config
+from run_victim import config, one_head_chosen
 from tiny_models import save_tiny_model
 
 from learn_rank.ab.candidates.files import CandidateFiles
@@ -94,9 +94,26 @@ def test_scores_of_the_test_rows_are_the_predictions_of_the_run(run, tmp_path):
     asked = dataset.test.assign(click=np.nan, conversion=np.nan, day=28)
     nothing = dataset.test.head(0).assign(day=0)
     again = Traffic(asked, nothing, dataset.contexts)
-    for arm, found in scored(run, again, tmp_path).items():
+    arms = ("baseline", "learn", "auto")
+    for arm, found in scored(run, again, tmp_path, arms=arms).items():
         expected = pd.read_parquet(RunFolder(run).predictions_of(arm, 0))[["pctr", "pcvr"]].to_numpy().T
         np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+def test_where_auto_took_a_head_from_each_of_two_rankers_both_serve_and_both_learn(run, traffic, tmp_path):
+    with one_head_chosen(run):
+        arms = opened(run, traffic, tmp_path, arms=("baseline", "learn", "auto"), retrains=True)
+    is_shown = np.flatnonzero(traffic.asked["day"] == MARKET.n_days)[:50]
+    click = np.arange(50) % 3 == 0
+    everything = np.ones(len(traffic.asked), bool)
+    for is_next_day in (False, True):
+        if is_next_day:
+            for ranker in arms.values():
+                ranker.learn(MARKET.n_days, is_shown, click, click)
+        scores = {name: ranker.scores(everything) for name, ranker in arms.items()}
+        np.testing.assert_array_equal(scores["auto"][0], scores["learn"][0])
+        np.testing.assert_array_equal(scores["auto"][1], scores["baseline"][1])
+        assert not np.array_equal(scores["learn"], scores["baseline"])
 
 
 def test_a_day_is_scored_alike_whatever_happens_later(run, traffic, tmp_path):

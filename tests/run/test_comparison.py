@@ -9,9 +9,18 @@ from torchrec import EmbeddingBagCollection
 from torchrec.models.dlrm import DLRM
 
 import learn_rank
-from learn_rank import HostRanker, LearnFeatureFusion, RankTrainConfig, compare_rankers, embedding_tables
+from learn_rank import (
+    HostRanker,
+    LearnFeatureFusion,
+    RankTrainConfig,
+    chosen_ranker,
+    compare_rankers,
+    embedding_tables,
+    encode_dataset,
+)
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.metrics.auc import AUC
+from learn_rank.rankers.train import predict
 from learn_rank.run.folder import RunFolder
 from learn_recall.store import id_keys
 
@@ -91,6 +100,16 @@ def test_a_ranker_of_clicks_alone_is_judged_by_clicks_alone(compared):
 
 def test_the_coverage_is_that_of_the_fusions_own_tables(compared):
     assert {row["share_with_vector"] for row in compared[1].about["coverage"] if row["n"]} == {1.0}
+
+
+def test_what_auto_serves_is_a_ranker_with_the_weights_of_its_choice(world, compared):
+    dataset, users, items = world
+    data = encode_dataset(dataset)
+    ranker = chosen_ranker(rankers(users, items, dataset.contexts, "ctr"), data, compared[0], seed=3)
+    assert isinstance(ranker, HostRanker) and ranker.fusion is not None  # the vectors say everything
+    found = predict(ranker, data.test)["pctr"]
+    expected = pd.read_parquet(RunFolder(compared[0]).predictions_of("auto", 3))["pctr"]
+    pd.testing.assert_series_equal(found, expected)
 
 
 def test_the_page_and_the_rows_are_written(compared):

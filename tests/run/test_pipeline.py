@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from children import exit_codes_of
 from rich.console import Console
-from run_victim import MARKET, config, run
+from run_victim import MARKET, config, one_head_chosen, run
 from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
@@ -96,20 +97,54 @@ def test_the_stages_are_commands_of_their_own(finished):
     assert runner.invoke(app, ["train", str(finished)]).exit_code == 0
 
 
+def test_what_is_chosen_where_the_base_ranker_is_better_is_that_ranker_itself(finished, tmp_path):
+    from learn_rank.serving import run_export
+
+    exported = []
+    path = RunFolder(finished).model_of("auto", 0) / "choice.json"
+    choice = json.loads(path.read_text(encoding="utf-8"))
+    assert not (choice["fuses_ctr"] or choice["fuses_cvr"])  # 6,000 impressions prove nothing
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_export, "export_ranker", lambda *given, **named: exported.append((given, named)))
+        for arm in ("auto", "baseline"):
+            run_export.export_run(finished, tmp_path, arm=arm)
+    (auto, told), (baseline, _) = exported
+    with torch.inference_mode():
+        scores = [ranker(sparse, dense) for ranker, _, sparse, dense in (auto, baseline)]
+    assert torch.equal(scores[0].ctr_logit, scores[1].ctr_logit)
+    assert torch.equal(scores[0].cvr_logit, scores[1].cvr_logit)
+    assert told["choice"] == {"click": "baseline", "conversion": "baseline", **choice}
+    assert told["sources"] == {}
+
+
+def test_an_arm_that_a_run_did_not_choose_or_train_is_not_exported(finished, tmp_path):
+    from learn_rank.serving.run_export import export_run
+
+    with pytest.raises(ValueError, match=r"expected a choice between 'baseline' and 'learn' of seed 7"):
+        export_run(finished, tmp_path / "none", arm="auto", seed=7)
+    with pytest.raises(ValueError, match=r"expected one of \['baseline', 'learn', 'raw_text', 'auto'\]"):
+        export_run(finished, tmp_path / "none", arm="thorough")
+
+
 def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say(finished, tmp_path):
     from learn_rank.data.encoded_rows import encode_dataset
     from learn_rank.serving import VectorSource, load_exported, swap_vectors
 
     runner = CliRunner()
     served = tmp_path / "served"
-    result = runner.invoke(app, ["export", str(finished), "--out", str(served)])
+    with one_head_chosen(finished):
+        result = runner.invoke(app, ["export", str(finished), "--out", str(served), "--arm", "auto"])
     assert result.exit_code == 0, result.output
-    assert "fusion.item_vectors: 120 of 120 ids with a vector, float16" in result.output
+    assert "auto: pctr from learn, pcvr from baseline" in result.output
+    assert "click.fusion.item_vectors: 120 of 120 ids with a vector, float16" in result.output
     ranker = load_exported(served)
+    assert ranker.manifest.choice is not None and ranker.manifest.choice["conversion"] == "baseline"
     data = encode_dataset(read_dataset(RunFolder(finished).tables), history_length=8)
-    found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in data.test.batches(97)]
-    expected = pd.read_parquet(RunFolder(finished).predictions_of("learn", 0))["pctr"]
-    np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)
+    scores = [ranker(batch.sparse, batch.dense) for batch in data.test.batches(97)]
+    for head, arm, name in (("ctr_logit", "learn", "pctr"), ("cvr_logit", "baseline", "pcvr")):
+        found = torch.cat([part[head] for part in scores]).sigmoid()
+        expected = pd.read_parquet(RunFolder(finished).predictions_of(arm, 0))[name]
+        np.testing.assert_allclose(found.numpy(), expected, atol=2e-6)
     other = tmp_path / "request"
     runner.invoke(app, ["export", str(finished), "--out", str(other), "--one-request", "--arm", "raw_text"])
     of_request = load_exported(other)
@@ -129,7 +164,7 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
         np.testing.assert_allclose(one.numpy(), expected[row : row + 1], atol=2e-6)
     users = EmbeddingStore.open(RunFolder(finished).users)
     with pytest.raises(ValueError, match="kind: expected 'item', got 'user'"):
-        swap_vectors(served, "fusion.item_vectors", VectorSource(users, ("tower", "content")))
+        swap_vectors(served, "click.fusion.item_vectors", VectorSource(users, ("tower", "content")))
     refused = runner.invoke(app, ["export", str(finished), "--out", str(served), "--arm", "shuffled"])
     assert refused.exit_code == 2
     assert "expected one of" in refused.output

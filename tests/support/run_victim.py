@@ -1,7 +1,10 @@
 """A small run, to be made in a process of its own where it is to die in a stage."""
 
+import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +16,7 @@ from learn_rank.pipeline import order as pipeline
 from learn_rank.rankers.multi_task import RankerConfig
 from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.config import RunConfig
+from learn_rank.run.folder import RunFolder
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
 
@@ -82,3 +86,13 @@ def run(out: Path, encoder: Path, killed_in: str | None = None) -> None:
         config(str(encoder)),
         console=Console(quiet=True),
     )
+
+
+@contextmanager
+def one_head_chosen(run: Path) -> Iterator[None]:
+    """As if validation had proved LEARN better at clicks alone."""
+    path = RunFolder(run).model_of("auto", 0) / "choice.json"
+    chosen = path.read_text(encoding="utf-8")
+    path.write_text(json.dumps({**json.loads(chosen), "fuses_ctr": True, "fuses_cvr": False}))
+    yield
+    path.write_text(chosen, encoding="utf-8")

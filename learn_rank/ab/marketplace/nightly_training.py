@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from learn_rank.ab.marketplace.exposure import Serving
-from learn_rank.ab.marketplace.open_rankers import OpenRanker
+from learn_rank.ab.marketplace.open_rankers import OpenHeads, OpenRanker
 
 __all__ = ["live_through"]
 
 
-def live_through(ranker: OpenRanker, serving: Serving, is_warm_up: np.ndarray) -> np.ndarray:
+def live_through(ranker: OpenRanker | OpenHeads, serving: Serving, is_warm_up: np.ndarray) -> np.ndarray:
     """The scores of a ranker that goes on learning, each day's by what it knew that morning.
 
     Definition: each day it scores and serves every request; in the night behind it goes on for one pass over

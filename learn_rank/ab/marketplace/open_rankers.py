@@ -19,6 +19,7 @@ from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_rank.run.arms import ARMS, Arm, config_of, frozen_table
+from learn_rank.run.auto_arm import AUTO, ServedHeads, served_heads
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
 from learn_recall.columns import CONTEXT_ID, PCTR, PCVR
@@ -26,7 +27,7 @@ from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
 
-__all__ = ["OpenRanker", "open_rankers"]
+__all__ = ["OpenHeads", "OpenRanker", "open_rankers"]
 
 RETRAIN_RATE = 0.1
 """Learning rate of a night over that of the training, which had fallen to 0 when it ended."""
@@ -77,6 +78,27 @@ class OpenRanker:
         _one_pass(self._ranker, self._optimizer, night, self._training, day)
 
 
+class OpenHeads:
+    """What `auto` chose where it took a head from each of two rankers: both serve, and both go on learning.
+
+    Args:
+        click: whose pCTR is served.
+        conversion: whose pCVR is served.
+    """
+
+    def __init__(self, click: OpenRanker, conversion: OpenRanker) -> None:
+        self._click, self._conversion = click, conversion
+
+    def scores(self, is_wanted: np.ndarray) -> np.ndarray:
+        """(2, M) float64, as of `OpenRanker`."""
+        return np.stack([self._click.scores(is_wanted)[0], self._conversion.scores(is_wanted)[1]])
+
+    def learn(self, day: int, shown: np.ndarray, click: np.ndarray, conversion: np.ndarray) -> None:
+        """One pass of both rankers over the same rows, those of `OpenRanker`."""
+        for ranker in (self._click, self._conversion):
+            ranker.learn(day, shown, click, conversion)
+
+
 def open_rankers(
     run: Path,
     dataset: RankingDataset,
@@ -87,7 +109,7 @@ def open_rankers(
     work: Path,
     seed: int = 0,
     retrains: bool = False,
-) -> Iterator[tuple[str, OpenRanker]]:
+) -> Iterator[tuple[str, OpenRanker | OpenHeads]]:
     """The rankers of a run, one after another, in front of the candidates of ``traffic.asked``.
 
     Features are made as for the test rows: counts and rates strictly before the request, codes and scales of
@@ -99,7 +121,7 @@ def open_rankers(
         dataset: its tables.
         config: its settings.
         traffic: of `draw_traffic`.
-        arms: names of trained arms.
+        arms: names of trained arms, or "auto" for what validation chose between two of them.
         work: a folder for the vectors of the new contexts.
         seed: the training seed whose rankers are taken.
         retrains: they will go on learning; users and items that training never had then get embeddings of
@@ -110,11 +132,11 @@ def open_rankers(
     """
     place = RunFolder(run)
     known = {arm.name: arm for arm in ARMS if place.model_of(arm.name, seed).is_dir()}
-    unknown = [name for name in arms if name not in known]
+    unknown = [name for name in arms if name not in known and name != AUTO]
     if unknown:
         raise ValueError(
-            f"arms: expected some of {sorted(known)}, trained in {run} with seed {seed}, got {unknown}. "
-            f"Remedy: learn-rank train {run} --arms {','.join(unknown)}"
+            f"arms: expected some of {[*sorted(known), AUTO]}, trained in {run} with seed {seed}, got "
+            f"{unknown}. Remedy: learn-rank train {run} --arms {','.join(unknown)}"
         )
     config = fitted_to(config, dataset)
     log = pd.concat([dataset.valid, dataset.test, traffic.feed], ignore_index=True)
@@ -123,13 +145,20 @@ def open_rankers(
     day_of_log = np.r_[np.full(len(log) - len(traffic.feed), -1), traffic.feed[DAY].to_numpy(np.int64)]
     vectors = _vectors_of_contexts(place, config, traffic.contexts, work)
     training = _training(place, config, seed) if retrains else None
-    for name in arms:
+
+    def open_arm(name: str) -> OpenRanker:
         fusion = _fusion(place, known[name], vectors, config, rows=rows, seed=seed)
         ranker = MultiTaskRanker(rows.n_codes, rows.n_dense, config.ranker, fusion)
         load_ranker(ranker, place.model_of(name, seed))
         if retrains:
             ranker = widened(ranker, MultiTaskRanker(served.n_codes, rows.n_dense, config.ranker, fusion))
-        yield name, OpenRanker(ranker, served, day_of_log, training)
+        return OpenRanker(ranker, served, day_of_log, training)
+
+    for name in arms:
+        heads = served_heads(place, seed) if name == AUTO else ServedHeads(name, name, {})
+        opened = open_arm(heads.click)
+        is_one = heads.click == heads.conversion
+        yield name, opened if is_one else OpenHeads(opened, open_arm(heads.conversion))
 
 
 def _encoded(
