@@ -45,7 +45,7 @@ ORDER = {  # lowest first; names in one line do not know each other
         sources
     """,
     "learn_rank.datasets": """
-        splits arithmetic
+        splits arithmetic learned_part
         own movielens steam
         marketplace
     """,

@@ -14,6 +14,7 @@ from learn_rank.data.contexts import (
     pseudo_requests,
 )
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.datasets.learned_part import learned_part
 from learn_rank.datasets.splits import check_chronology, check_no_leak
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
 from learn_recall.tables.read import (
@@ -125,16 +126,20 @@ def link_tables(
     is_sampled: bool = False,
     protocol: dict[str, object] | None = None,
 ) -> RankingDataset:
-    """Give validated tables their user contexts, check the split, and join them into a dataset."""
+    """Give validated tables their user contexts, check the split, and join them into a dataset.
+
+    Where there is time, its interactions are their `learned_part`; histories hold all of them.
+    """
     has_time = all(TIMESTAMP in part for part in (interactions, *parts.values()))
     checked: dict[str, object]
+    learned, said = learned_part(interactions, parts["train"]) if has_time else (interactions, {})
     if contexts is not None:
         _need_context_ids(parts)
         rule = "as given"
         checked = {}
     elif has_time:
         events = clicked_events(interactions, *parts.values())
-        newest = float(interactions[TIMESTAMP].max())
+        newest = float(learned[TIMESTAMP].max())
         contexts, parts = point_in_time_contexts(events, parts, learned_until=newest)
         rule = "point in time: events strictly before the row"
         checked = dict(check_chronology(**parts, interactions=interactions, contexts=contexts))
@@ -157,12 +162,12 @@ def link_tables(
     return RankingDataset(
         name=name,
         items=items,
-        interactions=interactions,
+        interactions=learned,
         contexts=contexts,
         dense=dense,
         categorical=categorical,
         is_sampled=is_sampled,
-        protocol={**(protocol or {}), "user contexts": rule, **checked},
+        protocol={**(protocol or {}), **said, "user contexts": rule, **checked},
         **parts,
     )
 

@@ -62,6 +62,32 @@ def write(tables, folder):
     return paths
 
 
+def test_interactions_that_reach_through_training_leave_its_last_rows_to_the_ranker_alone(tmp_path):
+    tables = frames()
+    train = tables["train"]
+    clicks = train.loc[train.click == 1, ["user_id", "item_id", "timestamp"]].reset_index(drop=True)
+    dataset = read_own_tables(**write({**tables, "interactions": clicks}, tmp_path))
+    first_later = train.timestamp.iloc[-15]  # of 60 rows, one a second
+    assert dataset.interactions["timestamp"].max() < first_later
+    assert len(dataset.interactions) == (clicks.timestamp < first_later).sum()
+    assert f"{len(dataset.interactions)} of {len(clicks)} interactions" in dataset.protocol["towers"]
+    is_learned = dataset.contexts.set_index("context_id")["is_learned"]
+    rows = dataset.train.assign(is_learned=is_learned.reindex(dataset.train.context_id).to_numpy())
+    np.testing.assert_array_equal(
+        ~rows["is_learned"], rows["timestamp"] > dataset.interactions.timestamp.max()
+    )
+    # a row's user is known with all of his clicks before it, those that nothing was learned from too
+    last = rows.iloc[-1]
+    history = dataset.contexts.set_index("context_id")["history"][last.context_id]
+    assert len(history) == ((clicks.user_id == last.user_id) & (clicks.timestamp < last.timestamp)).sum()
+
+
+def test_interactions_that_end_early_enough_are_all_learned_from(tmp_path):
+    dataset = read_own_tables(**write(frames(), tmp_path))
+    assert len(dataset.interactions) == 10
+    assert "towers" not in dataset.protocol
+
+
 def test_tables_with_time_get_point_in_time_contexts_and_host_features_from_both_sides(tmp_path):
     dataset = read_own_tables(**write(frames(), tmp_path), dense=("age_days", "price_number"))
     assert "point in time" in dataset.protocol["user contexts"]

@@ -1,0 +1,62 @@
+"""In training rows, items that the vectors were not fitted on must be as tomorrow's new items will be."""
+
+import pandas as pd
+import pytest
+from drift_log import drift_dataset, drift_tables
+
+from learn_rank.datasets.learned_part import LATER_SHARE, learned_part
+
+
+@pytest.fixture(scope="module", params=[0, 1])
+def tables(request):
+    return drift_tables(seed=request.param)
+
+
+def click_rates(items_fitted_on, parts):
+    """Of training rows whose item nothing was fitted on, and of test rows whose item training never had."""
+    train, test = parts["train"], parts["test"]
+    is_unfitted, is_new = ~train.item_id.isin(items_fitted_on), ~test.item_id.isin(train.item_id)
+    return train.click[is_unfitted].mean(), test.click[is_new].mean()
+
+
+def test_a_log_of_news_is_judged_on_items_that_training_never_had(tables):
+    _, _, parts = tables
+    is_new = ~parts["test"].item_id.isin(parts["train"].item_id)
+    assert 0.75 < is_new.mean() < 0.9
+
+
+def test_fitted_on_all_clicks_of_training_not_fitted_means_never_clicked(tables):
+    _, clicks, parts = tables
+    unfitted, new = click_rates(clicks.item_id, parts)
+    assert unfitted == 0 and new > 0.2
+
+
+def test_items_behind_the_learned_part_are_clicked_as_new_items_will_be(tables):
+    _, clicks, parts = tables
+    kept, _ = learned_part(clicks, parts["train"])
+    unfitted, new = click_rates(kept.item_id, parts)
+    assert 0.7 * new < unfitted < 1.1 * new
+    later = parts["train"].timestamp > kept.timestamp.max()
+    assert later.mean() >= LATER_SHARE
+
+
+def test_a_dataset_of_own_tables_learns_from_that_part_and_knows_users_by_all_their_clicks():
+    dataset = drift_dataset(n_rows_per_day=200)
+    _, clicks, parts = drift_tables(n_rows_per_day=200)
+    kept, said = learned_part(clicks, parts["train"])
+    pd.testing.assert_frame_equal(dataset.interactions[kept.columns], kept, check_dtype=False)
+    assert dataset.protocol["towers"] == said["towers"]
+    assert dataset.contexts["timestamp"].max() > kept["timestamp"].max()
+
+
+def test_the_share_that_is_left_is_a_setting():
+    rows = pd.DataFrame({"timestamp": range(10)})
+    for share, last in ((0.0, 9), (0.05, 8), (0.25, 6), (0.5, 4)):
+        assert learned_part(rows, rows, later_share=share)[0]["timestamp"].max() == last
+
+
+def test_rows_of_one_moment_are_not_parted_and_interactions_are_never_all_left_out():
+    train = pd.DataFrame({"timestamp": [1, 2, 2, 2]})
+    assert learned_part(train, train)[0]["timestamp"].tolist() == [1]
+    late = pd.DataFrame({"timestamp": [2, 2]})
+    assert learned_part(late, train)[0] is late
