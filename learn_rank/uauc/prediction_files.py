@@ -160,7 +160,7 @@ def _read_text(path: Path, columns: FileColumns) -> tuple[pa.Table, int]:
     kept = dict.fromkeys([*wanted, *(name for name in IDENTITY if name in frame)])
     arrays = {name: _as_arrow(frame[name], path) for name in kept}
     for name in dict.fromkeys([columns.label, columns.score, *columns.numbers, *columns.counts]):
-        _check_numbers(arrays[name], name, path)
+        arrays[name] = _as_numbers(arrays[name], name, path)
     table = pa.table(arrays)
     check_kinds(table.schema, columns, str(path))
     judged = rows_where(table, columns.conditions)
@@ -184,10 +184,12 @@ def _as_arrow(column: pd.Series, path: Path) -> pa.ChunkedArray:
     return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
 
 
-def _check_numbers(column: pa.ChunkedArray, name: str, path: Path) -> None:
-    """Name the first cells of a column that should be numbers and is text."""
+def _as_numbers(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
+    """A column that should be numbers, also where no cell says so; the first cells of text are named."""
+    if pa.types.is_null(column.type):
+        return column.cast(pa.float64())
     if not _is_text(column.type):
-        return
+        return column
     cells = column.to_pandas()
     is_other = (pd.to_numeric(cells, errors="coerce").isna() & cells.notna()).to_numpy()
     rows = np.flatnonzero(is_other if is_other.any() else cells.notna().to_numpy())

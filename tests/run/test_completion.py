@@ -84,6 +84,7 @@ def test_what_is_offered_is_what_the_code_knows(tmp_path, monkeypatch):
     from learn_rank.rankers.scores import LOSS_KINDS
     from learn_rank.rankers.task_layers import TASK_LAYERS
     from learn_rank.run.arms import ARMS
+    from learn_rank.run.auto_arm import AUTO
     from learn_rank.uauc.count_buckets import MEANINGS
     from learn_recall.comparison import world
     from learn_recall.encoder.files import OFFLINE_NAME
@@ -93,7 +94,8 @@ def test_what_is_offered_is_what_the_code_knows(tmp_path, monkeypatch):
     from learn_recall.towers.presets import preset
 
     monkeypatch.chdir(tmp_path)
-    assert names(of_rank.ARMS) == names(of_rank.ARM) == tuple(arm.name for arm in ARMS)
+    assert names(of_rank.ARMS) == tuple(arm.name for arm in ARMS)
+    assert names(of_rank.ARM) == (*names(of_rank.ARMS), AUTO)
     assert names(of_rank.FUSIONS) == tuple(FUSIONS)
     assert names(of_rank.RANKERS) == tuple(
         kind for kind in LOSS_KINDS if kind != "ctr"

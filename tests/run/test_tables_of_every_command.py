@@ -155,7 +155,7 @@ def tables(draw, **faulty):
     seconds = st.sampled_from([1_700_000_000, 1_700_000_001, *draw(st.sampled_from(faulty["seconds"]))])
     found["timestamp"] = (draw(cells(seconds, n)), draw(st.sampled_from((pa.int64(), pa.float64()))))
     found["position"] = (draw(cells(st.integers(0, 3), n)), draw(st.sampled_from((pa.int64(), pa.int8()))))
-    labels = st.sampled_from(draw(st.sampled_from(([0, 1], [1], [0, 1, 2], [0, 1, None]))))
+    labels = st.sampled_from(draw(st.sampled_from(([0, 1], [1], [0, 1, 2], [0, 1, None], [None]))))
     found["click"] = (draw(cells(labels, n)), pa.int64())
     found["conversion"] = (draw(cells(st.sampled_from([0, 1, None]), n)), pa.float64())
     of_floats = st.floats(-1e6, 1e6, width=32).map(lambda value: round(value, 2))
