@@ -11,6 +11,8 @@ from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, POSITION, TIMESTAMP
 from learn_recall.tables.problems import Problem, TableError
 
 _TEXTS_AT_ONCE = 4096
+_MANY_ALIKE = 0.5  # share of items; of real titles .01 to .15, of videos whose title is "tag 39" all
+ITEM_TEXTS = "item texts"  # of the protocol: what `text_note` said
 
 
 def check_settings(config: RunConfig, *, finds_encoder: bool) -> None:
@@ -139,6 +141,35 @@ def _text_problems(dataset: RankingDataset, config: RunConfig) -> list[Problem]:
     return [Problem("items", columns, "at least two different words", got, (), remedy)]
 
 
+def text_note(dataset: RankingDataset, config: RunConfig) -> dict[str, object]:
+    """What the report's protocol says of items whose texts differ in nothing but numbers; nothing of others.
+
+    Vectors of such texts differ all the same, in what says nothing, and a ranker overfits to it.
+
+    Args:
+        dataset: its items that are shown or interacted with.
+        config: its template.
+    """
+    from learn_recall.text.likeness import text_likeness
+    from learn_recall.text.prompt import render_items
+
+    tables = (dataset.interactions, *dataset.parts.values())
+    used = pd.concat([table[ITEM_ID] for table in tables]).unique()
+    items = dataset.items[dataset.items[ITEM_ID].isin(used)]
+    chunks = (items[start : start + _TEXTS_AT_ONCE] for start in range(0, len(items), _TEXTS_AT_ONCE))
+    found = text_likeness(text for chunk in chunks for text in render_items(chunk, config.template))
+    if found.share_alike < _MANY_ALIKE:
+        return {}
+    different = f"{found.n_different:,} different text" + ("s" if found.n_different != 1 else "")
+    said = (
+        f"{found.n_alike:,} of {found.n_texts:,} items ({found.share_alike:.0%}) say what another one says, "
+        f"but for numbers: {different}, most often {_short(found.commonest)}. Vectors of such texts can tell "
+        "little, and cost what inputs without content cost. Remedy: give the items texts of their own, or "
+        "name other fields: --template"
+    )
+    return {ITEM_TEXTS: said}
+
+
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
@@ -174,4 +205,12 @@ def seconds_of(text: str) -> float:
     return seconds
 
 
-__all__ = ["check_dataset", "check_settings", "label_problems", "seconds_of", "stated_time"]
+__all__ = [
+    "ITEM_TEXTS",
+    "check_dataset",
+    "check_settings",
+    "label_problems",
+    "seconds_of",
+    "stated_time",
+    "text_note",
+]

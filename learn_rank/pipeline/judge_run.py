@@ -13,6 +13,7 @@ from rich.console import Console
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.evaluation.tasks import TASKS, evaluate_arms
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
+from learn_rank.pipeline.first_checks import ITEM_TEXTS
 from learn_rank.report.files import Report, write_report
 from learn_rank.report.terminal import print_report
 from learn_rank.report_kit.provenance import provenance
@@ -72,7 +73,7 @@ def make_report(
         **({} if seconds is None else {"seconds": round(seconds, 1)}),
         **_about(run, dataset, predictions, arms, seeds),
         "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
-        "warnings": _warnings(rows),
+        "warnings": [*_said_first(dataset), *_warnings(rows)],
     }
     report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
     write_report(report, run.path)
@@ -157,6 +158,11 @@ def _coverage(has_vector: Callable[[str, pd.Series], np.ndarray], test: pd.DataF
             place = {"store": side, "bucket_kind": side, "bucket": bucket}
             rows.append({**place, "share_with_vector": share, "n": int(inside.sum())})
     return rows
+
+
+def _said_first(dataset: RankingDataset) -> list[str]:
+    """What the first stage said of texts that tell little; a reader of the page has to know it, too."""
+    return [f"{dataset.protocol[ITEM_TEXTS]}."] if ITEM_TEXTS in dataset.protocol else []
 
 
 def _warnings(rows: Sequence[Any]) -> list[str]:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.dataset_files import dataset_fingerprint, read_dataset, write_dataset
-from learn_rank.pipeline.first_checks import check_dataset, check_settings, stated_time
+from learn_rank.pipeline.first_checks import check_dataset, check_settings, stated_time, text_note
 from learn_rank.pipeline.judge_run import make_report, store_presence
 from learn_rank.pipeline.ranker_stage import train_rankers
 from learn_rank.pipeline.stages import Stages
@@ -85,7 +85,7 @@ def run_pipeline(
         "tables",
         {**source, **({} if until is None else {"interactions_until": until})},
         (run.tables,),
-        lambda: make_tables(make_dataset, run, config),
+        lambda: make_tables(make_dataset, run, config, console),
         inputs=inputs,
     )
     tables = dataset_fingerprint(run.tables)
@@ -150,11 +150,16 @@ def run_pipeline(
     return run.report_html
 
 
-def make_tables(make_dataset: Callable[[], RankingDataset], run: RunFolder, config: RunConfig) -> None:
+def make_tables(
+    make_dataset: Callable[[], RankingDataset], run: RunFolder, config: RunConfig, console: Console
+) -> None:
     """Read or generate the tables, check that a report can follow from them, and write them."""
     dataset = make_dataset()
     check_dataset(dataset, config)
-    stated = stated_time(config)
+    note = text_note(dataset, config)
+    for said in note.values():
+        console.print(f"    {said}", markup=False, highlight=False)
+    stated = {**stated_time(config), **note}
     write_dataset(replace(dataset, protocol={**dataset.protocol, **stated}), run.tables)
 
 

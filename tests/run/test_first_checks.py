@@ -1,5 +1,6 @@
 """What a run refuses before it encodes a single text, and in which words."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,13 @@ from typer.testing import CliRunner
 from learn_rank.cli import app
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.pipeline.compare_rankers import compare_rankers
-from learn_rank.pipeline.first_checks import check_dataset, check_settings, seconds_of
+from learn_rank.pipeline.first_checks import (
+    ITEM_TEXTS,
+    check_dataset,
+    check_settings,
+    seconds_of,
+    text_note,
+)
 from learn_rank.pipeline.order import make_tables, run_pipeline
 from learn_rank.run.config import RunConfig
 from learn_rank.run.folder import RunFolder
@@ -180,6 +187,31 @@ def test_a_stated_time_stands_in_the_protocol_that_the_report_shows(dataset, tmp
         )
     ):
         run = RunFolder(tmp_path / str(number))
-        make_tables(lambda tables=tables: tables, run, config)
+        make_tables(lambda tables=tables: tables, run, config, Console(quiet=True))
         found = read_dataset(run.tables).protocol.get("newest interaction, as stated")
         assert found is None if said is None else found.startswith(said) and found.endswith(" UTC)")
+
+
+def test_texts_that_differ_in_numbers_alone_are_told_by_their_share_and_stand_in_the_protocol(
+    dataset, tmp_path
+):
+    run, console = RunFolder(tmp_path), Console(record=True, quiet=False, file=io.StringIO(), width=500)
+    make_tables(lambda: dataset, run, CONFIG, console)  # "item 0", "item 1", ..
+    n_items = len(dataset.items)
+    said = read_dataset(run.tables).protocol[ITEM_TEXTS]
+    assert said.startswith(
+        f"{n_items} of {n_items} items (100%) say what another one says, but for numbers: 1 "
+    )
+    assert "Item title is" in said and "Remedy: " in said
+    assert said in console.export_text()
+
+
+def test_texts_of_their_own_and_a_few_twins_are_passed_over_in_silence(dataset):
+    words = ["red", "blue", "round", "flat", "soft", "wide", "long", "old", "thin", "dark"]
+    titles = [f"{words[n % 10]} {words[n // 10]} thing" for n in range(len(dataset.items))]
+    own = replace(dataset, items=dataset.items.assign(title=titles))
+    assert text_note(own, CONFIG) == {}
+    titles[: len(titles) // 3] = ["thing"] * (len(titles) // 3)
+    assert text_note(replace(own, items=own.items.assign(title=titles)), CONFIG) == {}
+    titles[: len(titles) // 3 * 2] = ["thing"] * (len(titles) // 3 * 2)
+    assert "most often" in text_note(replace(own, items=own.items.assign(title=titles)), CONFIG)[ITEM_TEXTS]
