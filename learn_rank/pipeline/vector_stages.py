@@ -129,6 +129,7 @@ def evaluate_recall(run: RunFolder, device: str | None) -> None:
         dataset.interactions,
         clicked,
         device=device or "cpu",
+        progress=True,
     )
     rows = [
         {

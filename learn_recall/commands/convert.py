@@ -56,6 +56,7 @@ def convert(
     from learn_recall.convert.vector_files import VECTOR_FORMATS, read_vectors, write_vectors_file
     from learn_recall.store import EmbeddingStore, write_store
     from learn_recall.store.layout import CARD
+    from learn_recall.terminal.progress import track_steps
 
     if target.suffix in VECTOR_FORMATS:
         if not (source / CARD).is_file():
@@ -63,14 +64,14 @@ def convert(
                 f"{source}: expected a store to write a file of, got another format. Remedy: convert it "
                 "to a store first"
             )
-        n_written = write_vectors_file(EmbeddingStore.open(source), target, dtype=dtype)
+        n_written = write_vectors_file(EmbeddingStore.open(source), target, dtype=dtype, progress=True)
         say(f"{n_written} vectors: {target}")
         return
     found = read_vectors(source, id_column=id_column, vector_column=vector_column)
     store = write_store(
         target,
         ids=found.ids,
-        vectors=found.chunks(),
+        vectors=track_steps(found.chunks(), f"read {source.name}", None),
         kind=kind,
         encoder=encoder,
         encoder_sha256="unknown",

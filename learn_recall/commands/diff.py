@@ -62,6 +62,7 @@ def diff(
         n_candidates=candidates,
         events=events,
         seed=seed,
+        progress=True,
     )
     if json_out is not None:
         write_json(json_out, found)

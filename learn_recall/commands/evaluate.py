@@ -63,6 +63,7 @@ def evaluate(
         read_table(targets, table="targets"),
         ks=(10, 50, 100) if k is None else tuple(k),
         device=device,
+        progress=True,
     )
     if json_out is not None:
         write_json(json_out, report)

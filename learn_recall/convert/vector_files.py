@@ -29,6 +29,7 @@ from learn_recall.store.read import EmbeddingStore
 from learn_recall.tables.csv_cells import integers_if_all_are
 from learn_recall.tables.parquet_files import from_arrow, is_list, may_be_ids
 from learn_recall.tables.rules import Rules
+from learn_recall.terminal.progress import track_steps
 
 VECTOR_FORMATS = (".parquet", ".npy", ".safetensors")
 _ROWS_AT_ONCE = 1 << 13
@@ -86,13 +87,16 @@ def read_vectors(
         ) from error
 
 
-def write_vectors_file(store: EmbeddingStore, path: Path, *, dtype: str | None = None) -> int:
+def write_vectors_file(
+    store: EmbeddingStore, path: Path, *, dtype: str | None = None, progress: bool = False
+) -> int:
     """Write the vectors of a store as one file, and give how many.
 
     Args:
         store: its present rows are written.
         path: ends in .parquet, .npy or .safetensors; replaced where it is there.
         dtype: "float16" or "float32"; None as in the store.
+        progress: show how far it is.
 
     Raises:
         StoreError: another ending or dtype, or no id has a vector.
@@ -110,15 +114,16 @@ def write_vectors_file(store: EmbeddingStore, path: Path, *, dtype: str | None =
         path,
         ids,
         (len(ids), store.card.dimension),
-        (rows.astype(kind) for rows in _present_rows(store)),
+        (rows.astype(kind) for rows in _present_rows(store, progress)),
         kind,
     )
     return len(ids)
 
 
-def _present_rows(store: EmbeddingStore) -> Iterator[np.ndarray]:
+def _present_rows(store: EmbeddingStore, progress: bool = False) -> Iterator[np.ndarray]:
     vectors = RowFile.of_npy(store.path / store_files.VECTORS)
-    for start in range(0, len(store), _ROWS_AT_ONCE):
+    starts = range(0, len(store), _ROWS_AT_ONCE)
+    for start in track_steps(starts, "write vectors", len(starts), is_shown=progress):
         rows = vectors.read(start, start + _ROWS_AT_ONCE)
         yield rows[store.present[start : start + len(rows)]]
 

@@ -61,6 +61,7 @@ def evaluate_towers(
     *,
     ks: tuple[int, ...] = (10, 50, 100),
     device: str | torch.device = "cpu",
+    progress: bool = False,
 ) -> RecallReport:
     """Rank every item of the store for each target's user, given that user's interactions.
 
@@ -77,6 +78,7 @@ def evaluate_towers(
         targets: user_id, item_id; several rows per user are several targets.
         ks: lengths of the list.
         device: where to compute.
+        progress: show how far it is.
 
     Returns:
         `RecallReport` with recall and ndcg per k, bucket and protocol, and coverage@10: the share of the
@@ -120,7 +122,8 @@ def evaluate_towers(
     rows: list[dict[str, Any]] = []
     for protocol in ("filtered", "unfiltered"):
         exclude = _histories(sequences, user, place) if protocol == "filtered" else None
-        ranks = rank_targets(user_VD, item_ND, place[row], exclude=exclude)
+        name = f"rank, history {protocol}" if progress else ""
+        ranks = rank_targets(user_VD, item_ND, place[row], exclude=exclude, progress=name)
         rows += _metric_rows(ranks, count, ks, protocol)
         covered = np.unique(ranks.top[ranks.top >= 0])
         rows.append(_row("coverage@10", protocol, "all", len(covered) / len(catalogue), len(row)))

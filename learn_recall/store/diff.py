@@ -14,6 +14,7 @@ from learn_recall.errors import StoreError
 from learn_recall.store.content_shards import known_texts
 from learn_recall.store.ids import id_kind
 from learn_recall.store.read import EmbeddingStore
+from learn_recall.terminal.progress import track_steps
 
 #: buckets by the number of an item's events: nothing, few, some, many
 EVENT_BUCKETS: tuple[tuple[int, int | None], ...] = ((0, 0), (1, 5), (6, 20), (21, None))
@@ -72,6 +73,7 @@ def diff_stores(
     n_candidates: int = 100_000,
     events: Mapping[Any, int] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> StoreDiff:
     """Compare two stores id by id.
 
@@ -87,6 +89,7 @@ def diff_stores(
         n_candidates: ids among which the neighbours are, at most.
         events: number of events of an id, for buckets by popularity; an id that is missing has none.
         seed: of the samples.
+        progress: show how far it is.
 
     Raises:
         StoreError: the ids are of two kinds, or no id has a vector in both.
@@ -105,12 +108,12 @@ def diff_stores(
         )
     is_in_one = np.zeros(len(other), dtype=bool)
     is_in_one[row_other] = True
-    cosines = _cosines(one, other, row_one, row_other)
+    cosines = _cosines(one, other, row_one, row_other, progress)
     generator = np.random.default_rng(seed)
     queries = np.sort(generator.permutation(len(row_one))[:n_queries])
     candidates = np.sort(generator.permutation(len(row_one))[: max(n_candidates, k + 1)])
-    near_one = _nearest(one, row_one, queries, candidates, k)
-    near_other = _nearest(other, row_other, queries, candidates, k)
+    near_one = _nearest(one, row_one, queries, candidates, k, progress=progress)
+    near_other = _nearest(other, row_other, queries, candidates, k, progress=progress)
     overlaps = np.array([len(np.intersect1d(*pair)) / k for pair in zip(near_one, near_other, strict=True)])
     buckets = _buckets(one, other, row_one, row_other, events)
     return StoreDiff(
@@ -137,13 +140,14 @@ def _check(one: EmbeddingStore, other: EmbeddingStore, k: int) -> None:
 
 
 def _cosines(
-    one: EmbeddingStore, other: EmbeddingStore, row_one: np.ndarray, row_other: np.ndarray
+    one: EmbeddingStore, other: EmbeddingStore, row_one: np.ndarray, row_other: np.ndarray, progress: bool
 ) -> np.ndarray | None:
     """The cosine of each shared id's two vectors, (n,); None where the dimensions differ."""
     if one.card.dimension != other.card.dimension:
         return None
     cosines = np.empty(len(row_one))
-    for start in range(0, len(row_one), _ROWS_AT_ONCE):
+    starts = range(0, len(row_one), _ROWS_AT_ONCE)
+    for start in track_steps(starts, "cosines", len(starts), is_shown=progress):
         part = slice(start, start + _ROWS_AT_ONCE)
         pair = _unit(one.vectors[row_one[part]]), _unit(other.vectors[row_other[part]])
         cosines[part] = (pair[0] * pair[1]).sum(axis=1)
@@ -151,13 +155,20 @@ def _cosines(
 
 
 def _nearest(
-    store: EmbeddingStore, row: np.ndarray, queries: np.ndarray, candidates: np.ndarray, k: int
+    store: EmbeddingStore,
+    row: np.ndarray,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    k: int,
+    *,
+    progress: bool,
 ) -> np.ndarray:
     """The k nearest candidates of each query, (Q, k), the query itself left out."""
     asked = _unit(store.vectors[row[queries]]).astype(np.float32)
     best = np.full((len(queries), k), -np.inf, dtype=np.float32)
     near = np.full((len(queries), k), -1)
-    for start in range(0, len(candidates), _ROWS_AT_ONCE):
+    starts = range(0, len(candidates), _ROWS_AT_ONCE)
+    for start in track_steps(starts, f"neighbours in {store.path.name}", len(starts), is_shown=progress):
         block = candidates[start : start + _ROWS_AT_ONCE]
         similar = asked @ _unit(store.vectors[row[block]]).astype(np.float32).T
         similar[queries[:, None] == block[None, :]] = -np.inf

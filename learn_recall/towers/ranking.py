@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from learn_recall.terminal.progress import track_steps
+
 _USERS_AT_ONCE = 512
 
 
@@ -45,6 +47,7 @@ def rank_targets(
     *,
     exclude: Callable[[slice], np.ndarray] | None = None,
     k: int = 10,
+    progress: str = "",
 ) -> Ranks:
     """Rank each target among all items by dot product in float32.
 
@@ -57,6 +60,7 @@ def rank_targets(
         exclude: gives, for a slice of the n rows, the items to take out of the ranking (its history): (n, m)
             int64 rows of ``items``, -1 = padding; a target among them stays in.
         k: length of the list of best items; 0 = none, which is faster.
+        progress: what the work is called in progress that is shown; empty shows none.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -76,7 +80,7 @@ def rank_targets(
         score_BN = users[part].float() @ item_ND.float().T
         return score_BN[:, spread] if has_equal else score_BN
 
-    return rank_scores(scores, targets, n_items, exclude=exclude, k=k)
+    return rank_scores(scores, targets, n_items, exclude=exclude, k=k, progress=progress)
 
 
 @torch.no_grad()
@@ -87,6 +91,7 @@ def rank_scores(
     *,
     exclude: Callable[[slice], np.ndarray] | None = None,
     k: int = 10,
+    progress: str = "",
 ) -> Ranks:
     """Rank each target among all items by whatever gives scores; `rank_targets` says the rest.
 
@@ -95,10 +100,11 @@ def rank_scores(
             time.
         targets: (n,) int64 items.
         n_items: N.
-        exclude, k: as in `rank_targets`.
+        exclude, k, progress: as in `rank_targets`.
     """
     higher, equal, top = [], [], []
-    for start in range(0, len(targets), _USERS_AT_ONCE):
+    starts = range(0, len(targets), _USERS_AT_ONCE)
+    for start in track_steps(starts, progress, len(starts), is_shown=progress != ""):
         part = slice(start, min(start + _USERS_AT_ONCE, len(targets)))
         score_BN = scores(part)
         target_B1 = torch.from_numpy(targets[part]).to(score_BN.device)[:, None]

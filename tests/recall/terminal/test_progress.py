@@ -1,12 +1,19 @@
 """How far long work is, told to a log."""
 
 import io
+import re
 
+import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
+from learn_recall.convert.vector_files import write_vectors_file
 from learn_recall.encode.progress import EncodeProgress
+from learn_recall.store import write_store
+from learn_recall.store.diff import diff_stores
 from learn_recall.terminal import StageProgress, track_steps
+from learn_recall.towers.ranking import rank_targets
 
 
 class Clock:
@@ -98,3 +105,17 @@ def test_encoding_into_a_log_tells_texts_and_cut_ones(monkeypatch):
         bar.advance(2, 50)
     assert out.getvalue().splitlines()[-2].startswith("encode, tokens: 50 % (50 of 100), ")
     assert "2/4 texts" in out.getvalue() and "50.0% cut" in out.getvalue()
+
+
+def test_comparing_ranking_and_writing_many_vectors_tell_how_far_they_are(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("learn_recall.terminal.progress.LEAST_SECONDS", 0.0)
+    vectors = np.random.default_rng(0).standard_normal((40, 3))
+    card = {"kind": "item", "encoder": "x", "encoder_sha256": "0", "prompt": "", "pooling": "mean"}
+    store = write_store(tmp_path / "store", ids=np.arange(40), vectors=vectors, max_tokens=9, **card)
+    diff_stores(store, store, k=3, progress=True)
+    write_vectors_file(store, tmp_path / "vectors.npy", progress=True)
+    users = torch.from_numpy(vectors)
+    ranks = [rank_targets(users, users, np.arange(40), progress=name) for name in ("rank", "")]
+    np.testing.assert_array_equal(ranks[0].top, ranks[1].top)
+    said = re.findall("^(.+): done", capfd.readouterr().err, re.MULTILINE)
+    assert said == ["cosines", "neighbours in store", "neighbours in store", "write vectors", "rank"]
