@@ -1,10 +1,18 @@
 """In training rows, items that the vectors were not fitted on must be as tomorrow's new items will be."""
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from drift_log import drift_dataset, drift_tables
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional
 
 from learn_rank.datasets.learned_part import LATER_SHARE, learned_part
+from learn_rank.metrics.auc import PCOC
+from learn_recall.text.prompt import render_items
+from learn_recall.text.word_vectors import WordVectors
+from learn_recall.towers.whitening import Whitening
 
 
 @pytest.fixture(scope="module", params=[0, 1])
@@ -60,3 +68,27 @@ def test_rows_of_one_moment_are_not_parted_and_interactions_are_never_all_left_o
     assert learned_part(train, train)[0]["timestamp"].tolist() == [1]
     late = pd.DataFrame({"timestamp": [2, 2]})
     assert learned_part(late, train)[0] is late
+
+
+def predicted_over_observed(items, parts, items_fitted_on):
+    """PCOC of clicks on the test rows of new items: logistic regression on an item's words and its age."""
+    texts = render_items(items)
+    rows_fitted_on = np.flatnonzero(items.item_id.isin(items_fitted_on))
+    words = WordVectors.fit([texts[row] for row in rows_fitted_on], 64)
+    whitening = Whitening(words.dimension).fit(words(texts), rows_fitted_on)
+    vectors = functional.normalize(whitening(torch.from_numpy(words(texts))), dim=1).numpy()
+
+    def features(rows):
+        return np.column_stack([vectors[rows.item_id] * words.dimension**0.5, rows.age_days])
+
+    train, test = parts["train"], parts["test"]
+    model = LogisticRegression(C=0.1, max_iter=100).fit(features(train), train.click)
+    new = test[~test.item_id.isin(train.item_id)]
+    return PCOC()(new.click, model.predict_proba(features(new))[:, 1]).value
+
+
+def test_a_model_of_words_ranks_new_items_last_unless_training_has_rows_of_items_it_was_not_fitted_on():
+    items, clicks, parts = drift_tables()
+    kept, _ = learned_part(clicks, parts["train"])
+    assert predicted_over_observed(items, parts, clicks.item_id) < 0.1
+    assert 0.7 < predicted_over_observed(items, parts, kept.item_id) < 1.25
