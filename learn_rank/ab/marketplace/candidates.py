@@ -36,6 +36,7 @@ from learn_recall.columns import (
     USER_ID,
 )
 from learn_recall.files.whole_files import atomic_path
+from learn_recall.terminal.progress import track_steps
 
 __all__ = ["MarketplaceTest", "marketplace_candidates", "marketplace_environment"]
 
@@ -139,18 +140,21 @@ def marketplace_candidates(
     rows = _rows(dataset, traffic, test)
     is_warm_up = (rows[DAY] < market.n_days).to_numpy()
     serving = Serving(rows, world, n_candidates=test.n_candidates, seed=test.seed)
-    scores = {}
+    scores, arms = {}, list(dict.fromkeys([control, *treatments]))
     with TemporaryDirectory() as work:
-        for arm, ranker in open_rankers(
+        opened = open_rankers(
             run,
             dataset,
             config,
             traffic,
-            arms=list(dict.fromkeys([control, *treatments])),
+            arms=arms,
             work=Path(work),
             seed=test.training_seed,
             retrains=test.retrains,
-        ):
+        )
+        # one that learns by night tells of its days
+        told = track_steps(opened, "score candidates, rankers", len(arms), is_shown=not test.retrains)
+        for arm, ranker in told:
             if test.retrains:
                 scores[arm] = live_through(ranker, serving, is_warm_up)
             else:

@@ -6,6 +6,7 @@ import numpy as np
 
 from learn_rank.ab.marketplace.exposure import Serving
 from learn_rank.ab.marketplace.open_rankers import OpenHeads, OpenRanker
+from learn_recall.terminal.progress import track_steps
 
 __all__ = ["live_through"]
 
@@ -33,7 +34,8 @@ def live_through(ranker: OpenRanker | OpenHeads, serving: Serving, is_warm_up: n
     scores = np.empty_like(raw)
     scores[:, is_warm_up] = calibration(raw[:, is_warm_up])
     exposed = serving.shown(scores, is_warm_up)
-    for day in np.unique(serving.day[~is_warm_up]):
+    days = np.unique(serving.day[~is_warm_up])
+    for day in track_steps(days, "serve by day, learn by night", len(days)):
         today = serving.day == day
         raw[:, today] = ranker.scores(today)
         scores[:, today] = calibration(raw[:, today])
