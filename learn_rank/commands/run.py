@@ -115,6 +115,14 @@ def run(
         str, typer.Option(help="Towers: default, thorough, paper, official_amazon.", autocompletion=PRESETS)
     ] = "default",
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every arm.")] = 3,
+    max_seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Seeds are added up to so many while the interval that decides is wider than 5 points and "
+            "more seeds would narrow it; as many as --seeds: none are.",
+        ),
+    ] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of every arm over the training rows.")] = 3,
     fusion: Annotated[
         str,
@@ -197,6 +205,7 @@ def run(
             content_dimension=content_dimension,
             preset=preset,
             seeds=tuple(range(seeds)),
+            max_seeds=max_seeds,
             ease=ease,
             interactions_until=None if interactions_until is None else seconds_of(interactions_until),
             fusion_kind=fusion,

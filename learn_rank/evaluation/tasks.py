@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from learn_rank.evaluation.compare import AUC_METRICS, DeltaRow, Partition, ResultRow, adjust, compare_models
+from learn_rank.evaluation.compare import AUC_METRICS, DeltaRow, Partition, ResultRow, compare_models
+from learn_rank.evaluation.equal_scores import adjust_once, first_of_equals
 from learn_rank.metrics.auc import Metric
 from learn_rank.metrics.buckets import BUCKETS
 from learn_rank.metrics.input_columns import plain
@@ -103,7 +104,8 @@ def evaluate_arms(
         tasks: as in `evaluate_predictions`.
         metrics: what to compute.
         uncertainty: default `ClosedForm()`: value = mean over seeds, interval over users and seeds.
-        family: what Holm's adjustment holds fixed, see `learn_rank.evaluation.compare.adjust`.
+        family: what Holm's adjustment holds fixed, see `learn_rank.evaluation.compare.adjust`; arms with
+            equal scores count once.
 
     Returns:
         (result rows, difference rows).
@@ -126,15 +128,10 @@ def evaluate_arms(
     for arm, tables in predictions.items():
         for seed, table in enumerate(tables):
             _check_same_rows(table, common, f"{arm!r}, seed {seed}", baseline)
-    clicked = as_labels(common[CLICK], CLICK)
-    converted = _converted(common, clicked) if CONVERSION in common else clicked  # unused without tasks on it
-    users = as_users(common[USER_ID], len(common))
     results: list[ResultRow] = []
     deltas: list[DeltaRow] = []
-    for task in wanted:
-        chosen = np.flatnonzero(clicked) if task.is_on_clicked else np.arange(len(common))
-        label = converted if task.is_conversion else clicked
-        rows = LabelledRows(label, users, columns={CLICK: clicked.astype(np.float64)}).take(chosen)
+    first: dict[str, dict[str, str]] = {}
+    for task, rows, chosen in rows_of_tasks(common, wanted):
         partitions = [
             Partition(kind, common[column].iloc[chosen], BUCKETS) for kind, column in BUCKET_COLUMNS.items()
         ]
@@ -142,6 +139,7 @@ def evaluate_arms(
             arm: [table[task.score].to_numpy()[chosen] for table in tables]
             for arm, tables in predictions.items()
         }
+        first[task.name] = first_of_equals({baseline: scores[baseline], **scores})
         found, differences = compare_models(
             rows,
             scores,
@@ -153,7 +151,24 @@ def evaluate_arms(
         )
         results += found
         deltas += differences
-    return results, adjust(deltas, family)
+    return results, adjust_once(deltas, first, baseline, family)
+
+
+def rows_of_tasks(
+    table: pd.DataFrame, tasks: Sequence[Task]
+) -> Iterator[tuple[Task, LabelledRows, np.ndarray]]:
+    """Each task with the rows that it is judged by, and their positions in the prediction table."""
+    clicked = as_labels(table[CLICK], CLICK)
+    converted = _converted(table, clicked) if CONVERSION in table else clicked  # unused without tasks on it
+    users = as_users(table[USER_ID], len(table))
+    for task in tasks:
+        chosen = np.flatnonzero(clicked) if task.is_on_clicked else np.arange(len(table))
+        label = converted if task.is_conversion else clicked
+        yield (
+            task,
+            LabelledRows(label, users, columns={CLICK: clicked.astype(np.float64)}).take(chosen),
+            chosen,
+        )
 
 
 def _converted(table: pd.DataFrame, clicked: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.dataset_files import dataset_fingerprint, read_dataset, write_dataset
 from learn_rank.pipeline.first_checks import check_dataset, check_settings, stated_time, text_note
 from learn_rank.pipeline.judge_run import make_report, store_presence
-from learn_rank.pipeline.ranker_stage import train_rankers
+from learn_rank.pipeline.more_seeds import train_enough
 from learn_rank.pipeline.stages import Stages
 from learn_rank.pipeline.vector_stages import (
     encode,
@@ -28,7 +28,7 @@ from learn_rank.pipeline.vector_stages import (
     read_words,
     train_double_tower,
 )
-from learn_rank.run.config import RunConfig
+from learn_rank.run.config import RunConfig, read_config
 from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
@@ -130,9 +130,10 @@ def run_pipeline(
             **({} if config.ease == "none" else {"ease": config.ease}),
         },
         (run.predictions,),
-        lambda: train_rankers(run, config, console),
+        lambda: train_enough(run, config, console),
         always=True,  # arms and seeds may be added to a finished run, and what is there is kept
     )
+    config = replace(config, seeds=read_config(out)[0].seeds)  # some may have been added
     stages.run(
         "report",
         {"arms": config.arms, "seeds": config.seeds},

@@ -20,13 +20,14 @@ def write_report(report: Report, out_dir: str | os.PathLike[str]) -> tuple[Path,
         out_dir: the folder; made if it is not there. Older reports in it are replaced.
 
     Returns:
-        The paths of report.json (keys `rows`, `deltas`, `about`; undefined values are null) and report.html
-        (self-contained: opens offline and without scripts).
+        The paths of report.json (keys `rows`, `deltas`, `about`, and `verdict`, which follows from them;
+        undefined values are null) and report.html (self-contained: opens offline and without scripts).
     """
     page = report_html(report)  # first, so that a page that cannot be made leaves the old report as it was
     folder = Path(out_dir)
     json_path, html_path = folder / JSON_NAME, folder / HTML_NAME
-    write_json(json_path, report.as_dict())
+    verdict = verdict_of(report.deltas, report.about)
+    write_json(json_path, {**report.as_dict(), "verdict": verdict.as_dict()})
     with atomic_path(html_path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return json_path, html_path

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from learn_rank.report.data import Report
-from learn_rank.report.verdict import TASK_ORDER
+from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.rules import find, headline_metric, says_nothing
 
 
 def report_markdown(report: Report) -> str:
-    """Write a report as two Markdown tables under a line that says where the numbers come from.
+    """Write a report as two Markdown tables under where the numbers come from, the verdict and what to ship.
 
     The first has every task and metric over all test rows, the second the headline metric of the first task
     by bucket. Each shows the baseline's value and every other model's difference to it, in points (1 point =
@@ -24,7 +24,11 @@ def report_markdown(report: Report) -> str:
     tasks = words.ordered((row["task"] for row in report.rows), TASK_ORDER)
     deltas = [row for row in report.deltas if row["baseline"] == words.BASELINE]
     models = words.ordered((row["model"] for row in deltas), words.MODEL_WORDS)
-    lines = [_source(report.about), "", *_header(["all test rows", words.BASELINE, *models])]
+    verdict = verdict_of(report.deltas, report.about)
+    said = f"**{verdict.headline}** {verdict.shipping.line}"
+    heads = [f"- {head.words}" for head in verdict.shipping.heads]
+    told = [line.replace(words.MINUS, "-") for line in (said, "", *heads)]
+    lines = [_source(report.about), "", *told, "", *_header(["all test rows", words.BASELINE, *models])]
     for task in tasks:
         own = [row for row in report.rows if row["task"] == task]
         for metric in words.ordered((row["metric"] for row in own), words.METRIC_ORDER):

@@ -9,13 +9,21 @@ from rich.panel import Panel
 from rich.text import Text
 
 from learn_rank.report.data import Report
+from learn_rank.report.enough import few_seeds_words
 from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.rules import find, headline_metric, mark, says_nothing
 from learn_rank.report_kit.terminal import COLOURS, open_table
 from learn_recall.terminal.whole_table import WholeTable
 
-_FRAMES = {"yes": "green", "partly": "green", "worse": "red", "untrusted": "bold red", "mixed": "yellow"}
+_FRAMES = {
+    "yes": "green",
+    "partly": "green",
+    "worse": "red",
+    "untrusted": "bold red",
+    "mixed": "yellow",
+    "unclear": "yellow",
+}
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -26,17 +34,19 @@ def print_report(report: Report, console: Console) -> None:
         console: where to print; a table that is too wide comes in blocks of columns. Given texts are never
             read as markup.
     """
-    verdict = verdict_of(report.deltas)
+    verdict = verdict_of(report.deltas, report.about)
     for task in words.ordered((row["task"] for row in (*report.rows, *report.deltas)), TASK_ORDER):
         console.print(headline_table(report, task))
         console.print(bucket_table(report, task))
     marks = ["better", "hint-better", "worse", "hint-worse", "none"]
     for key in [*marks, *(["vague"] if any(map(says_nothing, report.deltas)) else [])]:
         console.print(Text(f"{words.MARKS[key]} {words.MARK_WORDS[key]}", style="dim"))
-    for warning in report.about.get("warnings") or []:
+    few = few_seeds_words(report.about.get("seeds") or [])
+    for warning in [*(report.about.get("warnings") or []), *([few] if few else [])]:
         console.print(Text(f"Note: {warning}", style="yellow"))
-    text = Text("\n".join((*verdict.sentences, *verdict.checks)))
-    text = Text("\n").join([Text(verdict.headline, style="bold"), text]) if text else Text(verdict.headline)
+    bold = [Text(line, style="bold") for line in (verdict.headline, verdict.shipping.line)]
+    lines = [*(head.words for head in verdict.shipping.heads), *verdict.sentences, *verdict.checks]
+    text = Text("\n").join([*bold, *map(Text, lines)])
     console.print(
         Panel(text, border_style=_FRAMES.get(verdict.answer, "dim"), title="Verdict", box=box.ROUNDED)
     )

@@ -1,27 +1,25 @@
 """The verdict: what the differences say, in words, by rules that anyone can recompute from report.json."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from learn_rank.report_kit.rules import (
-    Delta,
-    TaskVerdict,
-    find,
-    judge_task,
-    mark,
-    outcome,
-    says_nothing,
-    versus_baseline,
+from learn_rank.report.checks import (
+    content_of,
+    control_sentences,
+    lifts_of_control,
+    raw_text_sentences,
 )
+from learn_rank.report.enough import enough_words, widest_words
+from learn_rank.report.shipping import Shipping, shipping_of
+from learn_rank.report_kit.rules import Delta, TaskVerdict, judge_task, mark, outcome, versus_baseline
 from learn_rank.report_kit.words import (
-    LEARN,
-    RAW_TEXT,
     SHUFFLED,
     bucket_words,
-    interval_words,
     joined,
     ordered,
     points_words,
+    said,
     task_words,
     undefined_words,
 )
@@ -31,85 +29,127 @@ TASK_ORDER = ("CTR", "CVR", "CTCVR")
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of a run: a key for the machine, a headline, findings and checks for the reader."""
+    """The answer of a run: a key for the machine, a headline, an action; findings and checks to read."""
 
-    answer: str  # yes | mixed | partly | none | worse | untrusted | unknown
+    answer: str  # yes | mixed | partly | none | unclear | worse | untrusted | unknown
     headline: str
+    shipping: Shipping
     sentences: tuple[str, ...]  # what was found, for whom
     checks: tuple[str, ...]  # raw text and the shuffled control: why to believe it
     tasks: tuple[TaskVerdict, ...]
     control: str  # quiet | lift | missing
 
+    def as_dict(self) -> dict[str, Any]:
+        """What report.json tells of it: answer, headline, control, and what to ship with a line per head."""
+        return {
+            "answer": self.answer,
+            "headline": self.headline,
+            "control": self.control,
+            "ship": asdict(self.shipping),
+        }
 
-def verdict_of(deltas: Sequence[Delta]) -> Verdict:
+
+def verdict_of(deltas: Sequence[Delta], about: Mapping[str, Any] | None = None) -> Verdict:
     """Answer "would LLM knowledge help this ranker, and for whom?" from the differences of a report.
 
-    Definition: per task the difference LEARN - baseline over all rows, in UAUC (see `headline_metric`), is
-    better, worse or none by its interval (`outcome`); a bucket gains or loses where also its adjusted p is
-    below .05 (`mark`). Shuffled vectors carry no knowledge, so if their interval lies above 0 over all rows
-    in any task, the lift of LEARN cannot be told from added capacity or a leak: the answer is `untrusted`.
-    Otherwise: `yes` (better somewhere, worse nowhere), `mixed`, `worse`, `partly` (only buckets gain) or
-    `none`; `unknown` where nothing could be compared.
+    Definition: a task gains where the difference LEARN - baseline over all rows, in UAUC (see
+    `headline_metric`), is better also after correction (`mark`); it is harmed where any metric over all rows
+    is worse (`judge_task`). Harm decides: `worse`, or `mixed` where another metric or task gains. Else
+    `untrusted` where shuffled vectors, which carry no knowledge, gain over all rows in any metric, also after
+    correction. Else `yes`; `unclear` where an interval over all rows could hide 5 points (`could_hide`);
+    `partly` where only buckets gain; `none`; and `unknown` where nothing could be compared.
 
     Args:
         deltas: rows with the keys of `DELTA_KEYS`.
+        about: of the report, of which the seeds and the precision say what would be enough.
 
     Returns:
-        The verdict; every number in its sentences is one of the given deltas, in points.
+        The verdict; every number of points in its sentences is one of the given deltas.
     """
+    told: Mapping[str, Any] = {} if about is None else about
     names = ordered((row["task"] for row in deltas), TASK_ORDER)
     tasks = tuple(judge_task(deltas, task) for task in names)
     tasks = tuple(task for task in tasks if task.delta is not None)
     controls = [versus_baseline(deltas, SHUFFLED, task) for task in tasks]
-    lifted = [row for row in controls if row is not None and outcome(row) == "better"]
     known = [row for row in controls if outcome(row) != "missing"]
+    lifted = lifts_of_control(deltas, tasks)
     control = "lift" if lifted else "quiet" if tasks and len(known) == len(tasks) else "missing"
-    has_run = all(row is not None for row in controls)
-    answer, headline = _answer(tasks, control, has_run)
-    sentences = [_task_sentence(task) for task in tasks]
+    answer, headline = _answer(tasks, control)
+    state = "says nothing" if all(row is not None for row in controls) else "is missing"
+    if control == "missing" and answer in ("yes", "mixed", "partly"):
+        headline += f" But the control with shuffled vectors {state}."
+    elif answer == "yes":
+        headline += _doubt(deltas, tasks)
+    sentences = [sentence for task in tasks for sentence in _task_sentences(task, told)]
     sentences += _bucket_sentences(tasks)
-    checks = _raw_text_sentences(deltas, tasks)
-    checks += [_control_sentence(tasks, controls, control)] if tasks else []
-    return Verdict(answer, headline, tuple(sentences), tuple(checks), tasks, control)
+    checks = raw_text_sentences(deltas, tasks)
+    checks += control_sentences(deltas, tasks, control) if tasks else []
+    shipping = shipping_of(deltas, tasks, control, told)
+    return Verdict(answer, headline, shipping, tuple(sentences), tuple(checks), tasks, control)
 
 
-def _answer(tasks: Sequence[TaskVerdict], control: str, has_run: bool) -> tuple[str, str]:  # noqa: PLR0911 - one per answer
-    better = joined(task_words(task.task) for task in tasks if task.outcome == "better")
-    worse = joined(task_words(task.task) for task in tasks if task.outcome == "worse")
+def _answer(tasks: Sequence[TaskVerdict], control: str) -> tuple[str, str]:  # noqa: PLR0911 - one per answer
+    gained = joined(task_words(task.task) for task in tasks if task.is_gain)
+    harmed = joined(task_words(task.task) for task in tasks if task.harms)
+    if harmed:
+        return _harm(tasks, gained, harmed, control)
     if all(task.outcome == "missing" for task in tasks):
         return "unknown", "Not known: LEARN could not be compared with the baseline."
     if control == "lift":
         return "untrusted", "This result cannot be trusted: vectors without knowledge gained as well."
-    state = "says nothing" if has_run else "is missing"
-    unchecked = f" But the control with shuffled vectors {state}." if control == "missing" else ""
-    if better and worse:
-        return "mixed", f"Mixed: better for {better}, worse for {worse}.{unchecked}"
-    if better:
-        return "yes", f"Yes, for {better}.{unchecked}"
-    if worse:
-        return "worse", f"No: it made {worse} worse."
+    wide = joined(task_words(task.task) for task in tasks if task.wide)
+    if gained:
+        return "yes", f"Yes, for {gained}.{f' Too few seeds or users to say for {wide}.' if wide else ''}"
+    if wide:
+        widest = widest_words([row for task in tasks for row in task.wide])
+        return "unclear", f"Too few seeds or users to say for {wide}: {widest}."
     gains = dict.fromkeys(
         bucket_words(row["bucket_kind"], row["bucket"]) for task in tasks for row in task.gains
     )
     if gains:
-        return "partly", f"Only in parts: not overall, but for {joined(gains)}.{unchecked}"
-    if all(says_nothing(task.delta) for task in tasks if task.outcome != "missing"):
-        return "none", "This run says nothing: its intervals span half of what is possible or more."
+        return "partly", f"Only in parts: not overall, but for {joined(gains)}."
+    hints = joined(task_words(task.task) for task in tasks if task.outcome == "better")
+    if hints:
+        return "none", f"No clear difference: better for {hints}, but not after correction."
     return "none", "No detectable difference."
 
 
-def _said(delta: Delta) -> str:
-    return f"{points_words(delta['delta'])} {interval_words(delta['low'], delta['high'], points_words)}"
+def _harm(tasks: Sequence[TaskVerdict], gained: str, harmed: str, control: str) -> tuple[str, str]:
+    """The worst of the harms stands in the headline; what gained is told only where it can be believed."""
+    worst = min((row for task in tasks for row in task.harms), key=lambda row: row["delta"])
+    n_harms = sum(len(task.harms) for task in tasks)
+    most = f"{'most ' if n_harms > 1 else ''}{worst['task']} {worst['metric']}, {said(worst)} points"
+    if gained and control != "lift":
+        return "mixed", f"Mixed: better for {gained}, worse for {harmed}: {most}."
+    control_words = " Vectors without knowledge gained, so no gain counts." if control == "lift" else ""
+    return "worse", f"No: it made {harmed} worse: {most}.{control_words}"
 
 
-def _task_sentence(task: TaskVerdict) -> str:
+def _doubt(deltas: Sequence[Delta], tasks: Sequence[TaskVerdict]) -> str:
+    doubtful = [task.task for task in tasks if task.is_gain and content_of(deltas, task) != "yes"]
+    return f" Whether the content does it in {joined(doubtful)} is not clear." if doubtful else ""
+
+
+def _task_sentences(task: TaskVerdict, about: Mapping[str, Any]) -> list[str]:
     what = task_words(task.task)
+    found = [_deciding_sentence(task, what)]
+    others = [row for row in task.harms if row["metric"] != task.metric]
+    if others:
+        numbers = joined(f"{row['metric']} {said(row)}" for row in others)
+        found.append(f"Worse in {task.task}, after correction: {numbers} points.")
+    if task.wide:
+        places = joined(row["metric"] for row in task.wide)
+        found.append(f"To say it for {task.task} ({places}) takes {enough_words(task.wide, about)}.")
+    return found
+
+
+def _deciding_sentence(task: TaskVerdict, what: str) -> str:
     if task.delta is None or task.outcome == "missing":
         reason = f" ({undefined_words({**task.delta, 'metric': task.metric})})" if task.delta else ""
         return f"For {what} no difference could be judged{reason}."
-    numbers = f"{_said(task.delta)} points of {task.metric}"
-    if says_nothing(task.delta):
-        return f"For {what} this run says nothing: {numbers}. It has too few users or seeds."
+    numbers = f"{said(task.delta)} points of {task.metric}"
+    if task.delta in task.wide:
+        return f"For {what} there are too few seeds or users to say: {numbers}."
     if task.outcome == "none":
         return f"For {what} no difference could be detected: {numbers}."
     hint = mark(task.delta).startswith("hint")
@@ -143,67 +183,3 @@ def _places(deltas: Sequence[Delta], n_buckets: int) -> str:
     if len(named) == n_buckets > 2:
         return f"every bucket of users and of items, most {named[0]}, least {named[-1]}"
     return joined(named)
-
-
-def _raw_text_sentences(deltas: Sequence[Delta], tasks: Sequence[TaskVerdict]) -> list[str]:
-    parts: list[str] = []
-    compared: dict[str, list[str]] = {"better": [], "none": [], "worse": []}
-    for task in tasks:
-        raw = versus_baseline(deltas, RAW_TEXT, task)
-        if raw is not None and outcome(raw) != "missing":
-            parts.append(f"{_said(raw)} in {task.task}")
-        names = {"task": task.task, "metric": task.metric, "bucket_kind": "all", "bucket": "all"}
-        against = find(deltas, model=LEARN, baseline=RAW_TEXT, **names)
-        if against is not None and outcome(against) != "missing":
-            compared[outcome(against)].append(f"{task.task} ({_said(against)})")
-    sentences = []
-    if parts:
-        sentences.append(f"Raw text through the same fusion, without the towers, gives {joined(parts)}.")
-    places = {"better": "ahead of", "none": "level with", "worse": "behind"}
-    said = [f"{places[key]} raw text in {joined(listed)}" for key, listed in compared.items() if listed]
-    if said:
-        sentences.append(f"LEARN is {joined(said)}.")
-    return sentences
-
-
-def _control_sentence(tasks: Sequence[TaskVerdict], controls: Sequence[Delta | None], control: str) -> str:
-    said = [
-        f"{_said(row)} in {task.task}"
-        for task, row in zip(tasks, controls, strict=True)
-        if row is not None and outcome(row) != "missing"
-    ]
-    if control == "lift":
-        return (
-            f"The control with shuffled vectors, which carry no knowledge, shows a lift: {joined(said)}. "
-            "So the gain may come from added capacity or from a leak; find out which before deciding."
-        )
-    if control == "quiet":
-        weight = _control_weight(tasks, controls)
-        return f"The control with shuffled vectors shows no lift ({joined(said)}){weight}."
-    not_run = [task.task for task, row in zip(tasks, controls, strict=True) if row is None]
-    unknown = [
-        f"{task.task} ({undefined_words({**row, 'metric': task.metric})})"
-        for task, row in zip(tasks, controls, strict=True)
-        if row is not None and outcome(row) == "missing"
-    ]
-    found = [f"was not run for {joined(not_run)}"] if not_run else []
-    found += [f"has no value with an interval for {joined(unknown)}"] if unknown else []
-    why = joined(found)
-    return f"The control with shuffled vectors {why}, so added capacity cannot be ruled out as the cause."
-
-
-def _control_weight(tasks: Sequence[TaskVerdict], controls: Sequence[Delta | None]) -> str:
-    """What a quiet control proves: it must be precise enough to tell its own lift from that of LEARN."""
-    gained = [
-        (task, task.delta["delta"], control["high"])
-        for task, control in zip(tasks, controls, strict=True)
-        if task.outcome == "better" and task.delta is not None and control is not None
-    ]
-    vague = [task.task for task, gain, high in gained if high >= gain]
-    if vague:
-        return (
-            f", but its interval reaches the gain of LEARN in {joined(vague)}: more seeds or rows would tell"
-        )
-    if gained:
-        return ", so it is the content of the vectors that counts, not the added capacity"
-    return ", as it should"

@@ -13,6 +13,9 @@ from learn_rank.report_kit.words import (
     bare_metric,
 )
 
+#: An interval over all rows that contains 0 and is no wider than this hides no difference of 5 points, on
+#: either side. A run adds seeds until the intervals that decide are no wider (`--max-seeds`).
+DECIDING_WIDTH = 0.05
 VAGUE = 0.5  # width of the interval of a difference of AUCs, which has a range of 1
 VAGUE_LIFT = 1.0  # of a relative lift: from -50 % to +50 %
 
@@ -31,6 +34,13 @@ class TaskVerdict:
     losses: tuple[Delta, ...]
     n_buckets: int  # with a defined difference
     doubtful: tuple[Delta, ...]  # buckets where the shuffled control gains too, so no gain is claimed
+    harms: tuple[Delta, ...]  # metrics over all rows that are worse (`judge_task`), those of the worst first
+    wide: tuple[Delta, ...]  # metrics over all rows whose interval could hide 5 points (`could_hide`)
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether the deciding metric is better, also after correction for the number of comparisons."""
+        return mark(self.delta) == "better"
 
 
 def outcome(delta: Delta | None) -> str:
@@ -58,6 +68,13 @@ def says_nothing(delta: Delta | None) -> bool:
         return bool(delta["relative_high"] - delta["relative_low"] >= VAGUE_LIFT)
     is_auc = bare_metric(str(delta.get("metric"))) in HEADLINE_METRICS
     return bool(is_auc and delta["high"] - delta["low"] >= VAGUE)
+
+
+def could_hide(delta: Delta | None) -> bool:
+    """Whether an interval contains 0 and reaches `DECIDING_WIDTH` (5 points) on one side or on both."""
+    return (
+        delta is not None and outcome(delta) == "none" and max(-delta["low"], delta["high"]) >= DECIDING_WIDTH
+    )
 
 
 def mark(delta: Delta | None, significant: float = SIGNIFICANT, *, is_correction_needed: bool = False) -> str:
@@ -103,19 +120,42 @@ def headline_metric(deltas: Iterable[Delta], task: str) -> str:
 
 
 def judge_task(deltas: Sequence[Delta], task: str) -> TaskVerdict:
-    """Read the differences LEARN - baseline of one task, in its headline metric."""
+    """Read the differences LEARN - baseline of one task.
+
+    Definition: the headline metric over all rows says what is gained. What is harmed, every metric may say:
+    one is worse if its interval lies below 0 and so does its test after correction, the headline metric
+    also without that, as it is the one that was to be looked at. Buckets are read in the headline metric.
+    """
     metric = headline_metric(deltas, task)
-    own = [row for row in deltas if (row["task"], row["metric"]) == (task, metric)]
-    learn = [row for row in own if (row["model"], row["baseline"]) == (LEARN, BASELINE)]
-    whole = find(learn, bucket_kind="all", bucket="all")
-    buckets = [row for row in learn if row["bucket_kind"] != "all"]
-    control = [row for row in own if (row["model"], row["baseline"]) == (SHUFFLED, BASELINE)]
+    pairs = [row for row in deltas if (row["task"], row["baseline"]) == (task, BASELINE)]
+    learn = [row for row in pairs if row["model"] == LEARN]
+    whole = find(learn, metric=metric, bucket_kind="all", bucket="all")
+    over_all = metrics_over_all(deltas, LEARN, task)
+    harms = [row for row in over_all if mark(row) == "worse" or (row is whole and outcome(row) == "worse")]
+    buckets = [row for row in learn if row["bucket_kind"] != "all" and row["metric"] == metric]
+    control = [row for row in pairs if row["model"] == SHUFFLED and row["metric"] == metric]
     lifted = {(row["bucket_kind"], row["bucket"]) for row in control if mark(row) == "better"}
     doubtful = tuple(row for row in buckets if (row["bucket_kind"], row["bucket"]) in lifted)
-    gains = tuple(row for row in buckets if mark(row) == "better" and row not in doubtful)
-    losses = tuple(row for row in buckets if mark(row) == "worse")
-    n_buckets = sum(outcome(row) != "missing" for row in buckets)
-    return TaskVerdict(task, metric, outcome(whole), whole, gains, losses, n_buckets, doubtful)
+    return TaskVerdict(
+        task=task,
+        metric=metric,
+        outcome=outcome(whole),
+        delta=whole,
+        gains=tuple(row for row in buckets if mark(row) == "better" and row not in doubtful),
+        losses=tuple(row for row in buckets if mark(row) == "worse"),
+        n_buckets=sum(outcome(row) != "missing" for row in buckets),
+        doubtful=doubtful,
+        harms=tuple(sorted(harms, key=lambda row: row["delta"])),
+        wide=tuple(row for row in over_all if could_hide(row)),
+    )
+
+
+def metrics_over_all(deltas: Iterable[Delta], model: str, task: str) -> list[Delta]:
+    """The differences model - baseline over all rows of a task, in UAUC, AUC and WUAUC."""
+    names = {"model": model, "baseline": BASELINE, "task": task, "bucket_kind": "all", "bucket": "all"}
+    listed = list(deltas)
+    found = (find(listed, metric=metric, **names) for metric in HEADLINE_METRICS)
+    return [row for row in found if row is not None]
 
 
 def versus_baseline(deltas: Sequence[Delta], model: str, task: TaskVerdict) -> Delta | None:

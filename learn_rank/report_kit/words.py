@@ -107,6 +107,11 @@ def points_words(delta: float | None) -> str:
     return DASH if delta is None else _signed(100 * delta, 2)
 
 
+def width_words(width: float | None) -> str:
+    """The width of an interval of fractions, in points: 0.05 -> `5 points`, 0.0731 -> `7.3 points`."""
+    return DASH if width is None else f"{100 * width:.1f} points".replace(".0 ", " ")
+
+
 def percent_words(change: float | None) -> str:
     """A relative change with sign: 0.0423 -> `+4.23 %`, -0.52 -> `−52.0 %`."""
     if change is None:
@@ -144,6 +149,11 @@ def interval_words(
 ) -> str:
     """`[0.8301, 0.8359]`, each end in the words of its value; nothing where there is no interval."""
     return "" if low is None or high is None else f"[{say(low)}, {say(high)}]"
+
+
+def said(delta: Mapping[str, Any]) -> str:
+    """A difference with its interval, in points: `+2.25 [+1.46, +3.04]`."""
+    return f"{points_words(delta['delta'])} {interval_words(delta['low'], delta['high'], points_words)}"
 
 
 def interval_name(level: float | None) -> str:

@@ -33,6 +33,8 @@ class RunConfig:
         preset: of the towers.
         content_dimension: width of the frozen text's block beside the tower's, and of its words'; 0 = none.
         seeds: training seeds of every arm.
+        max_seeds: so many may be trained where the interval that decides stays too wide
+            (`learn_rank.pipeline.more_seeds`); not above the number of seeds, none are added.
         embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
             best on validation is used in every arm, so it is the baseline that is tuned.
         arms: names of `learn_rank.run.arms.ARMS`.
@@ -52,6 +54,7 @@ class RunConfig:
     preset: str = "default"
     content_dimension: int = 128
     seeds: tuple[int, ...] = (0, 1, 2)
+    max_seeds: int = 5
     embedding_decays: tuple[float, ...] = (1.0, 10.0)
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
     ease: str = "none"

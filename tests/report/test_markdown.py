@@ -19,7 +19,7 @@ def report():
 
 def tables(text):
     """The lines of each table as lists of cells."""
-    blocks = text.strip().split("\n\n")[1:]
+    blocks = [block for block in text.strip().split("\n\n") if block.startswith("|")]
     return [[[cell.strip() for cell in line.strip("|").split("|")] for line in b.split("\n")] for b in blocks]
 
 

@@ -132,7 +132,9 @@ def test_report_json_holds_exactly_the_promised_keys_and_null_where_undefined(fo
     content = json.loads(
         (folder / "report.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
     )
-    assert list(content) == ["rows", "deltas", "about"]
+    assert list(content) == ["rows", "deltas", "about", "verdict"]
+    assert list(content["verdict"]) == ["answer", "headline", "control", "ship"]
+    assert [head["head"] for head in content["verdict"]["ship"]["heads"]] == ["clicks", "conversions"]
     assert all(tuple(item) == ROW_KEYS for item in content["rows"])
     assert all(tuple(item) == DELTA_KEYS for item in content["deltas"])
     empty = [item for item in content["rows"] if item["n_rows"] == 0]
@@ -287,7 +289,9 @@ def test_models_judged_on_unlike_rows_and_a_single_seed_are_pointed_out():
         "The models were not judged on the same rows",
         "One seed only",
     ]
-    assert notices(Report([row(), row(model="baseline")], [], {"seeds": [1, 2]})) == []
+    same = [row(), row(model="baseline")]
+    assert [text[:14] for text in notices(Report(same, [], {"seeds": [1, 2]}))] == ["Two seeds only"]
+    assert notices(Report(same, [], {"seeds": [1, 2, 3]})) == []
 
 
 def test_the_cards_follow_the_order_of_the_funnel_and_name_the_deciding_metric(report, monkeypatch):

@@ -42,7 +42,7 @@ def test_an_interval_around_zero_is_no_detectable_difference_and_not_a_no():
 def test_worse_is_said_plainly():
     verdict = verdict_of([delta_row(-0.02, -0.03, -0.01), QUIET])
     assert verdict.answer == "worse"
-    assert verdict.headline == "No: it made clicks (CTR) worse."
+    assert verdict.headline == "No: it made clicks (CTR) worse: CTR UAUC, −2.00 [−3.00, −1.00] points."
     assert "worse than the same ranker without it: −2.00 [−3.00, −1.00]" in text(verdict)
 
 
@@ -51,16 +51,33 @@ def test_better_here_and_worse_there_is_mixed():
     controls = [QUIET, {**QUIET, "task": "CVR"}]
     verdict = verdict_of(deltas + controls)
     assert verdict.answer == "mixed"
-    assert verdict.headline == "Mixed: better for clicks (CTR), worse for conversions after a click (CVR)."
+    assert verdict.headline == (
+        "Mixed: better for clicks (CTR), worse for conversions after a click (CVR): "
+        "CVR UAUC, −2.00 [−3.00, −1.00] points."
+    )
 
 
-@pytest.mark.parametrize("learn", [(0.03, 0.02, 0.04), (0.001, -0.01, 0.012), (-0.02, -0.03, -0.01)])
-def test_a_lift_of_shuffled_vectors_makes_any_result_untrusted(learn):
+@pytest.mark.parametrize("learn", [(0.03, 0.02, 0.04), (0.001, -0.01, 0.012), (0.1, -0.2, 0.4)])
+def test_a_lift_of_shuffled_vectors_makes_any_result_but_harm_untrusted(learn):
     lift = delta_row(0.011, 0.004, 0.018, model="shuffled")
     verdict = verdict_of([delta_row(*learn), lift])
     assert (verdict.answer, verdict.control) == ("untrusted", "lift")
     assert "cannot be trusted" in verdict.headline
     assert "shows a lift: +1.10 [+0.40, +1.80] in CTR" in text(verdict)
+
+
+def test_harm_is_harm_whatever_shuffled_vectors_do():
+    lift = delta_row(0.011, 0.004, 0.018, model="shuffled")
+    verdict = verdict_of([delta_row(-0.02, -0.03, -0.01), lift])
+    assert (verdict.answer, verdict.control) == ("worse", "lift")
+    assert verdict.headline.endswith("points. Vectors without knowledge gained, so no gain counts.")
+    assert "shows a lift: +1.10 [+0.40, +1.80] in CTR UAUC" in text(verdict)
+
+
+def test_a_lift_of_shuffled_vectors_counts_only_after_correction_as_a_gain_does():
+    hint = delta_row(0.011, 0.004, 0.018, model="shuffled", p_adjusted=0.2)
+    assert verdict_of([delta_row(0.03, 0.02, 0.04, p_adjusted=0.001), hint]).answer == "yes"
+    assert verdict_of([delta_row(0.03, 0.02, 0.04, p_adjusted=0.2), hint]).answer == "none"
 
 
 def test_a_lift_of_shuffled_vectors_in_one_task_makes_the_whole_run_untrusted():
@@ -83,12 +100,9 @@ def test_a_missing_control_is_a_reservation_in_the_headline():
     assert "was not run for CTR, so added capacity" in text(verdict)
 
 
-def test_an_interval_over_half_of_what_is_possible_says_nothing():
+def test_an_interval_over_half_of_what_is_possible_is_marked_as_saying_nothing():
     wide = delta_row(0.11, -0.5, 0.5)
-    verdict = verdict_of([wide, QUIET])
-    assert verdict.answer == "none"
-    assert verdict.headline.startswith("This run says nothing: its intervals span half")
-    assert "says nothing: +11.00 [−50.00, +50.00] points of UAUC. It has too few users" in text(verdict)
+    assert verdict_of([wide, QUIET]).answer == "unclear"
     assert mark(wide) == "vague" and mark(delta_row(0.11, -0.2, 0.299)) == "none"
     assert mark(delta_row(0.4, 0.1, 0.7)) != "vague"  # what is above 0 says that
 
@@ -155,9 +169,10 @@ def test_a_bucket_that_does_not_survive_the_correction_is_not_claimed():
     assert "cold-start items" not in text(verdict)
 
 
-def test_an_overall_gain_that_does_not_survive_the_correction_is_said_with_that_reserve():
+def test_an_overall_gain_that_does_not_survive_the_correction_is_said_and_is_no_yes():
     verdict = verdict_of([delta_row(0.01, 0.001, 0.019, p_adjusted=0.09), QUIET])
-    assert verdict.answer == "yes"
+    assert verdict.answer == "none"
+    assert verdict.headline == "No clear difference: better for clicks (CTR), but not after correction."
     assert "though not after correction for the number of comparisons" in verdict.sentences[0]
 
 
