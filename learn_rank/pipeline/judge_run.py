@@ -11,9 +11,9 @@ import pandas as pd
 from rich.console import Console
 
 from learn_rank.data.dataset import RankingDataset
-from learn_rank.evaluation.tasks import TASKS, evaluate_arms
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.pipeline.first_checks import ITEM_TEXTS
+from learn_rank.pipeline.judged_arms import judge_arms
 from learn_rank.report.files import Report, write_report
 from learn_rank.report.terminal import print_report
 from learn_rank.report_kit.provenance import provenance
@@ -21,7 +21,7 @@ from learn_rank.report_kit.words import AUTO, LEARN
 from learn_rank.run.auto_arm import choices
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES
-from learn_recall.columns import CONTEXT_ID, CONVERSION, ITEM_BUCKET, ITEM_ID
+from learn_recall.columns import CONTEXT_ID, ITEM_BUCKET, ITEM_ID
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
 
@@ -54,18 +54,9 @@ def make_report(
     """
     predictions = {arm: [_read(run.predictions_of(arm, seed)) for seed in seeds] for arm in arms}
     predictions[RATES] = [_read(run.predictions_of(RATES, 0))]
-    tasks = tasks_of([table for tables in predictions.values() for table in tables])
-    rows, deltas = evaluate_arms(predictions, "baseline", tasks)
-    if {"learn", "raw_text"} <= set(arms):
-        pair = {arm: predictions[arm] for arm in ("raw_text", "learn")}
-        deltas += evaluate_arms(pair, "raw_text", tasks)[1]
-    if LEARN in arms:  # apart, since a choice between two arms is no further question to correct for
-        auto = [_read(run.predictions_of(AUTO, seed)) for seed in seeds]
-        found, differences = evaluate_arms(
-            {"baseline": predictions["baseline"], AUTO: auto}, "baseline", tasks
-        )
-        rows += [row for row in found if row["model"] == AUTO]
-        deltas += differences
+    if LEARN in arms:
+        predictions[AUTO] = [_read(run.predictions_of(AUTO, seed)) for seed in seeds]
+    rows, deltas, precision = judge_arms(predictions)
     about = {
         **provenance(),
         **_started(run),
@@ -73,6 +64,7 @@ def make_report(
         **({} if seconds is None else {"seconds": round(seconds, 1)}),
         **_about(run, dataset, predictions, arms, seeds),
         "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
+        "precision": [dict(row) for row in precision],
         "warnings": [*_said_first(dataset), *_warnings(rows)],
     }
     report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
@@ -86,14 +78,6 @@ def _started(run: RunFolder) -> dict[str, str]:
     first = run.stamp_of("tables")
     known = read_json(first) if first.is_file() else {}
     return {"started": known["started"]} if "started" in known else {}
-
-
-def tasks_of(predictions: Sequence[pd.DataFrame]) -> tuple[str, ...]:
-    """The tasks that all of the tables can be judged by: CTR alone without conversions or their scores."""
-    needed = {
-        task.name: {task.score, *((CONVERSION,) if task.is_conversion else ())} for task in TASKS.values()
-    }
-    return tuple(name for name, columns in needed.items() if all(columns <= set(t) for t in predictions))
 
 
 def store_presence(users: EmbeddingStore, items: EmbeddingStore) -> Callable[[str, pd.Series], np.ndarray]:

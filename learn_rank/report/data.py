@@ -20,6 +20,7 @@ ABOUT_TABLES = {
     "recall": ("model", "metric", "value"),
     "training": ("model", "seed", "epoch", "valid_auc"),
     "examples": (),
+    "precision": ("task", "metric", "width", "user_width", "enough_seeds", "enough_users"),
 }
 _COUNTS = ("n_rows", "n_users", "n_skipped_users")
 

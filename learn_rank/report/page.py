@@ -7,6 +7,8 @@ from typing import Any
 from markupsafe import Markup
 
 from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, Report
+from learn_rank.report.enough import few_seeds_words
+from learn_rank.report.looks import LOOKS
 from learn_rank.report.plots import forest_plot, training_plot
 from learn_rank.report.verdict import TASK_ORDER, Verdict, verdict_of
 from learn_rank.report_kit import words
@@ -33,7 +35,7 @@ def page_content(report: Report) -> dict[str, Any]:
     rows, deltas = report.rows, report.deltas
     known = (*ABOUT_TEXTS, *ABOUT_DICTS, *ABOUT_LISTS, *ABOUT_TABLES)
     about = {**dict.fromkeys(known), **report.about}
-    verdict = verdict_of(deltas)
+    verdict = verdict_of(deltas, about)
     tasks = words.ordered((row["task"] for row in (*rows, *deltas)), TASK_ORDER)
     seeds = about.get("seeds") or []
     return {
@@ -46,6 +48,8 @@ def page_content(report: Report) -> dict[str, Any]:
         "cards": [card(report, verdict, task) for task in tasks],
         "tasks": tasks,
         "matrix": matrix(deltas, tasks),
+        "contrasts": contrast_table(deltas, tasks),
+        "looks": LOOKS if verdict.control == "lift" else (),
         "plots": [task_plots(deltas, task) for task in tasks],
         "tables": [value_table(rows, task) for task in tasks],
         "coverage": about.get("coverage") or [],
@@ -61,7 +65,7 @@ def page_content(report: Report) -> dict[str, Any]:
 
 
 def notices(report: Report) -> list[str]:
-    """What a reader must know although nobody wrote it: unlike test rows, a single seed."""
+    """What a reader must know although nobody wrote it: unlike test rows, one seed or two."""
     found = []
     rows_of: dict[tuple[str, ...], set[int]] = {}
     for row in report.rows:
@@ -73,9 +77,8 @@ def notices(report: Report) -> list[str]:
             f"The models were not judged on the same rows: their row counts differ in {len(unlike)} places "
             f"(first: {example}). Differences there compare unlike things."
         )
-    if len(report.about.get("seeds") or []) == 1:
-        found.append("One seed only: the intervals do not contain the chance of training.")
-    return found
+    few = few_seeds_words(report.about.get("seeds") or [])
+    return [*found, few] if few else found
 
 
 def card(report: Report, verdict: Verdict, task: str) -> dict[str, Any]:
@@ -109,6 +112,22 @@ def matrix(deltas: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[di
             row = find(own, bucket_kind=kind, bucket=bucket, **names)
             cells.append({"row": row, "mark": mark(row)})
         found.append({"name": words.bucket_words(kind, bucket), "kind": kind, "cells": cells})
+    return found
+
+
+def contrast_table(deltas: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[dict[str, Any]]:
+    """LEARN minus shuffled and minus raw text over all rows: a cell per task, in its headline metric."""
+    found = []
+    for other in (words.SHUFFLED, words.RAW_TEXT):
+        cells = []
+        for task in tasks:
+            metric = headline_metric(deltas, task)
+            place = {"task": task, "metric": metric, "bucket_kind": "all", "bucket": "all"}
+            row = find(deltas, model=words.LEARN, baseline=other, **place)
+            cells.append({"row": row, "mark": mark(row)})
+        if any(cell["row"] is not None for cell in cells):
+            name = f"LEARN minus {words.short_model_words(other).lower()}"
+            found.append({"name": name, "cells": cells})
     return found
 
 
