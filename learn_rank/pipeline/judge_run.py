@@ -13,7 +13,8 @@ from rich.console import Console
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.pipeline.first_checks import ITEM_TEXTS
-from learn_rank.pipeline.judged_arms import judge_arms
+from learn_rank.pipeline.judged_arms import judge_arms, tasks_of
+from learn_rank.pipeline.judged_between import judge_between
 from learn_rank.report.files import Report, write_report
 from learn_rank.report.terminal import print_report
 from learn_rank.report_kit.provenance import provenance
@@ -57,6 +58,8 @@ def make_report(
     if LEARN in arms:
         predictions[AUTO] = [_read(run.predictions_of(AUTO, seed)) for seed in seeds]
     rows, deltas, precision = judge_arms(predictions)
+    tasks = tasks_of([table for tables in predictions.values() for table in tables])
+    between, alarms = judge_between(predictions, rows, tasks)
     about = {
         **provenance(),
         **_started(run),
@@ -65,7 +68,8 @@ def make_report(
         **_about(run, dataset, predictions, arms, seeds),
         "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
         "precision": [dict(row) for row in precision],
-        "warnings": [*_said_first(dataset), *_warnings(rows)],
+        **between,
+        "warnings": [*_said_first(dataset), *alarms],
     }
     report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
     write_report(report, run.path)
@@ -147,25 +151,6 @@ def _coverage(has_vector: Callable[[str, pd.Series], np.ndarray], test: pd.DataF
 def _said_first(dataset: RankingDataset) -> list[str]:
     """What the first stage said of texts that tell little; a reader of the page has to know it, too."""
     return [f"{dataset.protocol[ITEM_TEXTS]}."] if ITEM_TEXTS in dataset.protocol else []
-
-
-def _warnings(rows: Sequence[Any]) -> list[str]:
-    """A baseline that plain rates beat is no baseline: say so above everything else."""
-    value = {
-        (row["model"], row["task"], row["metric"]): row["value"]
-        for row in rows
-        if row["bucket_kind"] == "all"
-    }
-    found = []
-    for (model, task, metric), rate in value.items():
-        base = value.get(("baseline", task, metric))
-        is_defined = rate is not None and base is not None and np.isfinite(rate) and np.isfinite(base)
-        if model == RATES and metric == "AUC" and is_defined and rate > base:
-            found.append(
-                f"The baseline's {task} AUC ({base:.4f}) is below plain item and user rates ({rate:.4f}): "
-                "the lifts in this task are over a weak baseline."
-            )
-    return found
 
 
 def _read(path: Path) -> pd.DataFrame:

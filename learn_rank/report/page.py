@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from learn_rank.report.between import calibration_table, parts_table
 from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, Report
 from learn_rank.report.enough import few_seeds_words
 from learn_rank.report.looks import LOOKS
@@ -52,6 +53,8 @@ def page_content(report: Report) -> dict[str, Any]:
         "looks": LOOKS if verdict.control == "lift" else (),
         "plots": [task_plots(deltas, task) for task in tasks],
         "tables": [value_table(rows, task) for task in tasks],
+        "calibration": [calibration_table(about.get("calibration") or [], task) for task in tasks],
+        "parts": [parts_table(about.get("auc_parts") or [], task) for task in tasks],
         "coverage": about.get("coverage") or [],
         "recall": recall_table(about.get("recall") or []),
         "examples": about.get("examples") or [],

@@ -1,0 +1,60 @@
+"""The page's part on what an AUC inside a bucket cannot see: calibration, and buckets against each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from learn_rank.report.alarms import auc_changes
+from learn_rank.report_kit import words
+from learn_rank.report_kit.rules import find
+
+Row = Mapping[str, Any]
+
+
+def calibration_table(calibration: Sequence[Row], task: str) -> dict[str, Any]:
+    """Predicted over observed, a line a bucket with rows and a column a model.
+
+    Args:
+        calibration: rows of predicted over observed.
+        task: of the table.
+    """
+    own = [row for row in calibration if row["task"] == task]
+    models = words.ordered((row["model"] for row in own), words.MODEL_WORDS)
+    models = [model for model in models if model != words.RATES]
+    lines = []
+    for kind, bucket in words.ordered_buckets(own):
+        cells = [find(own, model=model, bucket_kind=kind, bucket=bucket) for model in models]
+        if any(cell is not None and cell["value"] is not None for cell in cells):
+            lines.append({"name": words.bucket_words(kind, bucket), "kind": kind, "cells": cells})
+    return {"task": task, "models": models, "lines": lines}
+
+
+def parts_table(parts: Sequence[Row], task: str) -> dict[str, Any]:
+    """Each model's change of the pooled AUC: inside buckets, across them, and where most of it lies.
+
+    Args:
+        parts: rows of the change of the pooled AUC by the buckets of a pair's two rows.
+        task: of the table.
+    """
+    own = [row for row in parts if row["task"] == task]
+    lines = []
+    for model in words.ordered((row["model"] for row in own), words.MODEL_WORDS):
+        for kind in dict.fromkeys(row["bucket_kind"] for row in own):
+            cells = [row for row in own if (row["model"], row["bucket_kind"]) == (model, kind)]
+            if model == words.RATES or not cells:
+                continue
+            within, between = auc_changes(parts, model, task, kind)
+            largest = max(cells, key=lambda row: abs(row["delta"]))
+            lines.append(
+                {
+                    "model": words.model_words(model),
+                    "kind": f"{kind}s",
+                    "total": within + between,
+                    "within": within,
+                    "between": between,
+                    "largest": largest,
+                }
+            )
+    return {"task": task, "lines": lines}
+
+
+__all__ = ["calibration_table", "parts_table"]
