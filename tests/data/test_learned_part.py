@@ -9,6 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
 from learn_rank.datasets.learned_part import LATER_SHARE, learned_part
+from learn_rank.datasets.marketplace.config import MarketplaceConfig
+from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.metrics.auc import PCOC
 from learn_recall.text.prompt import render_items
 from learn_recall.text.word_vectors import WordVectors
@@ -92,3 +94,10 @@ def test_a_model_of_words_ranks_new_items_last_unless_training_has_rows_of_items
     kept, _ = learned_part(clicks, parts["train"])
     assert predicted_over_observed(items, parts, clicks.item_id) < 0.1
     assert 0.7 < predicted_over_observed(items, parts, kept.item_id) < 1.25
+
+
+def test_a_generated_marketplace_keeps_all_its_interactions():
+    market = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
+    dataset = read_marketplace(market)
+    assert "towers" not in dataset.protocol
+    assert len(dataset.interactions) == dataset.protocol["n_interactions"]
