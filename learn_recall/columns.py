@@ -32,6 +32,7 @@ PCVR = "pcvr"  # probability of a conversion, given a click
 PCTCVR = "pctcvr"  # probability of both
 USER_BUCKET = "user_bucket"  # one of learn_rank.metrics.buckets.BUCKETS, by counts of training
 ITEM_BUCKET = "item_bucket"
+ITEM_IS_NEW = "item_is_new"
 
 __all__ = [
     "ATTRIBUTES",
@@ -44,6 +45,7 @@ __all__ = [
     "HISTORY_CONVERTED",
     "ITEM_BUCKET",
     "ITEM_ID",
+    "ITEM_IS_NEW",
     "KEYWORDS",
     "PCTCVR",
     "PCTR",

@@ -22,10 +22,10 @@ from learn_rank.fusion.config import FusionConfig
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import predict, train_ranker
 from learn_rank.run.arms import make_fusion
-from learn_rank.run.auto_choice import choose, combine
+from learn_rank.run.auto_choice import choose, combine, new_items
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import labelled_rows, validation_rows, write_predictions
+from learn_rank.run.predictions import labelled_rows, write_predictions
 from learn_recall.columns import PCTCVR, PCTR, PCVR
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
@@ -71,7 +71,7 @@ def open_study(run: Path) -> Study:
     tuned = read_json(place.tuning)
     training = replace(config.training, embedding_weight_decay=tuned["embedding_weight_decay"])
     ranker, fusion = config.ranker, config.fusion
-    labels, valid_labels = labelled_rows(dataset), validation_rows(dataset)
+    labels, valid_labels = labelled_rows(dataset), labelled_rows(dataset, "valid")
 
     @cache
     def encoded(ease: str) -> EncodedDataset:
@@ -175,7 +175,7 @@ def ablate(
 def auto(run: RunFolder, name: str, seed: int, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
     """Predict the test rows by the choice that validation makes between the baseline and this variant."""
     old, new = (pd.read_parquet(run.ablation.validation_of(arm, seed)) for arm in (BASE, name))
-    chosen = combine(choose(old, old, new), base, fused)
+    chosen = combine(choose(old, old, new), base, fused, new_items(base))
     return pd.concat([base.drop(columns=SCORES), chosen], axis=1)
 
 

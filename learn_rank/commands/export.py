@@ -58,10 +58,8 @@ def export(
         torchscript=torchscript,
     )
     manifest, console = read_manifest(out), Console()
-    if (choice := manifest.choice) is not None:
-        console.print(
-            f"auto: pctr from {choice['click']}, pcvr from {choice['conversion']} ({choice['words']})"
-        )
+    if manifest.choice is not None:
+        console.print(f"auto: {manifest.choice['words']}")
     for name, table in manifest.tables.items():
         console.print(f"{name}: {table.n_present:,} of {table.n_ids:,} ids with a vector, {table.dtype}")
     console.print(f"{', '.join(manifest.scores)}: moved by at most {manifest.max_change:.2g} -> {out}")

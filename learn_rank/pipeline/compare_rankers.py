@@ -22,7 +22,6 @@ from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.pipeline.first_checks import label_problems
 from learn_rank.pipeline.judge_run import make_report
 from learn_rank.rankers.base import Ranker
-from learn_rank.rankers.by_head import RankerByHead
 from learn_rank.rankers.train import RankTrainConfig, load_ranker
 from learn_rank.report.files import Report
 from learn_rank.run.auto_arm import BASE, served_heads, write_auto
@@ -125,13 +124,9 @@ def chosen_ranker(
         ValueError: nothing was chosen, since the comparison had no "learn" of that seed.
     """
     run = RunFolder(Path(out))
-    heads = served_heads(run, seed)
-    found = {
-        name: load_ranker(rankers[name](data), run.model_of(name, seed))
-        for name in dict.fromkeys([heads.click, heads.conversion])
-    }
-    click, conversion = found[heads.click], found[heads.conversion]
-    return click if click is conversion else RankerByHead(click, conversion).eval()
+    return served_heads(run, seed).ranker(
+        lambda name: load_ranker(rankers[name](data), run.model_of(name, seed))
+    )
 
 
 def _presence(fusion: LearnFeatureFusion) -> Callable[[str, pd.Series], np.ndarray]:

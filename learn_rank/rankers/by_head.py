@@ -1,29 +1,58 @@
-"""`RankerByHead`: clicks from one trained ranker, conversions from another."""
+"""`RankerByHead`: each head from the one of two trained rankers that was chosen for it."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
+from learn_rank.data.newness import UNKNOWN
+from learn_rank.fusion.row_ids import row_ids
 from learn_rank.rankers.scores import Scores
+from learn_recall.columns import ITEM_ID
+
+ITEMS = ("none", "all", "known", "new")
 
 
 class RankerByHead(nn.Module):
-    """Two trained rankers as one: what `auto` chose where one of them is better at one head alone.
+    """Two trained rankers as one that serves: what `auto` chose where neither of them is the better alone.
 
     Args:
-        click: whose click logit is served.
-        conversion: whose logit of conversion given a click is served.
+        base: the ranker without the plugin.
+        fused: the ranker with it.
+        click: items whose click logit is that of `fused`: "none", "all", "known" (the code of the item is one
+            of training) or "new" (it is the unknown one).
+        conversion: items whose logit of conversion is that of `fused`.
+        item_feature: the feature that holds each row's item.
+
+    Raises:
+        ValueError: other words for the items.
     """
 
-    def __init__(self, click: nn.Module, conversion: nn.Module) -> None:
+    def __init__(
+        self, base: nn.Module, fused: nn.Module, *, click: str, conversion: str, item_feature: str = ITEM_ID
+    ) -> None:
         super().__init__()
-        self.click, self.conversion = click, conversion
+        for name, items in (("click", click), ("conversion", conversion)):
+            if items not in ITEMS:
+                raise ValueError(f"{name}: expected one of {list(ITEMS)}, got {items!r}. Remedy: choose one.")
+        self.base, self.fused = base, fused
+        self.click, self.conversion, self.item_feature = click, conversion, item_feature
 
     def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
-        """Score B rows with both, and take a head from each."""
-        clicked, converted = self.click(sparse, dense), self.conversion(sparse, dense)
-        return Scores(clicked.ctr_logit, converted.cvr_logit, None)
+        """Score B rows with both, and take each logit from the one that was chosen for it."""
+        base, fused = self.base(sparse, dense), self.fused(sparse, dense)
+
+        def chosen(items: str, of_base: Tensor, of_fused: Tensor) -> Tensor:
+            if items in ("none", "all"):
+                return of_base if items == "none" else of_fused
+            is_new = row_ids(sparse, self.item_feature)[0] <= UNKNOWN  # -1 where a row names no item
+            return torch.where(is_new if items == "new" else ~is_new, of_fused, of_base)
+
+        ctr_logit = chosen(self.click, base.ctr_logit, fused.ctr_logit)
+        if base.cvr_logit is None:
+            return Scores(ctr_logit, None, None)
+        return Scores(ctr_logit, chosen(self.conversion, base.cvr_logit, fused.cvr_logit), None)
 
 
-__all__ = ["RankerByHead"]
+__all__ = ["ITEMS", "RankerByHead"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
+from torch import nn
 
 from learn_rank.evaluation.compare import defined
-from learn_rank.run.auto_choice import choose, combine
+from learn_rank.rankers.by_head import RankerByHead
+from learn_rank.run.auto_choice import ALL, NONE, choose, combine, new_items
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import write_predictions
 from learn_recall.columns import PCTCVR, PCTR, PCVR
@@ -26,14 +28,28 @@ class ServedHeads:
     """What `auto` serves of one seed.
 
     Attributes:
-        click: name of the arm that pCTR comes from.
-        conversion: name of the arm that pCVR comes from.
+        click: items whose pCTR comes from LEARN (`learn_rank.run.auto_choice.Choice`).
+        conversion: items whose pCVR comes from LEARN.
         why: the choice in words and its evidence on validation, ready for JSON.
     """
 
     click: str
     conversion: str
     why: dict[str, Any]
+
+    @property
+    def arm(self) -> str | None:
+        """The one arm that serves everything; None where it takes both."""
+        if self.click == self.conversion and self.click in (NONE, ALL):
+            return BASE if self.click == NONE else FUSED
+        return None
+
+    def ranker(self, open_arm: Callable[[str], nn.Module]) -> nn.Module:
+        """The chosen ranker, made of those that `open_arm` gives by name."""
+        if self.arm is not None:
+            return open_arm(self.arm)
+        base, fused = open_arm(BASE), open_arm(FUSED)
+        return RankerByHead(base, fused, click=self.click, conversion=self.conversion).eval()
 
 
 def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> None:
@@ -53,7 +69,7 @@ def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> Non
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / _CHOICE, {"words": choice.words, **_plain(asdict(choice))})
         old, new = (pd.read_parquet(run.predictions_of(arm, seed)) for arm in (BASE, FUSED))
-        scores = combine(choice, old, new)
+        scores = combine(choice, old, new, new_items(old))
         write_predictions(run.predictions_of(AUTO, seed), old.drop(columns=_SCORES, errors="ignore"), scores)
 
 
@@ -70,7 +86,8 @@ def served_heads(run: RunFolder, seed: int) -> ServedHeads:
             f"none. Remedy: train both with that seed (learn-rank train RUN --arms {BASE},{FUSED})."
         )
     why = read_json(path)
-    click, conversion = (FUSED if why[head] else BASE for head in ("fuses_ctr", "fuses_cvr"))
+    heads = ("click", "fuses_ctr"), ("conversion", "fuses_cvr")  # of older runs, yes or no
+    click, conversion = (why.get(new, ALL if why.get(old) else NONE) for new, old in heads)
     return ServedHeads(click, conversion, why)
 
 

@@ -1,8 +1,8 @@
 """`auto`: the fused ranker where validation proves it better, the team's own ranker everywhere else.
 
 Vectors that say nothing still cost: a ranker with more inputs overfits to more noise, and no amount of
-dropout takes that away. What cannot harm is a choice between two trained rankers, head by head, in which the
-one without the plugin wins every doubt.
+dropout takes that away. What cannot harm is a choice between two trained rankers, head by head and where
+there is reason to item by item, in which the one without the plugin wins every doubt.
 """
 
 from __future__ import annotations
@@ -12,11 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.metrics.auc import AUC
+from learn_rank.metrics.auc import AUC, UAUC
+from learn_rank.metrics.calibration import PCOC
 from learn_rank.metrics.labelled_rows import LabelledRows
 from learn_rank.uncertainty.base import Delta
 from learn_rank.uncertainty.intervals import ClosedForm
-from learn_recall.columns import CLICK, CONVERSION, PCTCVR, PCTR, PCVR, USER_ID
+from learn_recall.columns import CLICK, CONVERSION, ITEM_BUCKET, ITEM_IS_NEW, PCTCVR, PCTR, PCVR, USER_ID
+
+NONE, ALL, KNOWN, NEW = "none", "all", "known", "new"
+LEAST_CLICKS = 100
+"""Clicks on items of a kind, new or known, below which no choice is made for that kind apart."""
+OFF = 0.1
+"""Predicted over observed of a bucket may lie this far from that of all rows before it forbids a ranker."""
 
 
 @dataclass(frozen=True)
@@ -24,38 +31,65 @@ class Choice:
     """Which ranker serves each head, and the validation evidence.
 
     Attributes:
-        fuses_ctr: pCTR comes from the fused ranker.
-        fuses_cvr: pCVR comes from the fused ranker. Where the two differ, both rankers have to be served.
-        ctr: AUC of click, fused - base, on the validation rows.
-        cvr: AUC of conversion on the clicked validation rows; None where conversions are not recorded.
+        click: items whose pCTR comes from the fused ranker: "none", "all", and where new items are to be
+            served otherwise than those of training, "known" or "new".
+        conversion: items whose pCVR comes from it, "none" or "all". Where the two differ, or where items do,
+            both rankers have to be served.
+        ctr: AUC of click, what is served - base, on the validation rows; of "all" where nothing was taken.
+        cvr: AUC of conversion, fused - base, on the clicked validation rows; None where conversions are not
+            recorded.
+        against: what spoke against the fused ranker in sentences, one a reason.
     """
 
-    fuses_ctr: bool
-    fuses_cvr: bool
+    click: str
+    conversion: str
     ctr: Delta
     cvr: Delta | None
+    against: tuple[str, ...] = ()
+
+    @property
+    def fuses_ctr(self) -> bool:
+        """Some pCTR comes from the fused ranker."""
+        return self.click != NONE
+
+    @property
+    def fuses_cvr(self) -> bool:
+        """Some pCVR comes from the fused ranker."""
+        return self.conversion != NONE
 
     @property
     def words(self) -> str:
         """One plain sentence."""
-        if self.fuses_ctr and self.fuses_cvr:
+        if self.click == self.conversion == ALL:
             return "both heads from the fused ranker"
-        if not (self.fuses_ctr or self.fuses_cvr):
+        if self.click == self.conversion == NONE:
             return "both heads from the base ranker: validation shows no gain"
-        fused, base = ("click", "conversion") if self.fuses_ctr else ("conversion", "click")
-        return f"the {fused} head from the fused ranker, the {base} head from the base: both are served"
+        clicks = {
+            ALL: "the click head from the fused ranker",
+            NONE: "the click head from the base",
+            KNOWN: "the click head from the fused ranker for items of training, from the base for new ones",
+            NEW: "the click head from the fused ranker for new items, from the base for those of training",
+        }
+        conversions = "the fused ranker" if self.fuses_cvr else "the base"
+        return f"{clicks[self.click]}, the conversion head from {conversions}: both are served"
 
 
 def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, level: float = 0.95) -> Choice:
     """Choose on validation rows, in favour of the base.
 
     Definition: the click head is fused where the paired, user-clustered interval of its AUC difference lies
-    above 0. The conversion head goes with it unless its own difference is negative; alone, it is fused where
-    its interval lies above 0. So rankers that are equal in truth are taken for better in (1 - level) / 2 of
-    the cases, and vectors that harm are not taken at all.
+    above 0, unless UAUC is worse with its interval below 0, or its predictions of a kind or bucket of items
+    are off beside the others: predicted over observed, divided by that of all rows, differs from 1 by more
+    than `OFF` with its whole interval, and by more than the base's. With enough clicks on items that training
+    never had and on the others, it may be fused for one kind alone: where that passes and all does not, or
+    where it is better than all with its interval above 0. The conversion head goes with a click head that is
+    fused for all unless its own difference is negative; alone, it is fused where its interval lies above 0;
+    calibration forbids it too. So rankers that are equal in truth are taken for better in at most
+    (1 - level) / 2 of the cases, shared among what was tried, and vectors that harm are not taken at all.
 
     Args:
-        labels: user_id, click and, where recorded, conversion (anything where not clicked) of each row.
+        labels: user_id, click and, where recorded, conversion (anything where not clicked) of each row;
+            item_is_new and item_bucket where they are known.
         base: pctr and, unless it ranks by clicks alone, pcvr of the ranker without the plugin, row by row.
         fused: the same of the ranker with it.
         level: of the intervals.
@@ -68,31 +102,133 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
             f"labels, base, fused: expected the same validation rows, got {len(labels)}, {len(base)} and "
             f"{len(fused)} rows. Remedy: score one table with both rankers"
         )
-    click = labels[CLICK].to_numpy()
-    ctr = _difference(LabelledRows.of(click, labels[USER_ID]), fused[PCTR], base[PCTR], level)
-    fuses_ctr = ctr.low > 0
-    cvr = None
-    if CONVERSION in labels and PCVR in base and PCVR in fused:
-        clicked = np.flatnonzero(click)
-        conversion = labels[CONVERSION].to_numpy(np.float64)[clicked]
-        rows = LabelledRows.of(conversion, labels[USER_ID].iloc[clicked])
-        cvr = _difference(rows, fused[PCVR].iloc[clicked], base[PCVR].iloc[clicked], level)
-    fuses_cvr = fuses_ctr if cvr is None else cvr.low > 0 or (fuses_ctr and not cvr.delta < 0)
-    return Choice(fuses_ctr, fuses_cvr, ctr, cvr)
+    click, ctr, against = _click_head(_Head.of(labels, CLICK, base[PCTR], fused[PCTR]), level)
+    if not (CONVERSION in labels and PCVR in base and PCVR in fused):
+        return Choice(click, ALL if click == ALL else NONE, ctr, None, against)
+    clicked = labels[CLICK].to_numpy() > 0
+    head = _Head.of(labels[clicked], CONVERSION, base.loc[clicked, PCVR], fused.loc[clicked, PCVR])
+    cvr, off = head.difference(AUC(), ALL, level), head.miscalibrated(ALL, level)
+    is_better = cvr.low > 0 or (click == ALL and not cvr.delta < 0)
+    return Choice(click, ALL if is_better and not off else NONE, ctr, cvr, (*against, *off))
 
 
-def combine(choice: Choice, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
-    """The scores that are served: pctr, pcvr, pctcvr, each head from the ranker that was chosen for it."""
+def combine(
+    choice: Choice, base: pd.DataFrame, fused: pd.DataFrame, is_new: np.ndarray | None = None
+) -> pd.DataFrame:
+    """The scores that are served: pctr, pcvr, pctcvr, each head from the ranker that was chosen for it.
+
+    Args:
+        choice: of `choose`.
+        base, fused: scores of the same rows.
+        is_new: (N,) bool, items that training never had; needed where the choice divides them.
+    """
+    pctr = _served(choice.click, base[PCTR], fused[PCTR], is_new)
     if PCVR not in base:
-        return (fused if choice.fuses_ctr else base)[[PCTR]]
-    pctr = (fused if choice.fuses_ctr else base)[PCTR]
-    pcvr = (fused if choice.fuses_cvr else base)[PCVR]
-    if choice.fuses_ctr == choice.fuses_cvr:
-        return (fused if choice.fuses_ctr else base)[[PCTR, PCVR, PCTCVR]]
+        return pd.DataFrame({PCTR: pctr})
+    if choice.click == choice.conversion:
+        return (fused if choice.click == ALL else base)[[PCTR, PCVR, PCTCVR]]
+    pcvr = _served(choice.conversion, base[PCVR], fused[PCVR], is_new)
     return pd.DataFrame({PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr})
 
 
-def _difference(rows: LabelledRows, fused: pd.Series, base: pd.Series, level: float) -> Delta:
-    how = ClosedForm(level)
-    new, old = (how.evidence([AUC()], rows, scores.to_numpy()) for scores in (fused, base))
-    return how.delta(new, old)
+def new_items(rows: pd.DataFrame) -> np.ndarray | None:
+    """(N,) bool, items that training never had; None of predictions that were made before this was kept."""
+    return rows[ITEM_IS_NEW].to_numpy(bool) if ITEM_IS_NEW in rows else None
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The rows by which one head is judged: its labels, both scores, and what is known of the items."""
+
+    rows: LabelledRows
+    base: pd.Series
+    fused: pd.Series
+    is_new: np.ndarray | None
+    buckets: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, labels: pd.DataFrame, label: str, base: pd.Series, fused: pd.Series) -> _Head:
+        rows = LabelledRows.of(labels[label].to_numpy(np.float64), labels[USER_ID])
+        is_new = new_items(labels)
+        buckets = {} if is_new is None else {"items that training never had": is_new}
+        if ITEM_BUCKET in labels:
+            names = labels[ITEM_BUCKET].to_numpy(object)
+            buckets |= {f"{name} items": names == name for name in pd.unique(names)}
+        return cls(rows, base, fused, is_new, buckets)
+
+    @property
+    def divisions(self) -> tuple[str, ...]:
+        """Kinds of items for which the head may be fused alone."""
+        if self.is_new is None:
+            return ()
+        clicks = [float(self.rows.labels[kind].sum()) for kind in (self.is_new, ~self.is_new)]
+        return (KNOWN, NEW) if min(clicks) >= LEAST_CLICKS else ()
+
+    def served(self, items: str) -> np.ndarray:
+        return _served(items, self.base, self.fused, self.is_new).to_numpy()
+
+    def difference(self, metric: AUC | UAUC, items: str, level: float, than: str = NONE) -> Delta:
+        how = ClosedForm(level)
+        new, old = (how.evidence([metric], self.rows, self.served(each)) for each in (items, than))
+        return how.delta(new, old)
+
+    def miscalibrated(self, items: str, level: float) -> tuple[str, ...]:
+        """A sentence for each bucket whose predictions are off beside the others, by more than the base's.
+
+        Predicted over observed is divided by that of all rows: a level that is wrong everywhere moves no item
+        before another, and one calibration behind the ranker mends it.
+        """
+        how, served, found = ClosedForm(level), self.served(items), []
+        of_all = [PCOC()(self.rows.labels, scores).value for scores in (served, self.base)]
+        for name, is_member in self.buckets.items():
+            rows = self.rows.take(np.flatnonzero(is_member))
+            if not rows.labels.any():
+                continue
+            new, old = (
+                how.interval(how.evidence([PCOC()], rows, scores[is_member]))
+                for scores in (served, self.base.to_numpy())
+            )
+            is_off = new.high / of_all[0] < 1 / (1 + OFF) or new.low / of_all[0] > 1 + OFF
+            shares = new.value / of_all[0], old.value / of_all[1]
+            if is_off and _distance(shares[0]) > _distance(shares[1]):
+                found.append(
+                    f"{name}: predicted over observed {shares[0]:.2f} times that of all rows, with the base "
+                    f"{shares[1]:.2f}"
+                )
+        return tuple(found)
+
+
+def _click_head(head: _Head, level: float) -> tuple[str, Delta, tuple[str, ...]]:
+    """What is served of the fused ranker's clicks, its difference to the base, and what spoke against all."""
+    kinds = (ALL, *head.divisions)
+    shared = 1 - (1 - level) / len(kinds)
+    passed, against = {}, {}
+    for items in kinds:
+        auc, uauc = (head.difference(metric, items, shared) for metric in (AUC(), UAUC()))
+        off = head.miscalibrated(items, shared)
+        if uauc.high < 0:
+            low, high = 100 * uauc.low, 100 * uauc.high
+            off = (f"UAUC of clicks {100 * uauc.delta:+.2f} [{low:+.2f}, {high:+.2f}] points", *off)
+        against[items] = off
+        if auc.low > 0 and not off:
+            passed[items] = auc.delta
+    best = max(passed, key=lambda items: passed[items], default=NONE)
+    # one ranker is simpler to serve than two: they have to be better, and not by chance
+    if ALL in passed and best != ALL and not head.difference(AUC(), best, shared, than=ALL).low > 0:
+        best = ALL
+    return best, head.difference(AUC(), ALL if best == NONE else best, level), against[ALL]
+
+
+def _served(items: str, base: pd.Series, fused: pd.Series, is_new: np.ndarray | None) -> pd.Series:
+    if items in (NONE, ALL):
+        return base if items == NONE else fused
+    if is_new is None:
+        raise ValueError(
+            f"is_new: expected which items training never had, since {items} items are served apart, got "
+            f"None. Remedy: give the column {ITEM_IS_NEW} of the predictions"
+        )
+    return fused.where(is_new if items == NEW else ~is_new, base)
+
+
+def _distance(pcoc: float) -> float:
+    return abs(np.log(pcoc)) if pcoc > 0 else np.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from learn_recall.columns import (
     CONVERSION,
     ITEM_BUCKET,
     ITEM_ID,
+    ITEM_IS_NEW,
     PCTCVR,
     PCTR,
     PCVR,
@@ -27,22 +29,23 @@ from learn_recall.files.whole_files import atomic_path
 RATES = "rates"
 
 
-def labelled_rows(dataset: RankingDataset) -> pd.DataFrame:
-    """Test rows with labels and the buckets of their user and item, by counts of training alone."""
+def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:
+    """Rows with labels and what training alone says of them: buckets of user and item, items it never had.
+
+    Args:
+        dataset: the rows.
+        part: "test" or "valid".
+    """
     counts = training_counts(dataset.train, dataset.interactions)
-    kept = [name for name in (USER_ID, ITEM_ID, CONTEXT_ID, CLICK, CONVERSION) if name in dataset.test]
-    rows = dataset.test[kept].reset_index(drop=True)
-    buckets = {
+    asked = dataset.parts[part]
+    kept = [name for name in (USER_ID, ITEM_ID, CONTEXT_ID, CLICK, CONVERSION) if name in asked]
+    rows = asked[kept].reset_index(drop=True)
+    known: dict[str, Any] = {
         USER_BUCKET: assign_buckets(rows[USER_ID], counts.users, USER_RULE),
         ITEM_BUCKET: assign_buckets(rows[ITEM_ID], counts.items, ITEM_RULE),
+        ITEM_IS_NEW: ~rows[ITEM_ID].isin(dataset.train[ITEM_ID]),
     }
-    return rows.assign(**buckets)
-
-
-def validation_rows(dataset: RankingDataset) -> pd.DataFrame:
-    """Validation rows with labels."""
-    kept = [name for name in (USER_ID, ITEM_ID, CLICK, CONVERSION) if name in dataset.valid]
-    return dataset.valid[kept].reset_index(drop=True)
+    return rows.assign(**known)
 
 
 def rate_scores(dataset: RankingDataset) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig, predict, train_ranker
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import labelled_rows, validation_rows, write_predictions
+from learn_rank.run.predictions import labelled_rows, write_predictions
 from learn_recall.files.whole_files import write_json
 
 
@@ -37,6 +37,8 @@ def train_and_score(
     place, seed = run.model_of(arm, training.seed), training.seed
     ranker, history = train_ranker(make_ranker, data, training, place, on_step=on_step)
     write_json(run.history_of(arm, seed), [asdict(result) for result in history])
-    write_predictions(run.validation_of(arm, seed), validation_rows(dataset), predict(ranker, data.valid))
+    write_predictions(
+        run.validation_of(arm, seed), labelled_rows(dataset, "valid"), predict(ranker, data.valid)
+    )
     write_predictions(run.predictions_of(arm, seed), labelled_rows(dataset), predict(ranker, data.test))
     return ranker

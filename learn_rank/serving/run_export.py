@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.ease_rows import host_rows
 from learn_rank.data.encoded_rows import EncodedDataset
-from learn_rank.rankers.by_head import RankerByHead
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import load_ranker
 from learn_rank.run.arms import ARMS, make_fusion
-from learn_rank.run.auto_arm import AUTO, ServedHeads, served_heads
+from learn_rank.run.auto_arm import AUTO, FUSED, served_heads
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
 from learn_rank.serving.export import export_ranker
@@ -49,15 +46,13 @@ def export_run(
         ValueError: an arm or a seed that the run did not train, or an arm with vectors of other ids.
     """
     trained = _TrainedRun.open(run)
-    served = served_heads(trained.place, seed) if arm == AUTO else ServedHeads(arm, arm, {})
-    ranker: nn.Module = trained.ranker(served.click, seed)
-    of_part = {"": served.click}
-    if served.conversion != served.click:
-        ranker = RankerByHead(ranker, trained.ranker(served.conversion, seed)).eval()
-        of_part = {"click.": served.click, "conversion.": served.conversion}
-    sources: dict[str, VectorSource] = {}
-    for part, name in of_part.items():
-        sources |= trained.sources(name, part)
+    heads = served_heads(trained.place, seed) if arm == AUTO else None
+    if heads is not None and heads.arm is None:
+        ranker = heads.ranker(lambda name: trained.ranker(name, seed))
+        sources = trained.sources(FUSED, "fused.")
+    else:
+        alone = arm if heads is None or heads.arm is None else heads.arm
+        ranker, sources = trained.ranker(alone, seed), trained.sources(alone, "")
     example = next(trained.rows.valid.batches(N_EXAMPLES))
     return export_ranker(
         ranker,
@@ -68,7 +63,7 @@ def export_run(
         sources=sources,
         per_request=trained.of_user(has_plugin=bool(sources)) if one_request else (),
         torchscript=torchscript,
-        choice={"click": served.click, "conversion": served.conversion, **served.why} if served.why else None,
+        choice=None if heads is None else heads.why,
     )
 
 

@@ -17,6 +17,7 @@ from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTens
 
 from learn_rank import FrozenEmbedding, FusionConfig, LearnFeatureFusion
 from learn_rank.fusion.kinds import FUSIONS
+from learn_rank.rankers.by_head import RankerByHead
 from learn_rank.serving import ExportError, VectorSource, export_ranker, load_exported, swap_vectors
 from learn_rank.serving.tensor_ranker import ServingRanker, rows_as_inputs
 from learn_recall.store import EmbeddingStore, write_store
@@ -331,6 +332,27 @@ def store(folder, table, *, n_new=0, **card) -> EmbeddingStore:
         dtype="float32",
         **{**settings, **card},
     )
+
+
+def test_one_program_serves_new_items_by_one_ranker_and_those_of_training_by_another(tmp_path):
+    base, fused = host_alone().eval(), fused_ranker("concat", kind="similarity").eval()
+    ranker = RankerByHead(base, fused, click="new", conversion="known")
+    served = exported(ranker, tmp_path)
+    assert served(batch(1).sparse, batch(1).dense)["ctr_logit"].shape == (1,)
+    rows = batch(131, seed=131)
+    is_new = rows.sparse["item_id"].values() == 0
+    assert 0 < is_new.sum() < 131
+    scores, (old, new) = (
+        served(rows.sparse, rows.dense),
+        (each(rows.sparse, rows.dense) for each in (base, fused)),
+    )
+    close = {"rtol": 0, "atol": 2e-6}
+    click = torch.where(is_new, new.ctr_logit, old.ctr_logit)
+    torch.testing.assert_close(scores["ctr_logit"], click.detach(), **close)
+    conversion = torch.where(is_new, old.cvr_logit, new.cvr_logit)
+    torch.testing.assert_close(scores["cvr_logit"], conversion.detach(), **close)
+    with pytest.raises(ValueError, match="conversion: expected one of"):
+        RankerByHead(base, fused, click="new", conversion="old")
 
 
 @pytest.fixture(scope="module")

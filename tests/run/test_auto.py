@@ -90,3 +90,74 @@ def test_other_rows_are_refused_with_the_counts():
     one = scores(liking, buying)
     with pytest.raises(ValueError, match="got 60, 60 and 59 rows"):
         choose(labels, one, one.iloc[:-1])
+
+
+def divided(seed=0):
+    """As `world`, with the items that training never had, a third of the rows and seldom clicked."""
+    labels, liking, buying, rng = world(seed=seed)
+    is_new = rng.random(len(labels)) < 1 / 3
+    return labels.assign(item_is_new=is_new), liking, buying, is_new, rng
+
+
+def test_vectors_that_help_new_items_alone_serve_new_items_alone():
+    labels, liking, buying, is_new, rng = divided()
+    base = scores(np.where(is_new, -1, liking - 1), buying)  # it knows nothing of new items
+    fused = scores(np.where(is_new, liking - 1, noisy(liking, 1.5, rng) - 1), buying)
+    choice = choose(labels, base, fused)
+    assert (choice.click, choice.conversion) == ("new", "none")
+    served = combine(choice, base, fused, is_new)
+    np.testing.assert_array_equal(served["pctr"], np.where(is_new, fused["pctr"], base["pctr"]))
+    np.testing.assert_array_equal(served["pctcvr"], served["pctr"] * base["pcvr"])
+    assert "for new items, from the base for those of training" in choice.words
+    with pytest.raises(ValueError, match="is_new: expected which items training never had"):
+        combine(choice, base, fused)
+
+
+def test_a_fused_ranker_that_pushes_every_new_item_down_serves_the_items_of_training():
+    labels, liking, buying, is_new, rng = divided()
+    base = scores(noisy(liking, 1.0, rng) - 1, buying)
+    fused = scores(noisy(liking, 0.2, rng) - 1 - 2 * is_new, buying)
+    choice = choose(labels, base, fused)
+    assert choice.click == "known"
+    assert any(
+        reason.startswith("items that training never had: predicted over") for reason in choice.against
+    )
+
+
+def test_one_ranker_that_is_as_good_as_two_serves_alone():
+    labels, liking, buying, _, rng = divided()
+    base = scores(noisy(liking, 1.0, rng) - 1, buying)
+    fused = scores(noisy(liking, 0.5, rng) - 1, buying)
+    assert choose(labels, base, fused).click == "all"
+
+
+def test_few_clicks_on_new_items_are_no_reason_to_divide():
+    labels, liking, buying, is_new, rng = divided()
+    rare = is_new & (np.cumsum(is_new) <= 60)
+    base = scores(noisy(liking, 0.5, rng) - 1, buying)
+    fused = scores(np.where(rare, 3 * liking, noisy(liking, 1.0, rng)) - 1, buying)
+    assert choose(labels.assign(item_is_new=rare), base, fused).click == "none"
+
+
+def test_a_ranker_that_gains_between_users_and_loses_inside_them_is_not_taken():
+    labels, liking, buying, rng = world()
+    per_user = np.repeat(rng.normal(size=400), 20)
+    labels["click"] = (rng.random(len(labels)) < 1 / (1 + np.exp(1 - liking - 3 * per_user))).astype(int)
+    labels["conversion"] = np.where(labels["click"] == 1, 0.0, np.nan)
+    base, fused = scores(liking - 1, buying), scores(3 * per_user - 1, buying)
+    choice = choose(labels, base, fused)
+    assert choice.ctr.low > 0 and choice.click == "none"
+    assert choice.against[0].startswith("UAUC of clicks -")
+
+
+def test_predictions_of_a_bucket_that_are_far_off_forbid_a_ranker_that_orders_better():
+    labels, liking, buying, rng = world()
+    bucket = np.where(rng.random(len(labels)) < 0.5, "cold-start", "other")
+    labels = labels.assign(item_bucket=bucket)
+    base = scores(noisy(liking, 1.5, rng) - 1, buying)
+    shift = np.where(bucket == "cold-start", -0.4, 0.4)
+    fused = scores(noisy(liking, 0.2, rng) - 1 + shift, buying)
+    choice = choose(labels, base, fused)
+    assert choice.ctr.low > 0 and choice.click == "none"
+    assert {reason.split(":")[0] for reason in choice.against} == {"cold-start items", "other items"}
+    assert choose(labels.drop(columns="item_bucket"), base, fused).click == "all"

@@ -103,7 +103,7 @@ def test_what_is_chosen_where_the_base_ranker_is_better_is_that_ranker_itself(fi
     exported = []
     path = RunFolder(finished).model_of("auto", 0) / "choice.json"
     choice = json.loads(path.read_text(encoding="utf-8"))
-    assert not (choice["fuses_ctr"] or choice["fuses_cvr"])  # 6,000 impressions prove nothing
+    assert choice["click"] == choice["conversion"] == "none"  # 6,000 impressions prove nothing
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_export, "export_ranker", lambda *given, **named: exported.append((given, named)))
         for arm in ("auto", "baseline"):
@@ -113,7 +113,7 @@ def test_what_is_chosen_where_the_base_ranker_is_better_is_that_ranker_itself(fi
         scores = [ranker(sparse, dense) for ranker, _, sparse, dense in (auto, baseline)]
     assert torch.equal(scores[0].ctr_logit, scores[1].ctr_logit)
     assert torch.equal(scores[0].cvr_logit, scores[1].cvr_logit)
-    assert told["choice"] == {"click": "baseline", "conversion": "baseline", **choice}
+    assert told["choice"] == choice
     assert told["sources"] == {}
 
 
@@ -135,10 +135,10 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
     with one_head_chosen(finished):
         result = runner.invoke(app, ["export", str(finished), "--out", str(served), "--arm", "auto"])
     assert result.exit_code == 0, result.output
-    assert "auto: pctr from learn, pcvr from baseline" in result.output
-    assert "click.fusion.item_vectors: 120 of 120 ids with a vector, float16" in result.output
+    assert "auto: clicks alone" in result.output
+    assert "fused.fusion.item_vectors: 120 of 120 ids with a vector, float16" in result.output
     ranker = load_exported(served)
-    assert ranker.manifest.choice is not None and ranker.manifest.choice["conversion"] == "baseline"
+    assert ranker.manifest.choice is not None and ranker.manifest.choice["conversion"] == "none"
     data = encode_dataset(read_dataset(RunFolder(finished).tables), history_length=8)
     scores = [ranker(batch.sparse, batch.dense) for batch in data.test.batches(97)]
     for head, arm, name in (("ctr_logit", "learn", "pctr"), ("cvr_logit", "baseline", "pcvr")):
@@ -164,7 +164,7 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
         np.testing.assert_allclose(one.numpy(), expected[row : row + 1], atol=2e-6)
     users = EmbeddingStore.open(RunFolder(finished).users)
     with pytest.raises(ValueError, match="kind: expected 'item', got 'user'"):
-        swap_vectors(served, "click.fusion.item_vectors", VectorSource(users, ("tower", "content")))
+        swap_vectors(served, "fused.fusion.item_vectors", VectorSource(users, ("tower", "content")))
     refused = runner.invoke(app, ["export", str(finished), "--out", str(served), "--arm", "shuffled"])
     assert refused.exit_code == 2
     assert "expected one of" in refused.output

@@ -93,6 +93,8 @@ def one_head_chosen(run: Path) -> Iterator[None]:
     """As if validation had proved LEARN better at clicks alone."""
     path = RunFolder(run).model_of("auto", 0) / "choice.json"
     chosen = path.read_text(encoding="utf-8")
-    path.write_text(json.dumps({**json.loads(chosen), "fuses_ctr": True, "fuses_cvr": False}))
+    path.write_text(
+        json.dumps({**json.loads(chosen), "click": "all", "conversion": "none", "words": "clicks alone"})
+    )
     yield
     path.write_text(chosen, encoding="utf-8")

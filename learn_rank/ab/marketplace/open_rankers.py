@@ -14,15 +14,17 @@ from learn_rank.ab.marketplace.new_ids import widened, with_new_ids
 from learn_rank.ab.marketplace.traffic import DAY, Traffic
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows, encode_dataset
+from learn_rank.data.newness import UNKNOWN
 from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_rank.run.arms import ARMS, Arm, config_of, frozen_table
-from learn_rank.run.auto_arm import AUTO, ServedHeads, served_heads
+from learn_rank.run.auto_arm import AUTO, BASE, FUSED, ServedHeads, served_heads
+from learn_rank.run.auto_choice import ALL, KNOWN, NEW, NONE
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
-from learn_recall.columns import CONTEXT_ID, PCTR, PCVR
+from learn_recall.columns import CONTEXT_ID, ITEM_ID, PCTR, PCVR
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
@@ -79,23 +81,28 @@ class OpenRanker:
 
 
 class OpenHeads:
-    """What `auto` chose where it took a head from each of two rankers: both serve, and both go on learning.
+    """What `auto` chose where it takes of two rankers: both serve, and both go on learning.
 
     Args:
-        click: whose pCTR is served.
-        conversion: whose pCVR is served.
+        base: the ranker without the plugin.
+        fused: the ranker with it.
+        heads: which items' pCTR and pCVR are those of `fused`.
+        is_new: (N,) bool, candidates whose item training never had.
     """
 
-    def __init__(self, click: OpenRanker, conversion: OpenRanker) -> None:
-        self._click, self._conversion = click, conversion
+    def __init__(self, base: OpenRanker, fused: OpenRanker, heads: ServedHeads, is_new: np.ndarray) -> None:
+        self._base, self._fused = base, fused
+        of_items = {NONE: np.zeros_like(is_new), ALL: np.ones_like(is_new), KNOWN: ~is_new, NEW: is_new}
+        self._is_fused = np.stack([of_items[heads.click], of_items[heads.conversion]])
 
     def scores(self, is_wanted: np.ndarray) -> np.ndarray:
         """(2, M) float64, as of `OpenRanker`."""
-        return np.stack([self._click.scores(is_wanted)[0], self._conversion.scores(is_wanted)[1]])
+        of_base, of_fused = self._base.scores(is_wanted), self._fused.scores(is_wanted)
+        return np.where(self._is_fused[:, is_wanted], of_fused, of_base)
 
     def learn(self, day: int, shown: np.ndarray, click: np.ndarray, conversion: np.ndarray) -> None:
         """One pass of both rankers over the same rows, those of `OpenRanker`."""
-        for ranker in (self._click, self._conversion):
+        for ranker in (self._base, self._fused):
             ranker.learn(day, shown, click, conversion)
 
 
@@ -155,10 +162,12 @@ def open_rankers(
         return OpenRanker(ranker, served, day_of_log, training)
 
     for name in arms:
-        heads = served_heads(place, seed) if name == AUTO else ServedHeads(name, name, {})
-        opened = open_arm(heads.click)
-        is_one = heads.click == heads.conversion
-        yield name, opened if is_one else OpenHeads(opened, open_arm(heads.conversion))
+        heads = served_heads(place, seed) if name == AUTO else None
+        if heads is None or heads.arm is not None:
+            yield name, open_arm(name if heads is None or heads.arm is None else heads.arm)
+        else:
+            is_new = rows.test.codes[ITEM_ID] == UNKNOWN
+            yield name, OpenHeads(open_arm(BASE), open_arm(FUSED), heads, is_new)
 
 
 def _encoded(
