@@ -13,6 +13,16 @@ class StoreError(ValueError):
         return cls(f"{what}: expected {expected}, got {got}. Remedy: {remedy}")
 
 
+def said_by(error: BaseException) -> str:
+    """What another library's error says, on one line and without its full stop, to stand inside a sentence.
+
+    Example:
+        >>> said_by(OSError("cut.  Is it parquet?.."))
+        'cut. Is it parquet?'
+    """
+    return " ".join(str(error).split()).rstrip(".")
+
+
 def words_of_missing(error: ModuleNotFoundError) -> str:
     """A sentence on a package that is not installed, "" where a module of ours is missing."""
     package = (error.name or "").partition(".")[0]
@@ -24,4 +34,4 @@ def words_of_missing(error: ModuleNotFoundError) -> str:
     )
 
 
-__all__ = ["StoreError", "words_of_missing"]
+__all__ = ["StoreError", "said_by", "words_of_missing"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,8 @@ def join_vectors(
     total, n_kept, names = FilePart(), 0, ()
     for file, target in zip(source.files, targets, strict=True):
         schema = pq.read_schema(file)
-        new = added(schema.empty_table())[0].schema
+        with _named(file):
+            new = added(schema.empty_table())[0].schema
         _check_names(file, schema, new)
         names = tuple(new.names)
         made_from = _made_from(file, user_store, item_store, config)
@@ -105,15 +107,16 @@ def added_columns(
         None if name is None else _whole(rows.column(name))
         for name in (config.history_column, config.converted_column)
     )
-    joined = join_rows(
-        _whole(rows.column(config.user_column)),
-        _whole(rows.column(config.item_column)),
-        histories,
-        user_store,
-        item_store,
-        history_length=config.history_length,
-        converted=converted,
-    )
+    with _in_columns(config):
+        joined = join_rows(
+            _whole(rows.column(config.user_column)),
+            _whole(rows.column(config.item_column)),
+            histories,
+            user_store,
+            item_store,
+            history_length=config.history_length,
+            converted=converted,
+        )
     part = FilePart(rows.num_rows, joined.users, joined.items, joined.histories)
     if config.scales_vectors:
         root = np.float32(item_store.card.dimension**0.5)
@@ -154,7 +157,8 @@ def _write(  # noqa: PLR0917 - one call, in the order of the data's way
         pq.ParquetWriter(temporary, whole, compression="zstd") as writer,
     ):
         for batch in reader.iter_batches(rows_at_once):
-            columns, part = added(batch)
+            with _named(file):
+                columns, part = added(batch)
             writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *columns.columns], schema=whole))
             total += part
             on_rows(len(batch))
@@ -198,6 +202,33 @@ def _check_names(file: Path, schema: pa.Schema, new: pa.Schema) -> None:
             f"prefix: expected names that {file} does not hold yet, got {twice}. Remedy: choose another "
             "prefix, or drop those columns."
         )
+
+
+@contextmanager
+def _in_columns(config: JoinConfig) -> Iterator[None]:
+    """Name the column where `join_rows` names its argument: the rows are wrong there, not a store."""
+    columns = {
+        "users": config.user_column,
+        "items": config.item_column,
+        "histories": config.history_column,
+        "converted": config.converted_column,
+    }
+    try:
+        yield
+    except ValueError as error:
+        argument, _, said = str(error).partition(": ")
+        if columns.get(argument) is None:
+            raise
+        raise type(error)(f"column {columns[argument]}: {said}") from error
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Name the file of rows that are wrong."""
+    try:
+        yield
+    except ValueError as error:
+        raise type(error)(f"{file}, {error}") from error
 
 
 def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:

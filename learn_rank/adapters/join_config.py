@@ -52,7 +52,7 @@ class JoinConfig:
     def __post_init__(self) -> None:
         if self.converted_column is not None and self.history_column is None:
             raise ValueError(
-                f"converted_column: expected None without a history_column, got {self.converted_column!r}. "
+                f"converted_column: expected a history_column, got none beside {self.converted_column!r}. "
                 "Remedy: name the column of the history that it stands beside."
             )
         for name in ("history_length", "rows_at_once"):

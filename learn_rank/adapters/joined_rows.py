@@ -16,7 +16,7 @@ from learn_rank.adapters.coverage import Coverage
 from learn_rank.fusion import similarity
 from learn_rank.fusion.similarity import compared_blocks, similarity_features
 from learn_recall.columns import ITEM_ID
-from learn_recall.store import EmbeddingStore
+from learn_recall.store import EmbeddingStore, StoreError
 from learn_recall.store.ids import as_id_array
 from learn_recall.tables.parquet_files import plain
 from learn_recall.tables.rules import Rules
@@ -138,7 +138,11 @@ class _Found:
 
     @classmethod
     def of(cls, column: pa.Array, store: EmbeddingStore, name: str) -> _Found:
-        encoded = plain_ids(column).dictionary_encode()
+        ids = plain_ids(column)
+        if pa.types.is_nested(ids.type):
+            remedy = "name a column with one id in each row"
+            raise StoreError.of(name, expected="integers or strings", got=ids.type, remedy=remedy)
+        encoded = ids.dictionary_encode()
         distinct = as_id_array(encoded.dictionary.to_numpy(zero_copy_only=False), name=name)
         position = store.positions(distinct) if len(distinct) else np.empty(0, np.int64)
         has_vector = np.append((position >= 0) & store.present[position], False)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_recall.store import StoreError
+from learn_recall.store.card import check_unix_seconds
 
 _ROWS_AT_ONCE = 1 << 18
 
@@ -21,15 +22,17 @@ def first_time(files: tuple[Path, ...], column: str) -> float | None:
         column: unix seconds as integers or floats, or a timestamp or date type.
 
     Raises:
-        StoreError: another type, or rows without a time.
+        StoreError: another type, rows without a time, or one that is no unix seconds.
     """
     found = []
     for file in files:
         with pq.ParquetFile(file) as reader:
             for batch in reader.iter_batches(_ROWS_AT_ONCE, columns=[column]):
                 if len(batch):
-                    found.append(_seconds(batch.column(0), f"{file}, column {column}").min())
-    return float(min(found)) if found else None
+                    first = float(_seconds(batch.column(0), f"{file}, column {column}").min())
+                    check_unix_seconds(f"{file}, column {column}", first)
+                    found.append(first)
+    return min(found) if found else None
 
 
 def _seconds(times: pa.Array, name: str) -> np.ndarray:

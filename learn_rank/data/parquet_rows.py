@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learn_rank.data.row_conditions import RowCondition, condition_words, rows_where
+from learn_recall.errors import said_by
 from learn_recall.tables.csv_cells import from_text
 from learn_recall.tables.parquet_files import parquet_parts, plain, values_of_folders
 from learn_recall.tables.rules import Rules
@@ -154,7 +155,7 @@ class ParquetRows:
             except pa.ArrowException as error:
                 raise ValueError(
                     f"{file}, column {name}: expected cells that can be read as {kind}, got {found}: "
-                    f"{' '.join(str(error).split())}. Remedy: write the column as {kind}"
+                    f"{said_by(error)}. Remedy: write the column as {kind}"
                 ) from None
         return pa.table(columns, schema=schema)
 
@@ -259,7 +260,7 @@ def _damage_told(file: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"{file}: expected a parquet file that can be read, got {' '.join(str(error).split())}. Remedy: "
+            f"{file}: expected a parquet file that can be read, got {said_by(error)}. Remedy: "
             "copy or write the file again; its name must end as what it is (.parquet, .csv, .csv.gz, .jsonl)"
         ) from None
 

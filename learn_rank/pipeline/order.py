@@ -30,6 +30,7 @@ from learn_rank.pipeline.vector_stages import (
 )
 from learn_rank.run.config import RunConfig, read_config
 from learn_rank.run.folder import RunFolder
+from learn_recall.files.places import check_place
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
 
@@ -65,7 +66,7 @@ def run_pipeline(
 
     Raises:
         ValueError: ``config.ease`` and a source that goes on; settings or tables that a later stage could do
-            nothing with (`learn_rank.pipeline.first_checks`).
+            nothing with (`learn_rank.pipeline.first_checks`); then ``out`` is left as it was.
     """
     if source.get(AB_DAYS) and config.ease != "none":
         raise ValueError(
@@ -76,18 +77,20 @@ def run_pipeline(
     run = RunFolder(out)
     check_settings(config, finds_encoder=not encoded_store(run, config).exists())
     how_encoded = encode_settings(run, config)
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(run.settings, {"source": source, "config": asdict(config), "command": command})
+    check_place("out", out)
     goes_on = bool(source.get(AB_DAYS)) and {"baseline", "learn"} <= set(config.arms)
     stages = Stages(run, console, n_stages=7 + goes_on + bool(config.word_dimension))
     until = config.interactions_until
+    checked: list[RankingDataset] = []
     stages.run(
         "tables",
         {**source, **({} if until is None else {"interactions_until": until})},
         (run.tables,),
-        lambda: make_tables(make_dataset, run, config, console),
+        lambda: write_dataset(checked.pop(), run.tables),
         inputs=inputs,
+        first=lambda: checked.append(checked_tables(make_dataset, config, console)),
     )
+    write_json(run.settings, {"source": source, "config": asdict(config), "command": command})
     tables = dataset_fingerprint(run.tables)
     stages.run(
         "encode",
@@ -151,17 +154,17 @@ def run_pipeline(
     return run.report_html
 
 
-def make_tables(
-    make_dataset: Callable[[], RankingDataset], run: RunFolder, config: RunConfig, console: Console
-) -> None:
-    """Read or generate the tables, check that a report can follow from them, and write them."""
+def checked_tables(
+    make_dataset: Callable[[], RankingDataset], config: RunConfig, console: Console
+) -> RankingDataset:
+    """Read or generate the tables, and check that a report can follow from them."""
     dataset = make_dataset()
     check_dataset(dataset, config)
     note = text_note(dataset, config)
     for said in note.values():
         console.print(f"    {said}", markup=False, highlight=False)
     stated = {**stated_time(config), **note}
-    write_dataset(replace(dataset, protocol={**dataset.protocol, **stated}), run.tables)
+    return replace(dataset, protocol={**dataset.protocol, **stated})
 
 
 def report_stage(

@@ -47,6 +47,7 @@ class Stages:
         *,
         always: bool = False,
         inputs: Mapping[str, str] | None = None,
+        first: Callable[[], None] | None = None,
     ) -> None:
         """Do a stage unless it is done.
 
@@ -58,6 +59,8 @@ class Stages:
             always: call it even when finished, for a stage that decides piece by piece what is left to do.
             inputs: hash by name of files that the settings only name: where one is another than the stage was
                 made from, it starts anew. A stage from before hashes were kept is taken as made from these.
+            first: called before the folder is touched, of a stage that is not done: what it raises leaves the
+                folder as it was.
         """
         self._number += 1
         label = f"[bold]\\[{self._number}/{self.n_stages}] {name}[/bold]"
@@ -77,6 +80,13 @@ class Stages:
                 write_json(path, {**known, **kept})
             self.console.print(f"{label}: done before, kept")
             return
+        why = _anew(known, {"settings": dict(settings), **kept})
+        if is_same:
+            why = "" if is_finished else ": going on where it stopped"
+        self.console.print(f"{label}{why}")
+        began = time.perf_counter()
+        if first is not None:
+            first()
         if not is_same:
             for out in outputs:
                 remove(out)
@@ -84,10 +94,6 @@ class Stages:
             write_json(
                 path, {"stamp": stamp, "is_finished": False, "settings": dict(settings), **kept, **started}
             )
-            self.console.print(f"{label}{_anew(known, {'settings': dict(settings), **kept})}")
-        else:
-            self.console.print(label if is_finished else f"{label}: going on where it stopped")
-        began = time.perf_counter()
         action()
         before = known.get("seconds", 0.0) if is_same and is_finished else 0.0
         self.seconds[name] = round(before + time.perf_counter() - began, 1)

@@ -79,6 +79,9 @@ def as_typed(text: str, options: Mapping[str, str]) -> str:
         typed, value = option(found[1]), found[2]
         if typed is None or value == "False":
             return found[0]
+        if value == "None":
+            name = found[1] if found[1] in options else ALIASES[found[1]]
+            return options.get(f"no_{name}", f"no {typed}")
         return typed if value == "True" else f"{typed} {value.strip(chr(39) + chr(34))}"
 
     text = _GIVEN.sub(given, _HEAD.sub(head, text))

@@ -7,6 +7,7 @@ input that could not be used, and so does a printer (rich) that ends the process
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,20 @@ from learn_recall.errors import words_of_missing
 TRACEBACK = "LEARN_TRACEBACK"  # environment variable; any value prints the traceback as well
 _BAD_INPUT, _INTERRUPTED, _READER_LEFT = 2, 130, 141
 _FORESEEN = (ValueError, OSError)
+_OTHER_PLACE = "name another place, in a folder of your own"
+_OF_SYSTEM = {  # errno -> what was expected, remedy
+    errno.ENOENT: ("something there", "correct the path"),
+    errno.EACCES: ("leave to read or write it", f"change its permissions, or {_OTHER_PLACE}"),
+    errno.EPERM: ("leave to read or write it", f"change its permissions, or {_OTHER_PLACE}"),
+    errno.EROFS: ("a place that can be written to", _OTHER_PLACE),
+    errno.EEXIST: ("nothing there yet, or a folder", _OTHER_PLACE),
+    errno.ENOTDIR: ("only folders above it", _OTHER_PLACE),
+    errno.EISDIR: ("a file", "name a file in that folder"),
+    errno.ENOSPC: ("room on the disk", f"make room, or {_OTHER_PLACE}"),
+    errno.EDQUOT: ("room on the disk", f"make room, or {_OTHER_PLACE}"),
+    errno.ENAMETOOLONG: ("a name that a disk takes", "choose a shorter one"),
+    errno.EMFILE: ("fewer open files", "raise the limit: ulimit -n 4096"),
+}
 
 
 @contextmanager
@@ -51,7 +66,7 @@ def _print(error: Exception) -> None:
     console = Console(stderr=True)
     console.print(f"[red]error:[/red] {type(error).__name__}", highlight=False)
     text = words_of_missing(error) if isinstance(error, ModuleNotFoundError) else ""
-    text = text or (as_typed(str(error), options_here()) if _is_foreseen(error) else _unforeseen(error))
+    text = text or (as_typed(_words(error), options_here()) if _is_foreseen(error) else _unforeseen(error))
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     if os.environ.get(TRACEBACK):
         text = "".join(traceback.format_exception(error))
@@ -61,6 +76,15 @@ def _print(error: Exception) -> None:
 def _is_foreseen(error: Exception) -> bool:
     """Whether its words were written for the user, not for who calls a library."""
     return isinstance(error, _FORESEEN) and not type(error).__module__.startswith(("pyarrow", "numpy"))
+
+
+def _words(error: Exception) -> str:
+    """What an error says; of one of the operating system also what would have done."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    place = "a file or folder" if error.filename is None else os.fsdecode(error.filename)
+    expected, remedy = _OF_SYSTEM.get(error.errno, ("that it can be read and written", "look at the place"))
+    return f"{place}: expected {expected}, got {(error.strerror or str(error)).lower()}. Remedy: {remedy}"
 
 
 def _unforeseen(error: Exception) -> str:

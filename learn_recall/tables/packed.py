@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from learn_recall.errors import said_by
+
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError, pa.ArrowException)
 
 
@@ -66,7 +68,7 @@ def why_damaged(path: Path, error: BaseException) -> str:
                         return f"{path}: line {number:,} is not UTF-8 ({wrong.reason}): {line[:60]!r}"
         except DAMAGED:
             pass
-    return f"{path}: {error}"
+    return f"{path}: {said_by(error)}"
 
 
 __all__ = ["DAMAGED", "open_bytes", "open_text", "why_damaged"]

@@ -296,11 +296,19 @@ WRONG = {
     "no such column": ({"user_column": "uid"}, _table(), "got no \\['uid'\\]"),
     "no time": ({"timestamp_column": "ts"}, _table(), "got no \\['ts'\\]"),
     "a time that is null": ({}, _table(timestamp=pa.array([None], pa.float64())), "1 rows without one"),
-    "milliseconds": ({}, _table(timestamp=[1_700_000_000_000]), "divide milliseconds by 1,000"),
+    "milliseconds": (
+        {},
+        _table(timestamp=[1_700_000_000_000]),
+        "column timestamp: .*divide milliseconds by 1,000",
+    ),
     "a time as text": ({}, _table(timestamp=["monday"]), "expected unix seconds or a timestamp type"),
     "users as numbers": ({}, _table(user_id=[1]), "expected string ids such as 'u0'"),
     "items as text": ({}, _table(item_id=["1"]), "expected integer ids such as 0"),
-    "items as floats": ({}, _table(item_id=[1.0]), "items: expected integers or strings, got dtype float64"),
+    "items as floats": (
+        {},
+        _table(item_id=[1.0]),
+        "rows.parquet, column item_id: expected integers or strings, got dtype float64",
+    ),
     "history as text": ({"history_column": "history"}, _table(history=["1,2"]), "expected lists of item ids"),
     "conversions of other events": (
         CONVERTED,
@@ -361,7 +369,7 @@ def test_places_and_settings_that_cannot_work_are_refused(tmp_path):
         ({"history_length": 0}, "history_length: expected at least 1"),
         (
             {"converted_column": "past"},
-            "converted_column: expected None without a history_column, got 'past'",
+            "converted_column: expected a history_column, got none beside 'past'",
         ),
         ({"layout": "csv"}, "layout: expected one of columns"),
         ({"layout": "torcheasyrec", "dtype": "float16"}, "dtype: expected one of float32"),

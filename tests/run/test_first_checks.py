@@ -12,7 +12,6 @@ from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
 from learn_rank.cli import app
-from learn_rank.data.dataset_files import read_dataset
 from learn_rank.pipeline.compare_rankers import compare_rankers
 from learn_rank.pipeline.first_checks import (
     ITEM_TEXTS,
@@ -21,9 +20,8 @@ from learn_rank.pipeline.first_checks import (
     seconds_of,
     text_note,
 )
-from learn_rank.pipeline.order import make_tables, run_pipeline
+from learn_rank.pipeline.order import checked_tables, run_pipeline
 from learn_rank.run.config import RunConfig
-from learn_rank.run.folder import RunFolder
 from learn_recall.tables import TableError
 
 CONFIG = RunConfig(word_dimension=0)
@@ -141,6 +139,32 @@ def test_a_time_is_unix_seconds_or_a_date_in_utc():
             seconds_of(wrong)
 
 
+def test_a_refused_run_leaves_its_folder_as_it_was_with_the_tables_of_the_run_before(dataset, tmp_path):
+    def refuse():
+        check_dataset(with_labels(dataset, "valid", 0, np.nan), CONFIG)
+
+    for source, out in (({"first": 1}, tmp_path / "new"), ({"other": 1}, tmp_path / "old")):
+        (tmp_path / "old" / "tables").mkdir(parents=True, exist_ok=True)
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(TableError, match="valid, column click"):
+            run_pipeline(refuse, source, out, CONFIG, console=Console(quiet=True))
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_place_that_no_run_can_be_written_to_is_told_before_the_tables_are_read(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("nowhere")
+    for out, why in (("file", "is a file"), ("file/below", "is a file"), ("link/below", "leads nowhere")):
+        with pytest.raises(ValueError, match=f"out: expected a folder that can be made, got .*{why}. Remedy"):
+            run_pipeline(
+                lambda: pytest.fail("the tables were made"),
+                {},
+                tmp_path / out,
+                CONFIG,
+                console=Console(quiet=True),
+            )
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -178,27 +202,22 @@ def test_the_command_names_the_table_and_encodes_nothing(dataset, tmp_path):
     assert "[2/" not in result.output
 
 
-def test_a_stated_time_stands_in_the_protocol_that_the_report_shows(dataset, tmp_path):
+def test_a_stated_time_stands_in_the_protocol_that_the_report_shows(dataset):
     until = float(dataset.valid["timestamp"].min()) - 1
-    for number, (tables, config, said) in enumerate(
-        (
-            (in_order(dataset), replace(CONFIG, interactions_until=until), f"at most {until:.15g} ("),
-            (dataset, CONFIG, None),
-        )
+    for tables, config, said in (
+        (in_order(dataset), replace(CONFIG, interactions_until=until), f"at most {until:.15g} ("),
+        (dataset, CONFIG, None),
     ):
-        run = RunFolder(tmp_path / str(number))
-        make_tables(lambda tables=tables: tables, run, config, Console(quiet=True))
-        found = read_dataset(run.tables).protocol.get("newest interaction, as stated")
+        checked = checked_tables(lambda tables=tables: tables, config, Console(quiet=True))
+        found = checked.protocol.get("newest interaction, as stated")
         assert found is None if said is None else found.startswith(said) and found.endswith(" UTC)")
 
 
-def test_texts_that_differ_in_numbers_alone_are_told_by_their_share_and_stand_in_the_protocol(
-    dataset, tmp_path
-):
-    run, console = RunFolder(tmp_path), Console(record=True, quiet=False, file=io.StringIO(), width=500)
-    make_tables(lambda: dataset, run, CONFIG, console)  # "item 0", "item 1", ..
+def test_texts_that_differ_in_numbers_alone_are_told_by_their_share_and_stand_in_the_protocol(dataset):
+    console = Console(record=True, quiet=False, file=io.StringIO(), width=500)
+    checked = checked_tables(lambda: dataset, CONFIG, console)  # "item 0", "item 1", ..
     n_items = len(dataset.items)
-    said = read_dataset(run.tables).protocol[ITEM_TEXTS]
+    said = checked.protocol[ITEM_TEXTS]
     assert said.startswith(
         f"{n_items} of {n_items} items (100%) say what another one says, but for numbers: 1 "
     )

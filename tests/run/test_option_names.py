@@ -22,6 +22,7 @@ OPTIONS = {
     "drops_unknown_items": "--drop-unknown-items",
     "fusion": "--fusion",
     "metrics": "--metrics",
+    "no_fusion": "--no-fusion",
     "treatment_share": "--treatment-share",
 }
 
@@ -34,6 +35,7 @@ OPTIONS = {
         ("log.csv\n 1. treatment_share: no", "log.csv\n 1. --treatment-share: no"),
         ("Remedy: drops_unknown_items=True", "Remedy: --drop-unknown-items"),
         ("Remedy: n_days=9, or 'n_days=9'", "Remedy: --days 9, or 'n_days=9'"),
+        ("or pass fusion_kind=None, metrics=None", "or pass --no-fusion, no --metrics"),
         ("with --drop-unknown-items (drop_unknown_items), which", "with --drop-unknown-items, which"),
         *((text, text) for text in (
             "MarketplaceConfig(n_days=9)",

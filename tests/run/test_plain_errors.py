@@ -1,6 +1,8 @@
 """Exit codes are a contract: whatever goes wrong in a command, 1 is left to a gate that says "worse"."""
 
 import inspect
+import os
+import re
 
 import pytest
 import typer
@@ -41,6 +43,20 @@ def test_words_that_were_written_for_the_user_are_printed_as_they_are():
     found = ended(ValueError("price: expected a number, got [b]x[/b]. Remedy: write one"))
     assert found.exit_code == 2
     assert found.stderr == "error: ValueError\nprice: expected a number, got [b]x[/b]. Remedy: write one\n"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda at: at.mkdir(), lambda at: (at / "below").mkdir(), os.listdir],
+    ids=["mkdir", "mkdir below", "list"],
+)
+def test_what_the_operating_system_refuses_names_its_place_what_was_expected_and_a_remedy(act, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError) as error:
+        act(tmp_path / "file")
+    found = ended(error.value)
+    assert found.exit_code == 2
+    assert re.search(r"file(/below)?: expected .+, got [a-z ]+. Remedy: name another place", found.stderr)
 
 
 def test_an_unforeseen_error_of_the_house_names_its_place_and_shows_its_traceback_when_asked(monkeypatch):

@@ -127,6 +127,7 @@ _CASES = {
         ("impressions without clicks", "log.csv, column click", f"{_LOG} {_PARTS}"),
         ("a content store of another making", "--content", f"{_MARKET} --content content"),
         ("a fusion of no name", "--fusion", f"{_MARKET} --fusion sum"),
+        ("a run below a file", "--out", "--dataset marketplace --out items.csv/out"),
         ("a time that is none", "--interactions-until", f"{_MARKET} --interactions-until soon"),
     ],
     "learn-rank train": [
@@ -172,6 +173,22 @@ _CASES = {
             "rows.parquet --users user --items other --out out --no-timestamp",
         ),
         ("vectors of an unknown time", "as_of of user", f"rows.parquet {_JOIN}"),
+        (
+            "rows whose users are floats",
+            "floats.parquet, column user_id",
+            f"floats.parquet {_JOIN} --no-timestamp",
+        ),
+        (
+            "rows with lists of users",
+            "lists.parquet, column user_id",
+            f"lists.parquet {_JOIN} --no-timestamp",
+        ),
+        ("milliseconds", "late.parquet, column timestamp", f"late.parquet {_JOIN} --allow-unknown-time"),
+        (
+            "an output below a file",
+            "rows.parquet",
+            f"rows.parquet {_JOIN[:-3]}rows.parquet/out --no-timestamp",
+        ),
     ],
     "learn-rank fuxictr": [
         ("a folder that is no store", "empty", "empty --out out.npz --feature item_id"),
@@ -208,6 +225,12 @@ def write_inputs(folder: Path) -> None:
         pd.DataFrame(columns).to_csv(folder / name, index=False)
     rows = {"user_id": ["a", "b"], "item_id": ["a", "b"], "timestamp": seconds[:2]}
     pd.DataFrame(rows).to_parquet(folder / "rows.parquet")
+    for name, changed in (
+        ("floats", {"user_id": [1.0, 2.5]}),
+        ("lists", {"user_id": [["a"], ["b"]]}),
+        ("late", {"timestamp": [1_000 * each for each in seconds[:2]]}),
+    ):
+        pd.DataFrame({**rows, **changed}).to_parquet(folder / f"{name}.parquet")
     np.save(folder / "vectors.npy", np.eye(3))
     for name in ("empty", "taken"):
         (folder / name).mkdir()
