@@ -11,7 +11,7 @@ Row = Mapping[str, Any]
 
 
 def calibration_table(calibration: Sequence[Row], task: str) -> dict[str, Any]:
-    """Predicted over observed, a line a bucket with rows and a column a model.
+    """Predicted over observed, a line a bucket with rows, but not all of them, and a column a model.
 
     Args:
         calibration: rows of predicted over observed.
@@ -20,10 +20,13 @@ def calibration_table(calibration: Sequence[Row], task: str) -> dict[str, Any]:
     own = [row for row in calibration if row["task"] == task]
     models = words.ordered((row["model"] for row in own), words.MODEL_WORDS)
     models = [model for model in models if model != words.RATES]
+    n_all = max((row["n_rows"] for row in own), default=0)
     lines = []
     for kind, bucket in words.ordered_buckets(own):
         cells = [find(own, model=model, bucket_kind=kind, bucket=bucket) for model in models]
-        if any(cell is not None and cell["value"] is not None for cell in cells):
+        known = [cell for cell in cells if cell is not None and cell["value"] is not None]
+        is_all_again = kind != "all" and all(cell["n_rows"] == n_all for cell in known)
+        if known and not is_all_again:
             lines.append({"name": words.bucket_words(kind, bucket), "kind": kind, "cells": cells})
     return {"task": task, "models": models, "lines": lines}
 
@@ -40,7 +43,7 @@ def parts_table(parts: Sequence[Row], task: str) -> dict[str, Any]:
     for model in words.ordered((row["model"] for row in own), words.MODEL_WORDS):
         for kind in dict.fromkeys(row["bucket_kind"] for row in own):
             cells = [row for row in own if (row["model"], row["bucket_kind"]) == (model, kind)]
-            if model == words.RATES or not cells:
+            if model == words.RATES or len(cells) < 2:  # one bucket holds all rows: nothing lies between
                 continue
             within, between = auc_changes(parts, model, task, kind)
             largest = max(cells, key=lambda row: abs(row["delta"]))

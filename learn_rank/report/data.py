@@ -16,7 +16,7 @@ ABOUT_TEXTS = ("title", "dataset", "command", "commit", "machine", "started", "s
 ABOUT_DICTS = ("versions", "protocol")
 ABOUT_LISTS = ("seeds", "warnings")
 ABOUT_TABLES = {
-    "calibration": ("model", "task", "bucket_kind", "bucket", "value", "low", "high"),
+    "calibration": ("model", "task", "bucket_kind", "bucket", "value", "low", "high", "n_rows"),
     "auc_parts": ("model", "task", "bucket_kind", "positives", "negatives", "delta", "share_of_pairs"),
     "ties": ("model", "task", "bucket_kind", "bucket", "share"),
     "coverage": ("store", "bucket_kind", "bucket", "share_with_vector", "n"),

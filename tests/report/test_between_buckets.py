@@ -10,6 +10,7 @@ from learn_rank.metrics.auc import AUC
 from learn_rank.pipeline.judged_between import judge_between
 from learn_rank.report import Report, report_html
 from learn_rank.report.alarms import auc_changes, shift_alarms, tie_alarms, weak_baseline_alarms
+from learn_rank.report.between import calibration_table, parts_table
 
 CTR = ("CTR",)
 
@@ -59,6 +60,17 @@ def test_a_planted_shift_of_new_items_is_unseen_inside_buckets_and_named_on_the_
     assert "rows of cold-start items get" in page
     assert "What an AUC inside a bucket cannot see" in page
     assert "positive cold-start over negative other" in page
+
+
+def test_a_bucket_that_holds_all_rows_is_not_shown_beside_them():
+    report = judged(shifted())  # all users are in one bucket
+    calibration = calibration_table(report.about["calibration"], "CTR")
+    assert [(line["kind"], line["name"]) for line in calibration["lines"]] == [
+        ("all", "all rows"),
+        ("item", "cold-start items"),
+        ("item", "other items"),
+    ]
+    assert [line["kind"] for line in parts_table(report.about["auc_parts"], "CTR")["lines"]] == ["items"]
 
 
 def test_without_a_shift_nothing_is_named():
