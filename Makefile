@@ -17,7 +17,7 @@ $(STAMP): requirements/cpu.txt setup.py
 	touch $@
 
 demo: $(STAMP)  ## a generated marketplace, end to end, into ./demo
-	$(BIN)/learn-rank run --dataset marketplace --out demo
+	$(BIN)/learn-rank run --dataset marketplace --out demo --max-seeds 3
 
 test: $(STAMP)  ## the fast test suite
 	$(BIN)/python -m pytest

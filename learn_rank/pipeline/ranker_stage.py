@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rich.console import Console
@@ -15,9 +16,12 @@ from learn_rank.run.auto_arm import write_auto
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
-from learn_recall.files.whole_files import write_json
+from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
 from learn_recall.terminal.progress import StageProgress
+
+MOST_STEPS_WIDER = 2
+"""Steps that a grid of weight decays is widened by where its edge wins."""
 
 
 def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
@@ -78,6 +82,21 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
     write_auto(run, config.arms, config.seeds)
 
 
+def beyond_edge(scores: Mapping[float, float]) -> float | None:
+    """The next value behind the edge of a grid where the best lies at it; None inside, or without a ratio.
+
+    Example:
+        >>> beyond_edge({1.0: 0.64, 10.0: 0.65}), beyond_edge({1.0: 0.64, 10.0: 0.65, 100.0: 0.63})
+        (100.0, None)
+    """
+    tried, best = sorted(scores), max(scores, key=lambda value: scores[value])
+    if len(tried) < 2 or tried[0] <= 0:
+        return None
+    if best == tried[-1]:
+        return best * (tried[-1] / tried[-2])
+    return best / (tried[1] / tried[0]) if best == tried[0] else None
+
+
 def tune_decay(
     run: RunFolder,
     config: RunConfig,
@@ -85,20 +104,31 @@ def tune_decay(
     ranker_config: RankerConfig,
     progress: StageProgress | None = None,
 ) -> RankTrainConfig:
-    """The training settings with the id embeddings' weight decay that is best for the baseline on valid."""
+    """The training settings with the id embeddings' weight decay that is best for the baseline on valid.
+
+    Definition: the decays of the config, and while the best lies at an edge of what was tried, one step
+    further in the same ratio, at most `MOST_STEPS_WIDER` of them; a single decay is taken as it is. What
+    was found once is taken again.
+    """
     from learn_rank.rankers.multi_task import MultiTaskRanker
     from learn_rank.rankers.train import train_ranker
 
+    if run.tuning.is_file():  # seeds that are added later are trained as the first ones were
+        return replace(
+            config.training, embedding_weight_decay=read_json(run.tuning)["embedding_weight_decay"]
+        )
     per_training = -(-len(data.train) // config.training.batch_size) * config.training.n_epochs
     bar = None
     if progress is not None:
         bar = progress.add_task("    weight decay", total=len(config.embedding_decays) * per_training)
-    scores = {}
-    for number, decay in enumerate(config.embedding_decays):
+    scores: dict[float, float] = {}
+    left = list(config.embedding_decays)
+    while left:
+        decay, done = left.pop(0), len(scores)
 
-        def advance(step: int, n_steps: int, done: int = number) -> None:
+        def advance(step: int, n_steps: int, done: int = done) -> None:
             if progress is not None and bar is not None:
-                progress.update(bar, completed=done * n_steps + step)
+                progress.update(bar, completed=done * n_steps + step, total=(done + 1 + len(left)) * n_steps)
 
         settings = replace(config.training, seed=config.seeds[0], embedding_weight_decay=decay)
         _, history = train_ranker(
@@ -109,12 +139,15 @@ def tune_decay(
             on_step=advance,
         )
         scores[decay] = max(result.score for result in history)
+        n_wider = len(scores) - len(config.embedding_decays)
+        if not left and n_wider < MOST_STEPS_WIDER and (further := beyond_edge(scores)) is not None:
+            left.append(further)
     best = max(scores, key=lambda decay: scores[decay])
     write_json(
         run.tuning,
         {
             "embedding_weight_decay": best,
-            "validation": {f"{decay:g}": score for decay, score in scores.items()},
+            "validation": {f"{decay:g}": scores[decay] for decay in sorted(scores)},
         },
     )
     return replace(config.training, embedding_weight_decay=best)

@@ -35,8 +35,9 @@ class RunConfig:
         seeds: training seeds of every arm.
         max_seeds: so many may be trained where the interval that decides stays too wide
             (`learn_rank.pipeline.more_seeds`); not above the number of seeds, none are added.
-        embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed; the
-            best on validation is used in every arm, so it is the baseline that is tuned.
+        embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed, and
+            further ones while the best is the largest or the smallest; the best on validation is used in
+            every arm, so it is the baseline that is tuned.
         arms: names of `learn_rank.run.arms.ARMS`.
         ease: of `learn_rank.data.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
             together. A lift over a host that does is smaller, and more believable where yours does.
