@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -25,7 +26,7 @@ def ab(
         Path | None,
         typer.Argument(
             help="Every candidate of every request, with both arms' pCTR and pCVR: a parquet file, a folder "
-            "of them, csv(.gz) or jsonl(.gz)."
+            "of them or a glob, csv(.gz) or jsonl(.gz)."
         ),
     ] = None,
     *,
@@ -197,7 +198,8 @@ def _check_one_of(candidates: Path | None, marketplace: Path | None, log: Path |
             "Remedy: learn-rank ab --help shows one example of each."
         )
     path = given[named[0]]
-    if path is not None and not path.exists():
+    is_there = path is None or path.exists() or (path == candidates and bool(glob(str(path), recursive=True)))
+    if not is_there:
         raise FileNotFoundError(
             f"{named[0]}: expected a file or folder, found nothing at {path}. Remedy: correct the path."
         )

@@ -222,22 +222,70 @@ def test_a_column_twice_and_a_file_that_is_no_parquet_are_refused(tmp_path):
     table = pa.Table.from_pandas(small_world(n_requests_per_day=40), preserve_index=False)
     pq.write_table(table.append_column("bid", table["bid"]), tmp_path / "twice.parquet")
     with pytest.raises(
-        ValueError, match=r"duplicate field names.*Remedy: write the file again, each column once"
+        ValueError,
+        match=r"expected each column once, got .* Remedy: write the file again with distinct names",
     ):
         CandidateFiles(tmp_path / "twice.parquet")
     (tmp_path / "text.parquet").write_text("request_id,user_id\n1,2\n")
-    with pytest.raises(ValueError, match=r"candidates: expected parquet that can be read.*Remedy"):
+    with pytest.raises(ValueError, match=r"text.parquet: expected a parquet file that can be read.*Remedy"):
         CandidateFiles(tmp_path / "text.parquet")
+
+
+def test_folders_say_ids_and_buckets_as_in_every_other_table(tmp_path):
+    frame = small_world(n_requests_per_day=40)
+    codes = frame["advertiser_id"].map({n: "007" if n % 2 else "7" for n in frame["advertiser_id"].unique()})
+    frame = frame.assign(advertiser_id=codes, user_bucket=np.where(frame["user_id"] % 2, "01", "1"))
+    by = ["day", "advertiser_id", "user_bucket"]
+    for (day, advertiser, bucket), part in frame.groupby(by):
+        folder = tmp_path / f"day={day}" / f"advertiser_id={advertiser}" / f"user_bucket={bucket}"
+        folder.mkdir(parents=True)
+        part.drop(columns=by).to_parquet(folder / "part.parquet", index=False)
+    (tmp_path / "README.md").write_text("what this is")  # as job runners leave it
+    source, expected = CandidateFiles(tmp_path), CandidateFiles(frame)
+    assert source.user_buckets == expected.user_buckets == ("01", "1")
+    assert source.advertiser_ids.tolist() == expected.advertiser_ids.tolist() == ["007", "7"]
+    assert source.days == expected.days
+    assert all(are_equal(source.read(day), expected.read(day)) for day in source.days)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda part: part.assign(user_id=part["user_id"].astype(str)), "user_id as int64, as in"),
+        (lambda part: part.drop(columns="p_click"), r"got no \['p_click'\]"),
+        (lambda part: part.assign(day=part["day"] * 1.0), "day as int64, as in"),
+    ],
+    ids=["ids of two kinds", "a column that one lacks", "days of two kinds"],
+)
+def test_parts_that_are_no_one_table_are_refused(tmp_path, change, words):
+    frame = small_world(n_requests_per_day=10)
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    change(frame.assign(request_id=frame["request_id"] + 10**6)).to_parquet(
+        tmp_path / "b.parquet", index=False
+    )
+    with pytest.raises(ValueError, match=rf"b.parquet: expected .*{words}.*Remedy"):
+        CandidateFiles(tmp_path)
+
+
+def test_parts_that_hold_a_column_in_several_widths_are_one_table(tmp_path):
+    frame = small_world(n_requests_per_day=10)
+    for day, part in frame.groupby("day"):
+        kind = ("int16", "int64", "category")[day % 3]
+        part.astype({"item_id": kind}).to_parquet(tmp_path / f"{day}.parquet", index=False)
+    source, expected = CandidateFiles(tmp_path / "*.parquet"), CandidateFiles(frame)
+    assert all(
+        np.array_equal(source.read(day).item_key, expected.read(day).item_key) for day in expected.days
+    )
 
 
 def test_an_unknown_day_or_column_is_refused():
     source = CandidateFiles(small_world())
     with pytest.raises(ValueError, match=r"day: expected one of \[0, 1, 2\], got 7"):
         source.read(7)
-    with pytest.raises(ValueError, match="the environment asks for p_view"):
+    with pytest.raises(ValueError, match="what the environment asks for, got no p_view"):
         source.read(0, ("p_view",))
 
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none.parquet"):
+    with pytest.raises(ValueError, match=r"none.parquet: expected a file, got nothing there. Remedy"):
         CandidateFiles(tmp_path / "none.parquet")

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from learn_rank.ab.candidates.parquet_parts import parquet_dataset
 from learn_rank.data.parquet_rows import is_parquet, read_as
 from learn_recall.columns import ITEM_BUCKET, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_BUCKET, USER_ID
+from learn_recall.errors import said_by
 from learn_recall.tables.parquet_files import plain
 from learn_recall.tables.read import read_table
 from learn_recall.tables.rules import Rules
@@ -24,7 +26,8 @@ IDS = (REQUEST_ID, USER_ID, ITEM_ID, "advertiser_id")
 SCORES = ("pctr_a", "pcvr_a", "pctr_b", "pcvr_b")
 REQUIRED = (*IDS[:2], "day", *IDS[2:], "bid", *SCORES)
 BUDGET, ARM = "budget", "arm"
-_RULES = Rules(further_ids=("advertiser_id",))
+_TEXTS = (USER_BUCKET, ITEM_BUCKET, ARM)
+_RULES = Rules(further_ids=("advertiser_id",), further_texts=_TEXTS)
 OPTIONAL = (USER_BUCKET, ITEM_BUCKET, TIMESTAMP, BUDGET, ARM)
 
 
@@ -48,30 +51,20 @@ def stable_keys(values: np.ndarray) -> np.ndarray:
 
 
 def open_dataset(source: Any) -> ds.Dataset:
-    """A file or a folder of parquet parts, or a table in memory, as a dataset.
+    """A file, a folder of parquet parts, a glob, or a table in memory, as a dataset.
 
     String ids of parquet files stay dictionaries; csv and jsonl are read whole, as every table is.
 
     Raises:
-        ValueError: a file that cannot be read.
+        ValueError: a file that cannot be read, or parts that are no one table.
     """
-    if isinstance(source, str | os.PathLike) and Path(source).is_file() and not is_parquet(Path(source)):
-        source = read_table(source, id_columns=("advertiser_id",), as_text=(USER_BUCKET, ITEM_BUCKET, ARM))
+    if isinstance(source, str | os.PathLike):
+        if is_parquet(Path(source)):
+            return parquet_dataset(Path(source), _RULES, (*IDS, *_TEXTS))
+        source = read_table(source, id_columns=_RULES.further_ids, as_text=_TEXTS)
     if isinstance(source, pd.DataFrame):
         source = pa.Table.from_pandas(source, preserve_index=False)
-    if isinstance(source, pa.Table):
-        return ds.dataset(source.cast(_without_views(source.schema)))
-    try:
-        dataset = ds.dataset(source, format="parquet", partitioning="hive")
-        texts = {field.name for field in dataset.schema if _is_text(field.type)}
-        as_codes = ds.ParquetFileFormat(dictionary_columns=texts & {*IDS, USER_BUCKET, ITEM_BUCKET, ARM})
-        schema = _without_views(ds.dataset(source, format=as_codes, partitioning="hive").schema)
-        return ds.dataset(source, schema=schema, format=as_codes, partitioning="hive")
-    except pa.ArrowException as error:
-        raise ValueError(
-            f"candidates: expected parquet that can be read, got {' '.join(str(error).split())}. Remedy: "
-            "write the file again, each column once; its name must end as what it is (.parquet, .csv, .jsonl)"
-        ) from None
+    return ds.dataset(source.cast(_without_views(source.schema)))
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:
@@ -106,8 +99,9 @@ def check_schema(schema: pa.Schema) -> None:
     if wrong:
         listed = "\n".join(f"- {line}" for line in wrong)
         raise ValueError(
-            f"candidates: {len(wrong)} problem(s) in the columns\n{listed}\nRemedy: write the columns "
-            f"{', '.join(REQUIRED)}; optional are {', '.join(OPTIONAL)} and what the environment asks for"
+            f"candidates: {len(wrong)} problem(s) in the columns\n{listed}\nRemedy: cast what is of another "
+            f"type, and write the columns {', '.join(REQUIRED)}; optional are {', '.join(OPTIONAL)} and "
+            "what the environment asks for"
         )
 
 
@@ -127,7 +121,7 @@ def read_day(dataset: ds.Dataset, day: int, names: Sequence[str]) -> pa.Table:
         table = dataset.to_table(columns=list(names), filter=pc.field("day") == day)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"candidates: expected rows of day {day} that can be read, got {' '.join(str(error).split())}. "
+            f"candidates: expected rows of day {day} that can be read, got {said_by(error)}. "
             "Remedy: copy or write the files again, all with the same types"
         ) from None
     return pa.table({name: _plain(table.column(name), name) for name in table.column_names})

@@ -42,11 +42,12 @@ class CandidateFiles:
     other days are skipped.
 
     Args:
-        source: a parquet file, a folder of them, a pyarrow Table or a pandas DataFrame.
+        source: a parquet file, a folder of them, a glob, a csv or jsonl file, a pyarrow Table or a pandas
+            DataFrame.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: everything that is wrong with the columns or the rows, with counts.
+        ValueError: nothing there; parts that are no one table; everything that is wrong with the columns or
+            the rows, with counts.
 
     Example:
         >>> frame = pd.DataFrame({"request_id": [1, 1, 2], "user_id": [7, 7, 8], "day": 0,
@@ -125,7 +126,7 @@ class CandidateFiles:
         unknown = [name for name in columns if name not in self._dataset.schema.names]
         if unknown:
             raise ValueError(
-                f"columns: the environment asks for {', '.join(unknown)}, and the candidates do not have it. "
+                f"candidates: expected what the environment asks for, got no {', '.join(unknown)}. "
                 f"Remedy: add it; they have {', '.join(self._dataset.schema.names)}"
             )
         own = [*IDS, "bid", *SCORES]

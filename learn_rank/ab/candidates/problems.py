@@ -8,6 +8,7 @@ import numpy as np
 
 from learn_rank.ab.candidates.columns import Coded
 
+AN_ID = "an id in every row"
 _SHOWN = 3
 _REMEDIES = {
     "bid": "bids are target costs per conversion; leave out rows without one",
@@ -49,6 +50,8 @@ class Problems:
             value = "" if values is None else f"{float(values[row]):g} in "
             places.append(f"{value}day {day}, request {request}, item {item}")
         remedy = _REMEDIES.get(name, "correct the scores, or leave out the rows")
+        if name in ids and expected == AN_ID:
+            remedy = "give these rows an id, or leave them out"
         self.add(name, expected, rows.size, places, remedy)
 
     def raise_if_any(self) -> None:

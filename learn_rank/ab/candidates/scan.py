@@ -24,7 +24,7 @@ from learn_rank.ab.candidates.columns import (
     read_day,
 )
 from learn_rank.ab.candidates.members import Member, Members
-from learn_rank.ab.candidates.problems import Problems
+from learn_rank.ab.candidates.problems import AN_ID, Problems
 from learn_recall.columns import ITEM_BUCKET, TIMESTAMP, USER_BUCKET
 
 _ARMS = {"a": 0, "b": 1, "0": 0, "1": 1}
@@ -96,7 +96,7 @@ def _check_rows(
     }
     for name, own in ids.items():
         is_blank = own.values == "" if own.values.dtype.kind not in "iu" else np.zeros(own.values.size, bool)
-        problems.add_rows(name, "an id in every row", np.asarray(is_blank, bool)[own.codes], ids=ids, day=day)
+        problems.add_rows(name, AN_ID, np.asarray(is_blank, bool)[own.codes], ids=ids, day=day)
     values = {name: numbers(table.column(name)) for name in limits}
     for name, (expected, is_good) in limits.items():
         is_bad = ~is_good(values[name])

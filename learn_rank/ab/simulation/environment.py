@@ -145,6 +145,6 @@ def _probabilities(day: CandidateDay, column: str, rows: np.ndarray) -> np.ndarr
         at = int(rows[np.flatnonzero(is_bad)[0]])
         raise ValueError(
             f"{column}: expected probabilities inside [0, 1], got {int(is_bad.sum())} others, first "
-            f"{values[is_bad][0]!r} in row {at} of day {day.day}. Remedy: correct the column."
+            f"{float(values[is_bad][0]):g} in row {at} of day {day.day}. Remedy: correct the column."
         )
     return values
