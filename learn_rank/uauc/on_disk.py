@@ -30,7 +30,7 @@ from learn_rank.uauc.judgement import (
     named,
     rows_judged,
 )
-from learn_rank.uauc.prediction_files import parquet_rows
+from learn_rank.uauc.prediction_files import columns_compared, parquet_rows
 from learn_rank.uncertainty.intervals import Uncertainty
 from learn_recall.terminal.progress import track_steps
 
@@ -61,8 +61,9 @@ def compare_on_disk(
     named_buckets = [Bucketing(column, column, _by_name(column)) for column in q.buckets]
     counted = [Bucketing(bucket.column, bucket.column, _by_count(bucket)) for bucket in q.count_buckets]
     further = () if q.wuauc in ("impressions", "positives") else (q.wuauc,)
-    layout = Layout(q.user, q.label, q.weight, further, (*named_buckets, *counted))
     files = parquet_rows(predictions, q.columns_of(CANDIDATE))
+    compared = columns_compared(files, q.columns_of(CANDIDATE))
+    layout = Layout(q.user, q.label, q.weight, further, (*named_buckets, *counted), compared)
     models = {CANDIDATE: ScoreColumn(files, q.scores[CANDIDATE])}
     if baseline is not None:
         models[BASELINE] = ScoreColumn(parquet_rows(baseline, q.columns_of(BASELINE)), q.scores[BASELINE])
@@ -74,6 +75,8 @@ def compare_on_disk(
         found["about"] |= {
             "buckets": _bucket_words(q, parts),
             **rows_judged(files.n_rows, ParquetRows.at(predictions).n_rows, q),
+            "n_repeated": parts.n_repeated(),
+            "repeated_in": list(compared),
         }
     return named(found, file_names(predictions, baseline, q))
 

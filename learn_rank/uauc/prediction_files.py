@@ -98,12 +98,12 @@ def read_predictions(path: Path, columns: FileColumns) -> Predictions:
     if is_parquet(path):
         files = parquet_rows(path, columns)
         n_rows = ParquetRows.at(path).n_rows
-        identity = [name for name in IDENTITY if name in files.names and files.names.count(name) == 1]
+        identity = _identity(files)
         table = files.read(list(dict.fromkeys([*columns.wanted, *identity])))
     else:
         table, n_rows = _read_text(path, columns)
         identity = [name for name in IDENTITY if name in table.column_names]
-    identity = [name for name in identity if not pa.types.is_nested(table.schema.field(name).type)]
+        identity = [name for name in identity if not pa.types.is_nested(table.schema.field(name).type)]
     check_present(table[columns.user], "users", "an id")
     frame = pd.DataFrame(
         {
@@ -115,9 +115,25 @@ def read_predictions(path: Path, columns: FileColumns) -> Predictions:
     )
     if ITEM_ID not in identity or len(frame) > MOST_ROWS_COMPARED:
         return Predictions(frame, n_rows)
-    compared = tuple(dict.fromkeys([columns.user, *identity, columns.label, columns.score]))
+    compared = _compared(identity, columns)
     n_distinct = table.select(list(compared)).group_by(list(compared)).aggregate([]).num_rows
     return Predictions(frame, n_rows, table.num_rows - n_distinct, compared)
+
+
+def columns_compared(files: ParquetRows, columns: FileColumns) -> tuple[str, ...]:
+    """The columns by which repeated rows are found; none without one that tells items apart."""
+    identity = _identity(files)
+    return _compared(identity, columns) if ITEM_ID in identity else ()
+
+
+def _identity(files: ParquetRows) -> list[str]:
+    found = [name for name in IDENTITY if files.names.count(name) == 1]
+    schema = files.schema(found)
+    return [name for name in found if not pa.types.is_nested(schema.field(name).type)]
+
+
+def _compared(identity: Sequence[str], columns: FileColumns) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([columns.user, *identity, columns.label, columns.score]))
 
 
 def check_kinds(schema: pa.Schema, columns: FileColumns, path: str) -> None:
@@ -219,6 +235,7 @@ __all__ = [
     "Predictions",
     "check_kinds",
     "check_same_rows",
+    "columns_compared",
     "parquet_rows",
     "read_predictions",
 ]

@@ -245,12 +245,13 @@ def test_a_flag_is_compared_with_1_or_true():
         RowCondition.parse("f == yes").holds(flags)
 
 
-def test_rows_that_stand_there_twice_are_counted_and_said(file, tmp_path):
-    found, done = judged(tmp_path, file)
+@pytest.mark.parametrize("memory_rows", ["0", "10000"])
+def test_rows_that_stand_there_twice_are_counted_and_said(file, tmp_path, memory_rows):
+    found, done = judged(tmp_path, file, "--memory-rows", memory_rows)
     assert found["about"]["n_repeated"] == 0 and "Note" not in done.output
     doubled = pd.concat([frame(), frame().iloc[:30]])
     doubled.to_parquet(tmp_path / "doubled.parquet")
-    found, done = judged(tmp_path, tmp_path / "doubled.parquet")
+    found, done = judged(tmp_path, tmp_path / "doubled.parquet", "--memory-rows", memory_rows)
     assert found["about"]["n_repeated"] == 30
     assert "Note: 30 rows repeat an earlier one in user_id, item_id, click, pctr; each counts" in done.output
 

@@ -47,6 +47,8 @@ class Layout:
         weight: column of row weights, or None.
         columns: further columns that a setting of a metric names.
         bucketings: the ways of splitting the rows.
+        identity: columns of the first model's files by which repeated rows are counted, label and score
+            among them; none: they are not counted.
     """
 
     user: str
@@ -54,6 +56,7 @@ class Layout:
     weight: str | None = None
     columns: tuple[str, ...] = ()
     bucketings: tuple[Bucketing, ...] = ()
+    identity: tuple[str, ...] = ()
 
     @property
     def shared(self) -> list[str]:

@@ -23,6 +23,7 @@ from learn_rank.evaluation.beyond_memory.spill import (
     CODE,
     LABEL,
     SCORE,
+    TWIN,
     WEIGHT,
     Dealer,
     SpillShelf,
@@ -121,6 +122,17 @@ class Partitions:
                     bucket_of_user(user, columns[bucket], int(user.max()) + 1)
                 except ValueError as error:
                     raise ValueError(f"{bucketing.kind}: {error}") from None
+
+    def n_repeated(self) -> int | None:
+        """Rows that repeat an earlier one in the columns of `Layout.identity`; None without such columns."""
+        if not self.layout.identity:
+            return None
+        n_repeated = 0
+        for columns in self.read(BY_USER, [CODE, TWIN], "rows that stand there twice"):
+            order = np.lexsort((columns[TWIN], columns[CODE]))
+            same = [columns[name][order][1:] == columns[name][order][:-1] for name in (CODE, TWIN)]
+            n_repeated += int(np.count_nonzero(same[0] & same[1]))
+        return n_repeated
 
     def read(self, shelf: str, names: Sequence[str], what: str) -> Iterator[dict[str, np.ndarray]]:
         """Columns of each partition that holds rows."""

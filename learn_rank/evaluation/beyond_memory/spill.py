@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from learn_rank.evaluation.beyond_memory.layout import Layout, MemoryLimits, Track
+from learn_rank.evaluation.beyond_memory.row_hashes import row_hashes
 from learn_rank.evaluation.beyond_memory.survey import ScoreColumn, Survey
 from learn_rank.evaluation.beyond_memory.value_counts import codes_of
 from learn_rank.metrics.labelled_rows import as_labels, as_scores, as_weights
 
 CODE, LABEL, WEIGHT, SCORE = "code", "label", "weight", "score"
+TWIN = "twin"  # equal for rows of a user that repeat each other
 BY_USER = "by_user"
 MAX_BUCKETS = 1 << 16
 _SPARE = 1.1  # of the estimate must be free
@@ -129,7 +131,7 @@ class Dealer:
     def deal(
         self, table: pa.Table, scores: Mapping[str, np.ndarray], shelves: Mapping[str, SpillShelf]
     ) -> None:
-        """Put rows onto the shelves; `table` holds the shared columns, checked before."""
+        """Put rows onto the shelves; `table` holds the shared columns, checked before, and the identity."""
         layout, n_rows = self.layout, table.num_rows
         common = {
             CODE: codes_of(table[layout.user], self.found.users).astype(np.uint32),
@@ -140,9 +142,10 @@ class Dealer:
         for column, (code_of_value, _) in self.found.split.items():
             value = codes_of(table[column], self.found.values[column])
             common[bucket_name(column)] = code_of_value[value].astype(np.uint16)
+        twin = {TWIN: row_hashes([table[name] for name in layout.identity])} if layout.identity else {}
         further = {column_name(name): as_weights(table[name].to_pandas(), n_rows) for name in layout.columns}
         named = {score_name(model): own for model, own in scores.items()}
-        shelves[BY_USER].deal(self.partition_of_user[common[CODE]], common | further | named)
+        shelves[BY_USER].deal(self.partition_of_user[common[CODE]], common | twin | further | named)
         for model, own in scores.items():
             place = np.searchsorted(self.splitters[model], own, side="right").astype(np.uint16)
             shelves[model].deal(place, common | {SCORE: own})
@@ -158,7 +161,7 @@ def spill_rows(
     """Read everything once more and distribute the rows."""
     wanted = {model: [source.column] for model, source in models.items()}
     first = next(iter(models))
-    wanted[first] = list(dict.fromkeys([*dealer.layout.shared, *wanted[first]]))
+    wanted[first] = list(dict.fromkeys([*dealer.layout.shared, *wanted[first], *dealer.layout.identity]))
     streams = [source.files.chunks(wanted[model], limits.chunk_rows) for model, source in models.items()]
     n_chunks = -(-models[first].files.n_rows // limits.chunk_rows)
     try:
@@ -182,7 +185,9 @@ def check_room(folder: Path, layout: Layout, models: Mapping[str, ScoreColumn]) 
         for source in models.values()
     ]
     score_bytes = sum(np.dtype(width).itemsize for width in widths)
-    row_bytes = common * (1 + len(models)) + 8 * len(layout.columns) + 2 * score_bytes
+    row_bytes = (
+        common * (1 + len(models)) + 8 * (len(layout.columns) + bool(layout.identity)) + 2 * score_bytes
+    )
     needed, free = _SPARE * row_bytes * n_rows, shutil.disk_usage(folder).free
     if needed > free:
         raise ValueError(
