@@ -208,7 +208,7 @@ class TableCheck:
                 ],
                 bool,
             )
-            remedy = 'read with ids="string", or write the ids as text in every table'
+            remedy = 'write the ids as text in every table (in Python, read with ids="string")'
             self.wrong_rows(column, is_beyond, "integers of 64 bits, or text", remedy, what=" beyond them")
             return
         kinds = values.map(lambda each: type(each).__name__).where(~is_null)
@@ -216,7 +216,7 @@ class TableCheck:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.value_counts().items())
         remedy = f"cast the column to integers or to text in every table ({counts})"
         if set(kinds.dropna()) == {"int", "str"}:
-            remedy += '; ids="string" reads all as text'
+            remedy += '; in Python ids="string" reads all as text'
         self.wrong_rows(column, (kinds == rare).to_numpy(), expected, remedy, what=f" of kind {rare}")
 
     def add(self, column: str, expected: str, got: str, remedy: str) -> None:

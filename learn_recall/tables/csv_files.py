@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from learn_recall.tables.csv_cells import from_text
-from learn_recall.tables.packed import open_bytes, open_text
+from learn_recall.tables.packed import open_bytes, open_text, refuse_nul
 from learn_recall.tables.problems import SHOWN_ROWS, Problem, counted
 from learn_recall.tables.quotes import broken_quotes
 from learn_recall.tables.rules import Rules
@@ -29,12 +29,17 @@ def read_csv(path: Path, table: str, rules: Rules) -> tuple[pd.DataFrame | None,
 
 def csv_header(path: Path, table: str) -> tuple[list[str], list[Problem]]:
     """The names in the first line of a csv, and what is wrong with them or with the quotes of the file."""
+    refuse_nul(path)
     try:
         with open_text(path) as file:
             header = next(csv.reader(file), [])
     except csv.Error:  # a name of more than 131,072 characters
         return [], broken_quotes(path, [""], table) or [_no_header("a first line without an end", table)]
     repeated = sorted({name for name in header if header.count(name) > 1})
+    if len(header) == 1 and (sign := next((each for each in ";\t|" if each in header[0]), None)):
+        got = f"one name with {sign!r} in it: {header[0][:60]!r}"
+        remedy = "write the file again with commas between the cells"
+        return header, [Problem(table, "", "cells that commas separate", got, (), remedy)]
     if header and not repeated:
         return header, broken_quotes(path, header, table)
     return header, [

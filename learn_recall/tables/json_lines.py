@@ -1,6 +1,7 @@
 """What jsonl says: one object in each line, whose values keep their types."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from learn_recall.tables.packed import open_text
+from learn_recall.tables.packed import open_text, refuse_nul
 from learn_recall.tables.problems import SHOWN_ROWS, Problem, counted
 from learn_recall.tables.rules import Rules
 
 _LINES_AT_ONCE = 10_000
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a pair that is one character, or by itself
 
 
 def read_jsonl(path: Path, table: str, rules: Rules) -> tuple[pd.DataFrame, list[Problem]]:
@@ -35,6 +37,7 @@ def read_jsonl(path: Path, table: str, rules: Rules) -> tuple[pd.DataFrame, list
 
 def json_rows(path: Path, lines_at_once: int, bad: list[tuple[int, str]]) -> Iterator[list[dict[str, Any]]]:
     """The objects of a jsonl file, piece by piece; other lines are noted in `bad`."""
+    refuse_nul(path)
     with open_text(path) as file:
         numbered_lines = enumerate(file)
         while lines := list(islice(numbered_lines, lines_at_once)):
@@ -50,9 +53,8 @@ def other_lines(bad: list[tuple[int, str]], table: str) -> list[Problem]:
     got = f"{counted(len(bad), 'other line')}, e.g. {bad[0][1].strip()[:60]!r}"
     rows_of_bad = tuple(number for number, _ in bad[:SHOWN_ROWS])
     remedy = "write the file with one object per line (rows named below do not count these lines)"
-    return [
-        Problem(table, "", "one JSON object in each line, each name once in it", got, rows_of_bad, remedy)
-    ]
+    expected = "one JSON object in each line, each name once in it, text of whole characters"
+    return [Problem(table, "", expected, got, rows_of_bad, remedy)]
 
 
 def _objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
@@ -60,7 +62,8 @@ def _objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]],
     filled = [(number, line) for number, line in lines if line.strip()]
     try:
         rows = json.loads("[" + ",".join(line for _, line in filled) + "]", object_pairs_hook=_distinct)
-        if len(rows) == len(filled) and all(line.lstrip().startswith("{") for _, line in filled):
+        is_whole = all(line.lstrip().startswith("{") and not _has_half(line) for _, line in filled)
+        if len(rows) == len(filled) and is_whole:
             return rows, []
     except ValueError:
         pass
@@ -70,11 +73,29 @@ def _objects_of(lines: Sequence[tuple[int, str]]) -> tuple[list[dict[str, Any]],
             row = json.loads(line, object_pairs_hook=_distinct)
         except ValueError:
             row = None
-        if isinstance(row, dict):
+        if isinstance(row, dict) and not _has_half(line):
             rows.append(row)
         else:
             wrong.append((number, line))
     return rows, wrong
+
+
+def _has_half(line: str) -> bool:
+    """Whether a line escapes half of a character, which is no text and cannot be written anywhere."""
+    if not _ESCAPED_HALF.search(line):
+        return False
+    try:
+        return not _is_text(json.loads(line))
+    except ValueError:
+        return True
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

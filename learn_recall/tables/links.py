@@ -49,7 +49,7 @@ def drop_unknown_items(
         The tables (new frames, index from 0), and how many rows of each went (of contexts: history entries).
 
     Raises:
-        TableError: ids of different kinds; then nothing would match.
+        TableError: ids of different kinds, or a table of which nothing would be left.
     """
     check_same_ids(items, tables, is_unknown_allowed=True)
     known = pd.Index(items[c.ITEM_ID])
@@ -68,6 +68,19 @@ def drop_unknown_items(
             beside = [column for column in (c.HISTORY, c.HISTORY_CONVERTED) if column in result]
             result = result.assign(**{column: _kept(result[column], is_known) for column in beside})
         kept[name] = result
+    emptied = [name for name, frame in kept.items() if len(frame) == 0 and dropped[name]]
+    if emptied:
+        raise TableError(
+            Problem(
+                name,
+                c.ITEM_ID,
+                "at least one row of an item that is in the table items",
+                f"none in {dropped[name]:,}, first {tables[name][c.ITEM_ID].iloc[0]!r}",
+                (),
+                "check that both tables spell the items' ids alike",
+            )
+            for name in emptied
+        )
     return kept, dropped
 
 
@@ -177,7 +190,7 @@ def _kind_problems(tables: _Tables) -> list[Problem]:
                 kinds[name] = id_kind(as_id_array(entries))
         if len(set(kinds.values())) > 1:
             got = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
-            remedy = 'cast the column to one kind in every table; reading with ids="string" makes all text'
+            remedy = 'cast the column to one kind in every table; in Python ids="string" reads all as text'
             problems.append(
                 Problem(", ".join(kinds), column, "one kind of id in all tables", got, (), remedy)
             )

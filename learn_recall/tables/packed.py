@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from learn_recall.errors import said_by
 
+_AT_ONCE = 1 << 20
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError, pa.ArrowException)
 
 
@@ -50,6 +51,22 @@ def open_bytes(path: Path) -> Any:
     return open(path, "rb")
 
 
+def refuse_nul(path: Path) -> None:
+    """Refuse a text file that holds the byte 0: it is damaged, or UTF-16 without the mark that says so.
+
+    Raises:
+        OSError: it holds one; the message names the line.
+    """
+    n_lines = 1
+    with open_bytes(path) as file:
+        while chunk := file.read(_AT_ONCE):
+            at = chunk.find(b"\0")
+            if at >= 0:
+                line = n_lines + chunk.count(b"\n", 0, at)
+                raise OSError(f"line {line:,} holds the byte 0: the file is damaged, or UTF-16 text")
+            n_lines += chunk.count(b"\n")
+
+
 def open_text(path: Path) -> TextIOWrapper:
     """Open a text file, packed or not, without a byte order mark."""
     return TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="")
@@ -71,4 +88,4 @@ def why_damaged(path: Path, error: BaseException) -> str:
     return f"{path}: {said_by(error)}"
 
 
-__all__ = ["DAMAGED", "open_bytes", "open_text", "why_damaged"]
+__all__ = ["DAMAGED", "open_bytes", "open_text", "refuse_nul", "why_damaged"]

@@ -154,7 +154,7 @@ def _kinds_differ(parts: list[Path], tables: list[pa.Table], table: str, rules: 
             got = ", ".join(f"{kind} in {part}" for kind, part in first.items())
             remedy = "write the column with one type in every part"
             if rules.is_id(name) and rules.ids == "auto":
-                remedy += '; ids="string" reads integer ids as text'
+                remedy += '; in Python ids="string" reads integer ids as text'
             problems.append(Problem(table, name, "one kind of column in all parts", got, (), remedy))
     return problems
 

@@ -35,7 +35,7 @@ def broken_quotes(path: Path, header: list[str], table: str) -> list[Problem]:
         header: its column names.
         table: name for the problems.
     """
-    if not _has_quote(path):
+    if not _holds(path, b'"'):
         return []
     found: list[str] = []
     limit = csv.field_size_limit(sys.maxsize)
@@ -50,10 +50,10 @@ def broken_quotes(path: Path, header: list[str], table: str) -> list[Problem]:
     return [Problem(table, "", _EXPECTED, said, (), _REMEDY) for said in found]
 
 
-def _has_quote(path: Path) -> bool:
+def _holds(path: Path, sign: bytes) -> bool:
     with open_bytes(path) as file:
         while chunk := file.read(_AT_ONCE):
-            if b'"' in chunk:
+            if sign in chunk:
                 return True
     return False
 

@@ -174,7 +174,7 @@ def _check_histories(check: TableCheck) -> None:
     check.wrong_rows(c.HISTORY, ~is_list, "a list of item ids, oldest first", remedy)
     kinds = cells[is_list].map(_kind_of_list)
     is_wrong = is_list.copy()
-    usual = next((kind for kind in kinds if kind in ("integer", "string")), "empty")
+    usual = next((kind for kind in kinds if kind in ("integer", "string")), "integer or string")
     is_wrong[is_list] = ~kinds.isin([usual, "empty"]).to_numpy()
     check.wrong_rows(
         c.HISTORY, is_wrong, f"only {usual} ids in every history", "cast them as in the table items"

@@ -28,9 +28,59 @@ from random_tables import (
 from table_problems import problems_of, the_problem
 
 from learn_recall.tables import read as t
-from learn_recall.tables.links import shared_kinds, with_plain_ids
+from learn_recall.tables.links import drop_unknown_items, shared_kinds, with_plain_ids
 from learn_recall.tables.read import TableError
 from learn_recall.tables.stream import item_frames
+
+# ----------------------------------------------------------------------------------- what is no text for us
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", b"item_id,title\n1,a\n2\0,b\n", "line 3 holds the byte 0"),
+        ("t.csv", "item_id,title\n1,a\n".encode("utf-16-le"), "line 1 holds the byte 0"),
+        ("t.jsonl", '{"item_id": 1, "title": "a"}\n'.encode("utf-16-be"), "line 1 holds the byte 0"),
+        ("t.jsonl", b'{"item_id": 1, "title": "a"}\n\0\0\0', "line 2 holds the byte 0"),
+        ("t.csv", b"item_id;title\n1;a\n", "one name with ';' in it: 'item_id;title'"),
+        ("t.csv", b"item_id\ttitle\n1\ta\n", r"one name with '\t' in it: 'item_id\ttitle'"),
+        (
+            "t.jsonl",
+            b'{"item_id": "\\ud800", "title": "a"}\n{"item_id": "b", "title": "b"}\n',
+            "1 other line, e.g.",
+        ),
+        (
+            "t.jsonl",
+            b'{"item_id": "a", "title": "x \\uDE00"}\n{"item_id": "b", "title": "b"}\n',
+            "1 other line, e.g.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_no_reader_can_take_for_text_is_told_by_every_reader(tmp_path, name, content, said, packed):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if packed else content)
+    assert said in the_problem(t.read_items, path).got
+    with pytest.raises(TableError) as error:
+        list(item_frames([path]))
+    assert said in error.value.problems[0].got
+
+
+def test_characters_that_json_escapes_in_two_halves_are_text(tmp_path):
+    (tmp_path / "t.jsonl").write_text(
+        '{"item_id": 1, "title": "\\ud83d\\ude00"}\n{"item_id": 2, "title": "é"}\n'
+    )
+    assert t.read_items(tmp_path / "t.jsonl")["title"].tolist() == ["\U0001f600", "é"]
+
+
+def test_a_table_of_which_no_item_is_known_is_not_dropped_to_nothing(tmp_path):
+    items = pd.DataFrame({"item_id": ["007", "8"], "title": ["a", "b"]})
+    events = pd.DataFrame({"user_id": [1, 1], "item_id": ["7", "08"], "position": [0, 1]})
+    problem = the_problem(
+        drop_unknown_items, items, {"interactions": events, "train": events.assign(item_id="8")}
+    )
+    assert (problem.table, problem.column, problem.got) == ("interactions", "item_id", "none in 2, first '7'")
+
 
 # ------------------------------------------------------------------------------------------ quotes of a csv
 
