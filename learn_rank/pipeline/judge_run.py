@@ -13,7 +13,7 @@ from rich.console import Console
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.pipeline.first_checks import ITEM_TEXTS
-from learn_rank.pipeline.judged_arms import judge_arms, tasks_of
+from learn_rank.pipeline.judged_arms import judge_arms, tasks_of, widths_words
 from learn_rank.pipeline.judged_between import judge_between
 from learn_rank.report.files import Report, write_report
 from learn_rank.report.terminal import print_report
@@ -65,7 +65,7 @@ def make_report(
         **_started(run),
         "command": command,
         **({} if seconds is None else {"seconds": round(seconds, 1)}),
-        **_about(run, dataset, predictions, arms, seeds),
+        **_about(run, dataset, predictions, arms, seeds, widths=widths_words(precision)),
         "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
         "precision": [dict(row) for row in precision],
         **between,
@@ -96,6 +96,8 @@ def _about(
     predictions: dict[str, list[pd.DataFrame]],
     arms: Sequence[str],
     seeds: Sequence[int],
+    *,
+    widths: str,
 ) -> dict[str, Any]:
     test = predictions["baseline"][0]
     in_test = dataset.items[ITEM_ID].isin(test.loc[test[ITEM_BUCKET] == BUCKETS[0], ITEM_ID])
@@ -113,6 +115,7 @@ def _about(
             "long-tail items": f"up to {ITEM_RULE.tail_max} training clicks",
             "selection": "best epoch on valid; test scored once",
             "weight decay of id embeddings": _tuning(run),
+            "width of the intervals that decide": widths,
             **({AUTO: choices(run, seeds)} if LEARN in arms else {}),
         },
         "recall": read_json(run.recall) if run.recall.is_file() else [],

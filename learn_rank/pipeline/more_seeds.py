@@ -8,10 +8,10 @@ import pandas as pd
 from rich.console import Console
 
 from learn_rank.evaluation.precision import PrecisionRow, precision_of
-from learn_rank.pipeline.judged_arms import tasks_of
+from learn_rank.pipeline.judged_arms import deciding, tasks_of
 from learn_rank.pipeline.ranker_stage import train_rankers
 from learn_rank.report_kit.rules import DECIDING_WIDTH
-from learn_rank.report_kit.words import BASELINE, HEADLINE_METRICS, LEARN, width_words
+from learn_rank.report_kit.words import BASELINE, LEARN, width_words
 from learn_rank.run.config import RunConfig
 from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import read_json, write_json
@@ -61,16 +61,6 @@ def _too_wide(run: RunFolder, config: RunConfig) -> PrecisionRow | None:
     return next((row for row in wide if _helps(row)), next(iter(wide), None))
 
 
-def deciding(rows: list[PrecisionRow]) -> list[PrecisionRow]:
-    """Of each task the row of the metric that decides it, where one has an interval."""
-    chosen: dict[str, PrecisionRow] = {}
-    for metric in HEADLINE_METRICS:
-        for row in rows:
-            if row["metric"] == metric and row["width"] is not None:
-                chosen.setdefault(row["task"], row)
-    return [chosen[task] for task in dict.fromkeys(row["task"] for row in rows) if task in chosen]
-
-
 def _helps(row: PrecisionRow) -> bool:
     return row["user_width"] is not None and row["user_width"] < DECIDING_WIDTH
 
@@ -90,4 +80,4 @@ def _why_not(row: PrecisionRow, config: RunConfig) -> str:
     return f"no further seed (--max-seeds {config.max_seeds}): {_widths(row)}{remedy}"
 
 
-__all__ = ["deciding", "train_enough"]
+__all__ = ["train_enough"]

@@ -10,7 +10,7 @@ from learn_rank.report.checks import (
     lifts_of_control,
     raw_text_sentences,
 )
-from learn_rank.report.enough import enough_words, widest_words
+from learn_rank.report.enough import widest_words
 from learn_rank.report.shipping import Shipping, shipping_of
 from learn_rank.report_kit.rules import Delta, TaskVerdict, judge_task, mark, outcome, versus_baseline
 from learn_rank.report_kit.words import (
@@ -80,7 +80,7 @@ def verdict_of(deltas: Sequence[Delta], about: Mapping[str, Any] | None = None) 
         headline += f" But the control with shuffled vectors {state}."
     elif answer == "yes":
         headline += _doubt(deltas, tasks)
-    sentences = [sentence for task in tasks for sentence in _task_sentences(task, told)]
+    sentences = [sentence for task in tasks for sentence in _task_sentences(task)]
     sentences += _bucket_sentences(tasks)
     checks = raw_text_sentences(deltas, tasks)
     checks += control_sentences(deltas, tasks, control) if tasks else []
@@ -130,16 +130,13 @@ def _doubt(deltas: Sequence[Delta], tasks: Sequence[TaskVerdict]) -> str:
     return f" Whether the content does it in {joined(doubtful)} is not clear." if doubtful else ""
 
 
-def _task_sentences(task: TaskVerdict, about: Mapping[str, Any]) -> list[str]:
+def _task_sentences(task: TaskVerdict) -> list[str]:
     what = task_words(task.task)
     found = [_deciding_sentence(task, what)]
     others = [row for row in task.harms if row["metric"] != task.metric]
     if others:
         numbers = joined(f"{row['metric']} {said(row)}" for row in others)
         found.append(f"Worse in {task.task}, after correction: {numbers} points.")
-    if task.wide:
-        places = joined(row["metric"] for row in task.wide)
-        found.append(f"To say it for {task.task} ({places}) takes {enough_words(task.wide, about)}.")
     return found
 
 

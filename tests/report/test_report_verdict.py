@@ -129,6 +129,36 @@ def test_a_quiet_control_proves_only_what_its_interval_can_tell():
     assert verdict_of([delta_row(0.001, -0.01, 0.012), QUIET]).checks[-1].endswith("in CTR), as it should.")
 
 
+@pytest.mark.parametrize(
+    ("against", "line", "doubt"),
+    [
+        (delta_row(0.02, 0.01, 0.03, baseline="shuffled", p_adjusted=0.001), "Ship LEARN.", ""),
+        (delta_row(0.02, 0.01, 0.03, baseline="shuffled", p_adjusted=0.2), "Get more data", "not clear."),
+        (delta_row(0.02, -0.01, 0.05, baseline="shuffled"), "Get more data", "not clear."),
+    ],
+)
+def test_learn_minus_shuffled_decides_whether_the_content_gains(against, line, doubt):
+    gain = delta_row(0.03, 0.02, 0.04)  # above what the control's interval reaches
+    verdict = verdict_of([gain, QUIET, against])
+    assert verdict.answer == "yes" and verdict.headline.endswith(doubt)
+    assert verdict.shipping.line.startswith(line)
+    assert any(said.startswith("LEARN minus shuffled: +2.00 [") for said in verdict.checks)
+
+
+def test_harm_ships_nothing_and_names_every_metric_that_is_worse():
+    uauc, auc = delta_row(0.03, 0.02, 0.04), delta_row(-0.02, -0.03, -0.01, metric="AUC", p_adjusted=0.001)
+    verdict = verdict_of([uauc, auc, QUIET])
+    assert verdict.answer == "mixed"
+    assert verdict.shipping.line == "Ship nothing: LEARN makes clicks worse."
+    assert "LEARN is worse: CTR AUC −2.00 [−3.00, −1.00] points." in verdict.shipping.heads[0].words
+    assert "Worse in CTR, after correction: AUC −2.00 [−3.00, −1.00] points." in verdict.sentences
+
+
+def test_a_loss_of_another_metric_that_does_not_survive_the_correction_is_no_harm():
+    hint = delta_row(-0.02, -0.03, -0.01, metric="AUC", p_adjusted=0.2)
+    assert verdict_of([delta_row(0.03, 0.02, 0.04), hint, QUIET]).answer == "yes"
+
+
 def test_a_control_without_a_value_counts_as_missing():
     verdict = verdict_of([delta_row(0.03, 0.02, 0.04), delta_row(None, None, None, model="shuffled")])
     assert verdict.control == "missing"

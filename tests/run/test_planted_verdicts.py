@@ -93,7 +93,7 @@ def test_auto_equal_to_an_arm_has_its_marks_and_makes_no_family_larger(two_heads
                 assert (row["delta"], row["p_adjusted"]) == (0, 1)
 
 
-def test_a_gain_in_both_heads_is_shipped_and_a_gain_of_two_seeds_is_not():
+def test_a_gain_in_both_heads_is_shipped_and_a_gain_of_one_seed_is_not():
     arms = {"baseline": BASE, "learn": ((1, 1.0), 0.9), "shuffled": BASE}
     _, verdict = judged(planted(arms))
     assert (verdict.answer, verdict.shipping.line) == ("yes", "Ship LEARN.")
@@ -106,14 +106,6 @@ def test_without_the_control_nobody_knows_whether_the_content_gains():
     _, verdict = judged(planted({"baseline": BASE, "learn": ((1, 1.0), 0.9)}))
     assert verdict.answer == "yes"
     assert verdict.shipping.line.startswith("Get more data for clicks and conversions: train the arm")
-
-
-def test_learn_that_is_level_with_shuffled_vectors_is_no_content():
-    arms = {"baseline": BASE, "learn": ((1, 0.36), 0.3), "shuffled": ((1, 0.35), 0.3)}
-    report, verdict = judged(planted(arms, seed_noise=0.004))
-    against = find(report.deltas, model="learn", baseline="shuffled", task="CTR", **ALL)
-    assert mark(against) not in ("better", "worse")
-    assert verdict.shipping.action != "ship LEARN"
 
 
 def test_a_control_that_gains_is_told_with_its_interval_and_with_what_to_look_at():
