@@ -6,10 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from learn_recall.columns import ITEM_ID
 from learn_recall.errors import StoreError
 from learn_recall.store import id_keys
+from learn_recall.tables.parquet_files import plain
+from learn_recall.tables.rules import Rules
 
 Jagged = tuple[np.ndarray, np.ndarray]
+_RULES = Rules()
 _WIDEST = float(np.finfo(np.float32).max)
 
 
@@ -32,12 +36,21 @@ def codes_of(column: pa.ChunkedArray, name: str) -> Jagged:
 def ids_of(column: pa.ChunkedArray, name: str) -> Jagged:
     """Keys and lengths of a column of ids, integers or strings, or of lists of them; a null list is empty.
 
+    They are taken as those of tables are: whole decimals are integers, bytes of UTF-8 text.
+
     Raises:
-        ValueError: a null id, or a type that ids do not have.
+        ValueError: a null or empty id, or a type that ids do not have.
     """
     flat, lengths = _jagged(column, name, "id")
     if pa.types.is_null(flat.type):
         return np.empty(0, np.int64), lengths
+    flat = plain(flat, ITEM_ID, _RULES)
+    n_blank = pc.sum(pc.equal(flat, "")).as_py() if pa.types.is_large_string(flat.type) else 0
+    if n_blank:
+        raise ValueError(
+            f"{name}: expected an id in each row, got {n_blank} empty ones of {len(flat)}. Remedy: drop the "
+            "rows, or give what is unknown an id of its own"
+        )
     try:
         return id_keys(flat.to_numpy()), lengths
     except StoreError as error:

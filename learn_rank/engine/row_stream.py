@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from learn_rank.data.batch import Batch, joined
 from learn_rank.engine.position import Span, StreamPosition, after_rows, group_order, row_order, spans
+from learn_recall.errors import said_by
 
 _BEGIN = StreamPosition()
 
@@ -37,8 +38,8 @@ class RowStream:
             has as many rows; True, for scoring: none is.
 
     Raises:
-        ValueError: no row group, a file that lacks a column or has it in another type than the first, or
-            numbers that do not divide each other.
+        ValueError: no row group, a file that is no parquet, lacks a column, has it twice or in another type
+            than the first, or numbers that do not divide each other.
     """
 
     files: Sequence[str | os.PathLike[str]]
@@ -63,7 +64,7 @@ class RowStream:
         """Refuse files that are no one table."""
         first: dict[str, pa.DataType] = {}
         for file in self.files:
-            schema = pq.read_schema(file)
+            schema = _schema(file)
             missing = [name for name in self.columns if name not in schema.names]
             if missing:
                 raise ValueError(
@@ -71,6 +72,11 @@ class RowStream:
                     f"{schema.names}. Remedy: name the columns that are there (BatchColumns)."
                 )
             for name in self.columns:
+                if schema.names.count(name) > 1:
+                    raise ValueError(
+                        f"{file}: expected each column once, got {name} more than once. Remedy: write the "
+                        "file again with distinct names."
+                    )
                 found = schema.field(name).type
                 if first.setdefault(name, found) != found:
                     raise ValueError(
@@ -169,13 +175,13 @@ class RowStream:
     def empty(self) -> pa.Table:
         """No rows, in the right types."""
         schema = pq.read_schema(self.groups[0][0])
-        return pa.schema([schema.field(name) for name in self.columns]).empty_table()
+        return _without_views(pa.schema([schema.field(name) for name in self.columns]).empty_table())
 
     def _read(self, span: Span, epoch: int) -> pa.Table:
         file, number, size = self.groups[span.group]
         with pq.ParquetFile(file) as opened:
             rows = opened.read_row_group(number, columns=list(self.columns)).select(self.columns)
-        rows = rows.replace_schema_metadata(None)
+        rows = _without_views(rows.replace_schema_metadata(None))
         wanted = row_order(size, seed=self.seed, epoch=epoch, group=span.group)[span.start : span.stop]
         return rows.take(pa.array(wanted))
 
@@ -193,3 +199,20 @@ class _Lanes(IterableDataset):
         per_worker = len(self._lanes) // worker.num_workers
         first = worker.id * per_worker
         return self._stream.of_lanes(self._lanes[first : first + per_worker], self._position)
+
+
+def _without_views(rows: pa.Table) -> pa.Table:
+    """Views of text and bytes as what they show: Arrow cannot take rows of views."""
+    shown = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    fields = [field.with_type(shown.get(field.type, field.type)) for field in rows.schema]
+    return rows.cast(pa.schema(fields))
+
+
+def _schema(file: str | os.PathLike[str]) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{file}: expected a parquet file that can be read, got {said_by(error)}. Remedy: write it "
+            "again, or correct the path."
+        ) from None
