@@ -26,7 +26,7 @@ from learn_rank.rankers.train import RankTrainConfig, load_ranker
 from learn_rank.report.files import Report
 from learn_rank.run.auto_arm import BASE, served_heads, write_auto
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
+from learn_rank.run.predictions import RATES, RECENT, write_floors
 from learn_rank.run.train_arm import train_and_score
 from learn_recall.files.whole_files import remove
 from learn_recall.store import id_keys
@@ -70,7 +70,7 @@ def compare_rankers(
     began, run = time.perf_counter(), RunFolder(Path(out))
     quiet = Console(quiet=True) if console is None else console
     data = encode_dataset(dataset)
-    write_predictions(run.predictions_of(RATES, 0), labelled_rows(dataset), rate_scores(dataset))
+    write_floors(run, dataset)
     per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
     fusion: LearnFeatureFusion | None = None
     with StageProgress(console=quiet, transient=True) as progress:
@@ -139,11 +139,11 @@ def _presence(fusion: LearnFeatureFusion) -> Callable[[str, pd.Series], np.ndarr
 
 
 def _check(rankers: Mapping[str, object], seeds: Sequence[int]) -> None:
-    taken = sorted({RATES, "auto"} & set(rankers))
+    taken = sorted({RATES, RECENT, "auto"} & set(rankers))
     if BASE not in rankers or taken:
         raise ValueError(
-            f"rankers: expected {BASE!r} among the names, and none of the report's own ('auto', {RATES!r}), "
-            f"got {sorted(rankers)}. Remedy: name the ranker without the plugin {BASE!r}."
+            f"rankers: expected {BASE!r} among the names, and none of the report's own ('auto', {RATES!r}, "
+            f"{RECENT!r}), got {sorted(rankers)}. Remedy: name the ranker without the plugin {BASE!r}."
         )
     if not seeds:
         raise ValueError("seeds: expected at least one, got none.")

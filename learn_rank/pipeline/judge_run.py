@@ -21,7 +21,7 @@ from learn_rank.report_kit.provenance import provenance
 from learn_rank.report_kit.words import AUTO, LEARN
 from learn_rank.run.auto_arm import choices
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import RATES
+from learn_rank.run.predictions import RATES, RECENT
 from learn_recall.columns import CONTEXT_ID, ITEM_BUCKET, ITEM_ID
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore
@@ -55,6 +55,8 @@ def make_report(
     """
     predictions = {arm: [_read(run.predictions_of(arm, seed)) for seed in seeds] for arm in arms}
     predictions[RATES] = [_read(run.predictions_of(RATES, 0))]
+    if run.predictions_of(RECENT, 0).is_file():  # rows without time have none
+        predictions[RECENT] = [_read(run.predictions_of(RECENT, 0))]
     if LEARN in arms:
         predictions[AUTO] = [_read(run.predictions_of(AUTO, seed)) for seed in seeds]
     rows, deltas, precision = judge_arms(predictions)

@@ -9,9 +9,7 @@ import pandas as pd
 
 from learn_rank.evaluation.between_buckets import calibration_rows, part_rows, tie_rows
 from learn_rank.report.alarms import shift_alarms, tie_alarms, weak_baseline_alarms
-from learn_rank.report_kit.words import BASELINE, RATES
-
-FLOORS = (RATES,)
+from learn_rank.report_kit.words import BASELINE, FLOORS
 
 
 def judge_between(
@@ -43,4 +41,4 @@ def judge_between(
     return tables, said
 
 
-__all__ = ["FLOORS", "judge_between"]
+__all__ = ["judge_between"]

@@ -15,7 +15,7 @@ from learn_rank.run.arms import ARMS, Arm
 from learn_rank.run.auto_arm import write_auto
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import RATES, labelled_rows, rate_scores, write_predictions
+from learn_rank.run.predictions import RATES, write_floors
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
 from learn_recall.terminal.progress import StageProgress
@@ -50,7 +50,7 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
     users, items = EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)
     length = config.fusion.history_length
     data = host_rows(dataset, items, config.ease, history_length=length, save=run.ease)
-    write_predictions(rates, labelled_rows(dataset), rate_scores(dataset))
+    write_floors(run, dataset)
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker
 
@@ -107,8 +107,8 @@ def tune_decay(
     """The training settings with the id embeddings' weight decay that is best for the baseline on valid.
 
     Definition: the decays of the config, and while the best lies at an edge of what was tried, one step
-    further in the same ratio, at most `MOST_STEPS_WIDER` of them; a single decay is taken as it is. What
-    was found once is taken again.
+    further in the same ratio, at most `MOST_STEPS_WIDER` of them and no further than a step's decay that
+    leaves nothing of an embedding; a single decay is taken as it is. What was found once is taken again.
     """
     from learn_rank.rankers.multi_task import MultiTaskRanker
     from learn_rank.rankers.train import train_ranker
@@ -140,7 +140,8 @@ def tune_decay(
         )
         scores[decay] = max(result.score for result in history)
         n_wider = len(scores) - len(config.embedding_decays)
-        if not left and n_wider < MOST_STEPS_WIDER and (further := beyond_edge(scores)) is not None:
+        further = beyond_edge(scores) if not left and n_wider < MOST_STEPS_WIDER else None
+        if further is not None and further * config.training.embedding_learning_rate < 1:
             left.append(further)
     best = max(scores, key=lambda decay: scores[decay])
     write_json(

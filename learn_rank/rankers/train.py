@@ -60,6 +60,12 @@ class RankTrainConfig:
             )
         if not 0 <= self.newness_rate < 1:
             raise ValueError(f"newness_rate: expected a share inside [0, 1), got {self.newness_rate}.")
+        if not 0 <= self.embedding_weight_decay * self.embedding_learning_rate <= 1:
+            raise ValueError(
+                "embedding_weight_decay: expected a step to keep a share of an embedding, this decay "
+                f"x embedding_learning_rate inside [0, 1], got {self.embedding_weight_decay:g} x "
+                f"{self.embedding_learning_rate:g}. Remedy: a smaller decay."
+            )
 
 
 @dataclass(frozen=True)

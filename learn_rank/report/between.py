@@ -19,7 +19,7 @@ def calibration_table(calibration: Sequence[Row], task: str) -> dict[str, Any]:
     """
     own = [row for row in calibration if row["task"] == task]
     models = words.ordered((row["model"] for row in own), words.MODEL_WORDS)
-    models = [model for model in models if model != words.RATES]
+    models = [model for model in models if model not in words.FLOORS]
     n_all = max((row["n_rows"] for row in own), default=0)
     lines = []
     for kind, bucket in words.ordered_buckets(own):
@@ -43,7 +43,7 @@ def parts_table(parts: Sequence[Row], task: str) -> dict[str, Any]:
     for model in words.ordered((row["model"] for row in own), words.MODEL_WORDS):
         for kind in dict.fromkeys(row["bucket_kind"] for row in own):
             cells = [row for row in own if (row["model"], row["bucket_kind"]) == (model, kind)]
-            if model == words.RATES or len(cells) < 2:  # one bucket holds all rows: nothing lies between
+            if model in words.FLOORS or len(cells) < 2:  # one bucket holds all rows: nothing lies between
                 continue
             within, between = auc_changes(parts, model, task, kind)
             largest = max(cells, key=lambda row: abs(row["delta"]))

@@ -45,6 +45,7 @@ def page_content(report: Report) -> dict[str, Any]:
         "seeds": seeds,
         "interval_name": words.unbroken(words.interval_name(about["confidence"])),
         "has_rates": any(row["model"] == words.RATES for row in rows),
+        "has_recent": any(row["model"] == words.RECENT for row in rows),
         "notices": [*(about.get("warnings") or []), *notices(report)],
         "cards": [card(report, verdict, task) for task in tasks],
         "tasks": tasks,

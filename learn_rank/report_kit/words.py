@@ -6,9 +6,11 @@ from typing import Any
 
 BASELINE, LEARN, RAW_TEXT, SHUFFLED = "baseline", "learn", "raw_text", "shuffled"
 AUTO = "auto"  # LEARN where validation proves it better, else the baseline
-RATES = "rates"  # item rate + user rate: no ranker, but what any ranker must beat
-#: told over all rows only: rates would squeeze every plot, and auto is one of the arms
-NOT_BY_BUCKET = (RATES, AUTO)
+RATES = "rates"  # item rate + user rate
+RECENT = "recent"  # what was clicked lately, of the item, its brand and its category
+FLOORS = (RATES, RECENT)  # no rankers, but what any ranker must beat
+#: told over all rows only: floors would squeeze every plot, and auto is one of the arms
+NOT_BY_BUCKET = (*FLOORS, AUTO)
 HEADLINE_METRICS = ("UAUC", "AUC", "WUAUC")
 SIGNIFICANT = 0.05
 DASH, MINUS, NBSP = "–", "−", "\N{NO-BREAK SPACE}"
@@ -20,6 +22,7 @@ MODEL_WORDS = {
     RAW_TEXT: "Raw text",
     SHUFFLED: "Shuffled (control)",
     RATES: "Plain rates",
+    RECENT: "Recent popularity",
 }
 TASK_WORDS = {"CTR": "clicks", "CVR": "conversions after a click", "CTCVR": "conversions per impression"}
 METRIC_ORDER = ("AUC", "UAUC", "WUAUC")

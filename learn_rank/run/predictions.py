@@ -10,7 +10,9 @@ import pandas as pd
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.host_statistics import HostStatistics
+from learn_rank.data.recent_popularity import RecentPopularity
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
+from learn_rank.run.folder import RunFolder
 from learn_recall.columns import (
     CLICK,
     CONTEXT_ID,
@@ -21,12 +23,13 @@ from learn_recall.columns import (
     PCTCVR,
     PCTR,
     PCVR,
+    TIMESTAMP,
     USER_BUCKET,
     USER_ID,
 )
-from learn_recall.files.whole_files import atomic_path
+from learn_recall.files.whole_files import atomic_path, remove
 
-RATES = "rates"
+RATES, RECENT = "rates", "recent"
 
 
 def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:
@@ -65,6 +68,21 @@ def rate_scores(dataset: RankingDataset) -> pd.DataFrame:
         )
     pctr, pcvr = 1 / (1 + np.exp(-click_logit)), 1 / (1 + np.exp(-conversion_logit))
     return pd.DataFrame({PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr}).astype(np.float32)
+
+
+def write_floors(run: RunFolder, dataset: RankingDataset) -> None:
+    """Write the floors, which need no training: plain rates, and recent popularity where rows have time.
+
+    Args:
+        run: folder of the run.
+        dataset: whose test rows are scored; the window of recent popularity is chosen on its validation rows.
+    """
+    labels = labelled_rows(dataset)
+    write_predictions(run.predictions_of(RATES, 0), labels, rate_scores(dataset))
+    remove(run.predictions_of(RECENT, 0))
+    if all(TIMESTAMP in part for part in dataset.parts.values()):
+        recent = RecentPopularity(dataset)
+        write_predictions(run.predictions_of(RECENT, 0), labels, recent.scores("test", recent.best_window()))
 
 
 def write_predictions(path: Path, labels: pd.DataFrame, scores: pd.DataFrame) -> None:

@@ -95,7 +95,7 @@ def test_a_ranker_of_clicks_alone_is_judged_by_clicks_alone(compared):
     out, report = compared
     assert {row["task"] for row in report.rows} == {"CTR"}
     assert "pcvr" not in pd.read_parquet(RunFolder(out).predictions_of("learn", 3))
-    assert {row["model"] for row in report.rows} == {"baseline", "learn", "auto", "rates"}
+    assert {row["model"] for row in report.rows} == {"baseline", "learn", "auto", "rates", "recent"}
 
 
 def test_the_coverage_is_that_of_the_fusions_own_tables(compared):
@@ -137,7 +137,9 @@ def test_rankers_of_an_earlier_call_are_trained_anew(world, tmp_path):
     assert {row["task"] for row in reports[0].rows} == {"CTR", "CVR", "CTCVR"}
 
 
-@pytest.mark.parametrize("names", [["mine"], ["baseline", "rates"], ["baseline", "auto"]])
+@pytest.mark.parametrize(
+    "names", [["mine"], ["baseline", "rates"], ["baseline", "recent"], ["baseline", "auto"]]
+)
 def test_names_that_the_report_cannot_use_are_refused(world, tmp_path, names):
     with pytest.raises(ValueError, match="Remedy: name the ranker without the plugin 'baseline'"):
         compare_rankers(world[0], dict.fromkeys(names, None), tmp_path)

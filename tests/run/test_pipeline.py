@@ -39,7 +39,7 @@ def finished(tmp_path_factory, encoder):
 def test_the_run_ends_with_rows_of_every_arm_task_metric_and_bucket(finished):
     report = read_report(RunFolder(finished).report_json)
     rows = pd.DataFrame(report.rows)
-    assert set(rows.model) == {"baseline", "learn", "auto", "raw_text", "shuffled", "rates"}
+    assert set(rows.model) == {"baseline", "learn", "auto", "raw_text", "shuffled", "rates", "recent"}
     assert set(rows.task) == {"CTR", "CVR", "CTCVR"}
     assert set(rows.metric) == {"AUC", "UAUC", "WUAUC"}
     assert len(rows) == 6 * 3 * 3 * 7

@@ -7,6 +7,7 @@ import pytest
 
 from learn_rank.pipeline import ranker_stage
 from learn_rank.pipeline.ranker_stage import tune_decay
+from learn_rank.rankers.train import RankTrainConfig
 from learn_rank.run.config import RunConfig
 from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import read_json
@@ -38,7 +39,8 @@ def tune(folder, decays):
         ((1.0, 10.0), 1.0, [1.0, 10.0, 0.1]),
         ((1.0, 10.0), 0.01, [1.0, 10.0, 0.1, 0.01]),
         ((1.0, 10.0, 100.0), 10.0, [1.0, 10.0, 100.0]),
-        ((1.0, 10.0), 1e6, [1.0, 10.0, 100.0, 1000.0]),
+        ((1.0, 10.0), 1e6, [1.0, 10.0, 100.0]),  # 1000 steps of .006 would turn every embedding over
+        ((0.1, 0.5), 1e6, [0.1, 0.5, 2.5, 12.5]),
         ((10.0,), 1.0, [10.0]),
         ((0.0, 1.0), 0.5, [0.0, 1.0]),
     ],
@@ -58,3 +60,8 @@ def test_what_was_tuned_once_is_not_tuned_again(trained, tmp_path):
     n_tried = len(trained.decays)
     assert tune(tmp_path, (1.0, 10.0)) == first
     assert len(trained.decays) == n_tried and ranker_stage.MOST_STEPS_WIDER == 2
+
+
+def test_a_decay_that_turns_embeddings_over_in_a_step_is_refused():
+    with pytest.raises(ValueError, match=r"embedding_weight_decay: expected .* got 1000 x 0.006. Remedy"):
+        RankTrainConfig(embedding_weight_decay=1000.0)

@@ -1,6 +1,6 @@
 """What each arm costs on the log of `drift_log`, with and without the part that is left to the ranker.
 
-    python tests/support/drift_harm.py --out /tmp/drift --seeds 3
+python tests/support/drift_harm.py --out /tmp/drift --seeds 3
 """
 
 import argparse
@@ -58,7 +58,9 @@ def main() -> None:
         place = options.out / f"{options.entry}-{options.rows}-{share:g}"
         table = run_drift(place, dataset, entry=options.entry, seeds=range(options.seeds))
         is_new = ~dataset.test.item_id.isin(dataset.train.item_id)
-        print(f"{name}: of {is_new.mean():.0%} new, {dataset.test.click[is_new].mean():.3f} clicked", flush=True)
+        print(
+            f"{name}: of {is_new.mean():.0%} new, {dataset.test.click[is_new].mean():.3f} clicked", flush=True
+        )
         base = table.loc[table.arm == "baseline", "auc"].to_numpy()
         for arm, rows in table.groupby("arm", sort=False):
             points = 100 * (rows["auc"].to_numpy() - base)
