@@ -106,7 +106,8 @@ class ParquetRows:
         for file, schema in zip(self.files, schemas, strict=True):
             for column in first:
                 found = read_as(schema.field(column.name).type, column.name, self.rules)
-                if found != column.type and not pa.types.is_null(found):
+                is_narrower = pa.types.is_uint64(found) and pa.types.is_int64(column.type)
+                if found != column.type and not pa.types.is_null(found) and not is_narrower:
                     raise ValueError(
                         f"{file}: expected {column.name} as {column.type}, as in {self.files[0]}, got "
                         f"{found}. Remedy: write all files with the same types"
@@ -176,8 +177,10 @@ class ParquetRows:
         return [name for name in schema.names if name in names] or names[:1]
 
     def _first_type(self, schemas: Sequence[pa.Schema], column: str) -> pa.DataType:
-        """That of the first file in which the column is not empty."""
+        """That of the first file in which the column is not empty; with a sign where one has it."""
         kinds = [read_as(schema.field(column).type, column, self.rules) for schema in schemas]
+        if pa.uint64() in kinds and pa.int64() in kinds:
+            return pa.int64()  # cells beyond it are refused as they are read
         return next((kind for kind in kinds if not pa.types.is_null(kind)), kinds[0])
 
     def _with_conditions(self, columns: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
-from learn_rank.data.parquet_rows import ParquetRows, read_as
+from learn_rank.data.parquet_rows import ParquetRows
 from learn_recall.tables.rules import Rules
 
 
@@ -31,20 +31,21 @@ def parquet_dataset(path: Path, rules: Rules, as_codes: Collection[str]) -> ds.D
         ValueError: nothing there, something else than parquet, no rows, or parts that are no one table.
     """
     rows = ParquetRows.at(path, rules)
-    system, plain = LocalFileSystem(), ds.ParquetFileFormat()
-    inside = {file: plain.inspect(str(file), system) for file in rows.files}
+    system, as_is = LocalFileSystem(), ds.ParquetFileFormat()
+    inside = {file: as_is.inspect(str(file), system) for file in rows.files}
     outside = {
         file: {name: cell for name, cell in rows.folders.get(file, {}).items() if name not in schema.names}
         for file, schema in inside.items()
     }
     names = [name for file in rows.files for name in (*inside[file].names, *outside[file])]
     names = [name for name in dict.fromkeys(names) if not name.startswith("__index_level_")]
-    rows.schema(names)  # refuses parts that lack a column, have one twice or in another type
+    plain_types = rows.schema(names)  # refuses parts that lack a column, have one twice or in another type
     texts = {name for schema in inside.values() for name in schema.names if _is_text(schema, name)}
     form = ds.ParquetFileFormat(dictionary_columns=texts & set(as_codes))
     typed = [form.inspect(str(file), system) for file in rows.files]
     fields = [
-        _field(name, [schema for schema in typed if name in schema.names], outside, rules) for name in names
+        _field(plain_types.field(name), [schema for schema in typed if name in schema.names], outside)
+        for name in names
     ]
     fragments = [
         form.make_fragment(str(file), system, partition_expression=_says(outside[file]))
@@ -53,15 +54,14 @@ def parquet_dataset(path: Path, rules: Rules, as_codes: Collection[str]) -> ds.D
     return ds.FileSystemDataset(fragments, pa.schema(fields), form, system)
 
 
-def _field(
-    name: str, typed: list[pa.Schema], outside: dict[Path, dict[str, pa.Array]], rules: Rules
-) -> pa.Field:
+def _field(plain: pa.Field, typed: list[pa.Schema], outside: dict[Path, dict[str, pa.Array]]) -> pa.Field:
     """One type for all parts: that of the files, or the plain one where they hold it in several."""
+    name = plain.name
     kinds = {schema.field(name).type for schema in typed}
     kinds |= {cells[name].type for cells in outside.values() if name in cells}
     filled = [kind for kind in kinds if not pa.types.is_null(kind)]
     if len(filled) > 1 or pa.types.is_string_view(filled[0] if filled else pa.null()):
-        return pa.field(name, read_as(filled[0], name, rules))  # rows of views cannot be filtered by day
+        return plain  # rows of views cannot be filtered by day
     return pa.field(name, filled[0] if filled else pa.null())
 
 
