@@ -57,7 +57,9 @@ class JoinConfig:
             )
         for name in ("history_length", "rows_at_once"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
+                raise ValueError(
+                    f"{name}: expected at least 1, got {getattr(self, name)}. Remedy: choose one."
+                )
         if self.layout not in LAYOUTS:
             raise ValueError(
                 f"layout: expected one of {', '.join(LAYOUTS)}, got {self.layout!r}. Remedy: choose one."

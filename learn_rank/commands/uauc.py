@@ -68,7 +68,7 @@ Task = Annotated[
     ),
 ]
 Resamples = Annotated[int, typer.Option(help="Resamples of the users; 0: the closed form.", min=0)]
-Seed = Annotated[int, typer.Option(help="Seed of the resamples.")]
+Seed = Annotated[int, typer.Option(help="Seed of the resamples.", min=0)]
 Level = Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")]
 JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the rows there as JSON.")]
 HtmlOut = Annotated[

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.dense_features import standardised
 from learn_rank.run.config import RunConfig
 from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, POSITION, TIMESTAMP
 from learn_recall.tables.problems import Problem, TableError
@@ -45,12 +46,22 @@ def check_dataset(dataset: RankingDataset, config: RunConfig) -> None:
     Raises:
         TableError: labels of one kind where both are needed; items whose texts are all alike, or without two
             words where words are asked for; interactions in order alone beside impressions with timestamps.
+        ValueError: a dense feature that float32 cannot hold.
         PromptError: a template that names a field which the items do not have.
     """
     problems = [*label_problems(dataset), *_time_problems(dataset, config.interactions_until)]
     problems += _text_problems(dataset, config)
     if problems:
         raise TableError(problems)
+    _check_dense(dataset)
+
+
+def _check_dense(dataset: RankingDataset) -> None:
+    """Refuse dense features that float32 cannot hold once they are standardised."""
+    names = [name for name in dataset.dense if all(name in part for part in dataset.parts.values())]
+    if names:
+        nothing = {name: pd.DataFrame(index=part.index) for name, part in dataset.parts.items()}
+        standardised(nothing, {name: part[names] for name, part in dataset.parts.items()})
 
 
 def label_problems(dataset: RankingDataset) -> list[Problem]:

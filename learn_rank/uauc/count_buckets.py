@@ -149,13 +149,15 @@ def counts_of(column: pd.Series, name: str, *, has_rows: bool = True) -> np.ndar
     """
     is_number = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
     values = column.to_numpy(np.float64, na_value=np.nan) if is_number else np.full(len(column), np.nan)
-    is_bad = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
+    is_bad = ~((values >= 0) & (values < 2.0**63) & (values == np.floor(values)))
     if is_bad.any():
         row = int(np.flatnonzero(is_bad)[0])
         where = f" in row {row}" if has_rows else ""
+        value = column.iloc[row]
+        value = value.item() if isinstance(value, np.generic) else value
         raise ValueError(
             f"--count-bucket: expected whole numbers of at least 0 in {name!r}, got "
-            f"{column.iloc[row]!r}{where} and {int(is_bad.sum()) - 1} more. "
+            f"{value!r}{where} and {int(is_bad.sum()) - 1} more. "
             "Remedy: an id that training never saw has count 0"
         )
     return values.astype(np.int64)

@@ -80,7 +80,7 @@ class Uncertainty(ABC, Generic[E]):
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
-            raise ValueError(f"level: expected a number between 0 and 1, got {self.level!r}")
+            raise ValueError(f"level: expected a number between 0 and 1, got {self.level!r}. Remedy: use .95")
 
     def evidence(self, metrics: Sequence[Metric], rows: LabelledRows, scores: Any) -> list[E]:
         """Evidence for each metric from one score column; rows with users, scores (N,)."""

@@ -67,7 +67,9 @@ class Bootstrap(Uncertainty[Resamples]):
         super().__post_init__()
         for name in ("n_resamples", "max_groups"):
             if getattr(self, name) < 2:
-                raise ValueError(f"{name}: expected at least 2, got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{name}: expected at least 2, got {getattr(self, name)!r}. Remedy: take a few hundred"
+                )
 
     def evidence_of(self, metrics: Sequence[Metric], scored: Scored) -> list[Resamples]:
         """See `Uncertainty.evidence_of`; the AUC metrics share one pass over the rows."""

@@ -29,7 +29,7 @@ def diff(
     candidates: Annotated[
         int, typer.Option(min=2, help="Ids among which the neighbours are looked for.")
     ] = 100_000,
-    seed: Annotated[int, typer.Option(help="Of the two samples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the two samples.", min=0)] = 0,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
     threads: Threads = None,
 ) -> None:

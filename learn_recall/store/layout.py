@@ -17,6 +17,7 @@ from learn_recall.store.ids import as_id_array
 CARD, IDS, VECTORS, PRESENT = "card.json", "ids.parquet", "vectors.npy", "present.npy"
 DATA = (IDS, VECTORS, PRESENT)  # all but the card, which holds the sha256 of each
 _ROWS_AT_ONCE = 1 << 16
+_ABSENT = "drop these rows, or in Python say present=False there"
 
 
 def write_ids(path: Path, ids: np.ndarray) -> None:
@@ -169,9 +170,7 @@ def stored_rows(chunk: np.ndarray, present: np.ndarray, first_row: int, dtype: s
     given = chunk[present]
     if not np.isfinite(given).all():
         where = first_row + np.flatnonzero(present)[~np.isfinite(given).all(axis=1)]
-        raise _bad_rows(
-            "finite numbers in every present row", "NaN or infinity", where, "present=False there"
-        )
+        raise _bad_rows("finite numbers in every present row", "NaN or infinity", where, _ABSENT)
     with np.errstate(over="ignore"):
         cast = given.astype(dtype)
     if not np.isfinite(cast).all():
@@ -181,13 +180,11 @@ def stored_rows(chunk: np.ndarray, present: np.ndarray, first_row: int, dtype: s
             f"components below {np.finfo(dtype).max}, the largest {dtype}",
             f"up to {largest}",
             where,
-            'dtype="float32", or normalise the vectors',
+            'pass dtype="float32", or normalise the vectors',
         )
     if not cast.any(axis=1).all():
         where = first_row + np.flatnonzero(present)[~cast.any(axis=1)]
-        raise _bad_rows(
-            f"a vector in every present row (as {dtype})", "only zeros", where, "present=False there"
-        )
+        raise _bad_rows(f"a vector in every present row (as {dtype})", "only zeros", where, _ABSENT)
     stored = np.zeros(chunk.shape, dtype=dtype)
     stored[present] = cast
     return stored
@@ -195,7 +192,7 @@ def stored_rows(chunk: np.ndarray, present: np.ndarray, first_row: int, dtype: s
 
 def _bad_rows(expected: str, got: str, rows: np.ndarray, remedy: str) -> StoreError:
     found = f"{got} in {len(rows)} rows or more, first {rows[:5].tolist()}"
-    return StoreError.of("vectors", expected=expected, got=found, remedy=f"pass {remedy}")
+    return StoreError.of("vectors", expected=expected, got=found, remedy=remedy)
 
 
 def _wrong_count(expected: int, got: object) -> StoreError:

@@ -205,7 +205,7 @@ def texts_of(content: EmbeddingStore, items: pd.DataFrame) -> list[str]:
     if missing:
         raise ValueError(
             f"items: expected every id of the store {content.path}; got none for {len(missing)} of them, "
-            f"such as {missing[0]!r}. Bring the table that was encoded."
+            f"such as {missing[0]!r}. Remedy: bring the table that was encoded."
         )
     return texts.tolist()
 

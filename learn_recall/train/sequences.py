@@ -95,7 +95,7 @@ def build_sequences(interactions: pd.DataFrame, content: EmbeddingStore) -> Sequ
         raise ValueError(
             f"interactions: expected items of the content store {content.path}; got {len(row)} events, "
             "none of an item "
-            "with a vector. Encode the items of this table first."
+            "with a vector. Remedy: encode the items of this table first."
         )
     order = np.lexsort((*reversed(keys), user_code))
     order = order[is_usable[order]]

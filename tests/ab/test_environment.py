@@ -381,6 +381,9 @@ def test_a_small_bucket_says_nothing_and_one_wrong_bucket_closes_the_gate():
 
 
 def test_unknown_and_missing_categories_are_no_number():
+    for wrong, words in (([None, None], "a value in some row"), ([1.0, np.inf], "finite numbers")):
+        with pytest.raises(ValueError, match=f"--features size: expected {words}, got .*Remedy: "):
+            FeatureCodes.fit(pd.DataFrame({"size": wrong}), ("size",))
     codes = FeatureCodes.fit(pd.DataFrame({"size": [1, 2], "colour": ["red", None]}), ("size", "colour"))
     found = codes.matrix({"size": [5, 6, 7], "colour": np.array(["red", "blue", None], object)}, np.arange(3))
     np.testing.assert_array_equal(found, [[5, 0, 0], [6, np.nan, 1], [7, np.nan, 2]])

@@ -50,6 +50,17 @@ def test_a_part_without_clicks_is_refused_by_its_name(dataset, part):
         check_dataset(with_labels(dataset, part, 0, np.nan), CONFIG)
 
 
+def test_dense_features_that_float32_cannot_hold_are_refused_before_a_text_is_encoded(dataset):
+    (name,) = dataset.dense
+    far = {part: rows.assign(**{name: 1.0}) for part, rows in dataset.parts.items()}
+    far["test"].loc[far["test"].index[3], name] = 1e39
+    own = replace(dataset, items=dataset.items.drop(columns=name, errors="ignore"), **far)
+    with pytest.raises(
+        ValueError, match=r"test: expected in '.*' finite numbers that float32 holds.*got 1e\+39"
+    ):
+        check_dataset(own, CONFIG)
+
+
 def test_every_part_is_told_at_once(dataset):
     bare = with_labels(with_labels(dataset, "valid", 0, np.nan), "test", 0, np.nan)
     with pytest.raises(TableError) as error:

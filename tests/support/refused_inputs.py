@@ -72,6 +72,7 @@ _CASES = {
     ],
     "learn-recall train": [
         ("milliseconds", "ms.csv, column timestamp", "--interactions ms.csv --content content --out out"),
+        ("users with too few events", "--interactions", _TRAIN),
         ("a store of another kind", "item", "--interactions log.csv --content item --out out"),
         ("a preset of no name", "--preset", f"{_TRAIN} --preset fast"),
         ("a setting of no name", "config.tower", f"{_TRAIN} --set tower.width=3"),
@@ -151,6 +152,9 @@ _CASES = {
         ("a baseline of other rows", "--baseline", "scores.csv --baseline short.csv"),
         ("a gate without a baseline", "--fail-if-worse", "scores.csv --fail-if-worse"),
         ("an output that cannot be written", "--json", "scores.csv --json empty"),
+        ("a level that is none", "--level", "scores.csv --level 2"),
+        ("cells that no comma separates", "semicolons.csv", "semicolons.csv"),
+        ("UTF-16 without its mark", "utf16.csv", "utf16.csv"),
     ],
     "learn-rank ab": [
         ("no candidates", "CANDIDATES", ""),
@@ -158,6 +162,8 @@ _CASES = {
         ("candidates without their columns", "request_id", "scores.csv --environment known"),
         ("no environment", "--environment", "scores.csv"),
         ("an auction of no name", "--auction", "scores.csv --environment known --auction dutch"),
+        ("a share that is none", "--treatment-share", "scores.csv --environment known --treatment-share 2"),
+        ("a folder with a csv among its parts", "notes.csv", "parts --environment known"),
     ],
     "learn-rank fit-environment": [
         ("a log that is not there", "nowhere.csv", "nowhere.csv --out out --features x"),
@@ -231,6 +237,11 @@ def write_inputs(folder: Path) -> None:
         ("late", {"timestamp": [1_000 * each for each in seconds[:2]]}),
     ):
         pd.DataFrame({**rows, **changed}).to_parquet(folder / f"{name}.parquet")
+    (folder / "semicolons.csv").write_text((folder / "scores.csv").read_text().replace(",", ";"))
+    (folder / "utf16.csv").write_bytes((folder / "scores.csv").read_text().encode("utf-16-le"))
+    (folder / "parts").mkdir()
+    pd.DataFrame(rows).to_parquet(folder / "parts" / "rows.parquet")
+    (folder / "parts" / "notes.csv").write_text("user_id\n1\n")
     np.save(folder / "vectors.npy", np.eye(3))
     for name in ("empty", "taken"):
         (folder / name).mkdir()

@@ -86,6 +86,7 @@ def test_csv_is_read_into_memory_whatever_its_size(files, tmp_path):
     [
         (lambda t: t.assign(p=np.nan), [], "candidate: expected finite numbers"),
         (lambda t: t.assign(n=t.n + 0.5), ["--count-bucket", "n"], "expected whole numbers of at least 0"),
+        (lambda t: t.assign(n=1e30), ["--count-bucket", "n"], "at least 0 in 'n', got 1e+30"),
         (lambda t: t.assign(who=range(2500)), ["--bucket", "who"], "expected at most 500 buckets, got 2500"),
         (lambda t: t, ["--bucket", "who", "--count-bucket", "who"], "expected each column once"),
         (lambda t: t, ["--bucket", "age"], "got no ['age']"),

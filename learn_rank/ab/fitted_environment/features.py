@@ -32,7 +32,8 @@ class FeatureCodes:
         """Numeric and boolean columns stay numbers, all others become categories.
 
         Raises:
-            ValueError: no feature, one that is not a column, or one of dates, lists or the like.
+            ValueError: no feature, one that is not a column, empty or infinite, or one of dates, lists or the
+                like.
         """
         missing = [name for name in names if name not in rows]
         if missing or not names:
@@ -43,6 +44,11 @@ class FeatureCodes:
         found = {}
         for name in names:
             _check_kind(rows[name], name, "the log")
+            if rows[name].isna().all():
+                raise _kind_error(name, "a value in some row", "none in the log", "leave it out")
+            if rows[name].dtype.kind == "f" and np.isinf(rows[name].to_numpy(np.float64)).any():
+                got, remedy = "infinite ones in the log", "clip them, or leave these cells empty"
+                raise _kind_error(name, "finite numbers", got, remedy)
             if not pd.api.types.is_numeric_dtype(rows[name]):
                 values = rows[name].dropna().astype(str).value_counts()
                 found[name] = tuple(map(str, values.index[:MAX_CATEGORIES]))

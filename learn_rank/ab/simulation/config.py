@@ -71,7 +71,10 @@ class ABConfig:
         }
         for name, (is_good, expected) in checks.items():
             if not is_good:
-                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
+                remedy = f"choose one, or leave it out for {type(self).__dataclass_fields__[name].default!r}"
+                raise ValueError(
+                    f"{name}: expected {expected}, got {getattr(self, name)!r}. Remedy: {remedy}"
+                )
         if self.auction == "second_price" and self.n_slots != 1:
             raise ValueError(
                 f"n_slots: expected 1 with auction 'second_price', got {self.n_slots}. "
