@@ -124,6 +124,10 @@ def ab(
       learn-rank ab --log decisions.parquet --reward click
     """
     use_threads(threads)
+    from learn_rank.commands.uauc import check_writable
+
+    check_writable("--json", json_out)
+    check_writable("--html", html_out)
     _check_one_of(candidates, marketplace, log)
     if retrain_daily and marketplace is None:
         raise ValueError(

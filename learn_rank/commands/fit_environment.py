@@ -10,6 +10,7 @@ import typer
 from learn_rank.commands.common import INVALID, names_of
 from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.files.places import check_place
 from learn_recall.terminal.consoles import result_console
 
 
@@ -49,6 +50,7 @@ def fit_environment(
       --training train.parquet --family nets
     """
     use_threads(threads)
+    check_place("out", out)
     from learn_rank.ab.fitted_environment import fit as fitted_environment
     from learn_rank.ab.report.terminal import gate_table
 

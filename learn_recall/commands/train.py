@@ -18,6 +18,7 @@ from learn_recall.commands.common import (
     use_threads,
 )
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.files.places import check_place
 from learn_recall.terminal.choices import PRESETS
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
@@ -72,6 +73,7 @@ def train(
     `learn-recall settings` prints every setting with its default.
     """
     use_threads(threads)
+    check_place("out", out)
     device = compute_device(device)
     from learn_recall.store import EmbeddingStore
     from learn_recall.tables.read import read_interactions

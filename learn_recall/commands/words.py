@@ -9,6 +9,7 @@ import typer
 
 from learn_recall.commands.common import CONTENT_HELP, Threads, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.files.places import check_place
 
 
 @plain_errors()
@@ -40,6 +41,7 @@ def words(
       stores/content-words
     """
     use_threads(threads)
+    check_place("out", out)
     from learn_recall.store import EmbeddingStore
     from learn_recall.tables.read import read_items
     from learn_recall.text.word_vectors import WordVectors, add_words, texts_of

@@ -73,6 +73,7 @@ _CASES = {
     "learn-recall train": [
         ("milliseconds", "ms.csv, column timestamp", "--interactions ms.csv --content content --out out"),
         ("users with too few events", "--interactions", _TRAIN),
+        ("an output below a file", "--out", "--interactions log.csv --content content --out log.csv/out"),
         ("a store of another kind", "item", "--interactions log.csv --content item --out out"),
         ("a preset of no name", "--preset", f"{_TRAIN} --preset fast"),
         ("a setting of no name", "config.tower", f"{_TRAIN} --set tower.width=3"),
@@ -162,12 +163,14 @@ _CASES = {
         ("candidates without their columns", "request_id", "scores.csv --environment known"),
         ("no environment", "--environment", "scores.csv"),
         ("an auction of no name", "--auction", "scores.csv --environment known --auction dutch"),
+        ("an output that cannot be written", "--json", "scores.csv --environment known --json items.csv/x"),
         ("a share that is none", "--treatment-share", "scores.csv --environment known --treatment-share 2"),
         ("a folder with a csv among its parts", "notes.csv", "parts --environment known"),
     ],
     "learn-rank fit-environment": [
         ("a log that is not there", "nowhere.csv", "nowhere.csv --out out --features x"),
         ("a log without clicks", "log.csv, column click", "log.csv --out out --features x"),
+        ("an output below a file", "--out", "log.csv --out items.csv/out --features x"),
         ("arms of its own family", "--family", "log.csv --out out --features x --family trees"),
     ],
     "learn-rank join": [
