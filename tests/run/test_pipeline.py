@@ -42,7 +42,7 @@ def test_the_run_ends_with_rows_of_every_arm_task_metric_and_bucket(finished):
     assert set(rows.model) == {"baseline", "learn", "auto", "raw_text", "shuffled", "rates", "recent"}
     assert set(rows.task) == {"CTR", "CVR", "CTCVR"}
     assert set(rows.metric) == {"AUC", "UAUC", "WUAUC"}
-    assert len(rows) == 6 * 3 * 3 * 7
+    assert len(rows) == 7 * 3 * 3 * 7  # models, tasks, metrics, buckets and all rows
     whole = rows[(rows.bucket_kind == "all") & (rows.task == "CTR") & (rows.metric == "AUC")]
     assert (whole.n_rows == len(read_dataset(RunFolder(finished).tables).test)).all()
     assert RunFolder(finished).report_html.read_text(encoding="utf-8").startswith("<!")
