@@ -9,6 +9,7 @@ import typer
 
 from learn_recall.commands.common import say
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.files.places import check_file_place, check_place
 from learn_recall.terminal.choices import POOLINGS, STORE_DTYPES, STORE_KINDS
 
 
@@ -59,6 +60,7 @@ def convert(
     from learn_recall.terminal.progress import track_steps
 
     if target.suffix in VECTOR_FORMATS:
+        check_file_place("TARGET", target)
         if not (source / CARD).is_file():
             raise ValueError(
                 f"{source}: expected a store to write a file of, got another format. Remedy: convert it "
@@ -67,6 +69,7 @@ def convert(
         n_written = write_vectors_file(EmbeddingStore.open(source), target, dtype=dtype, progress=True)
         say(f"{n_written} vectors: {target}")
         return
+    check_place("TARGET", target)
     found = read_vectors(source, id_column=id_column, vector_column=vector_column)
     store = write_store(
         target,

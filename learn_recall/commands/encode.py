@@ -11,6 +11,7 @@ import typer
 
 from learn_recall.commands.common import Device, Threads, compute_device, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.files.places import check_place
 from learn_recall.terminal.choices import COMPUTE_DTYPES, ENCODERS, POOLINGS, STORE_DTYPES, TEMPLATES
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
@@ -91,6 +92,7 @@ def encode(
       --out stores/content
     """
     use_threads(threads)
+    check_place("out", out)
     device = compute_device(device)
     from learn_recall.encode.config import EncodeConfig
     from learn_recall.encode.job import run_job

@@ -1,4 +1,4 @@
-"""Whether a folder can be made where it was asked for, before anything is computed for it."""
+"""Whether a folder or file can be made where it was asked for, before anything is computed for it."""
 
 import os
 from pathlib import Path
@@ -35,4 +35,22 @@ def check_place(name: str, folder: Path) -> None:
     )
 
 
-__all__ = ["check_place"]
+def check_file_place(name: str, file: Path) -> None:
+    """Refuse a file that cannot be made or replaced; nothing is made here.
+
+    Args:
+        name: of the argument, for the message.
+        file: one that is there, or is to be.
+
+    Raises:
+        ValueError: a folder or a broken link stands there, or its folder cannot be made or written to.
+    """
+    if file.is_dir() or (file.is_symlink() and not file.exists()):
+        why = "is a folder" if file.is_dir() else "leads nowhere"
+        raise ValueError(
+            f"{name}: expected a file that can be written, got {file}, which {why}. Remedy: name another one"
+        )
+    check_place(name, file.parent)
+
+
+__all__ = ["check_file_place", "check_place"]

@@ -59,12 +59,18 @@ _CASES = {
         ("a field that no item has", "--template", "--items items.csv --out out --template {colour}"),
         ("an encoder that is not there", "--encoder", "--items items.csv --out out --encoder ./nowhere"),
         ("an output that is no store", "taken", "--items items.csv --out taken"),
+        ("an output below a file", "--out", "--items items.csv --out log.csv/out"),
+        ("an output through a broken link", "--out", "--items items.csv --out broken/out"),
     ],
     "learn-recall convert": [
         ("a source that is not there", "nowhere.npy", "nowhere.npy out"),
         ("one file into another", "vectors.npy", "vectors.npy out.parquet"),
         ("vectors without ids", "vectors.npy", "vectors.npy out"),
         ("a table without vectors", "rows.parquet", "rows.parquet out"),
+        ("a store below a file", "TARGET", "content log.csv/out"),
+        ("a file below a file", "TARGET", "content log.csv/out.parquet"),
+        ("a file through a broken link", "TARGET", "content broken/out.npy"),
+        ("a broken link as a file", "TARGET", "content broken.npy"),
     ],
     "learn-recall diff": [
         ("a folder that is no store", "empty", "content empty"),
@@ -246,6 +252,8 @@ def write_inputs(folder: Path) -> None:
     pd.DataFrame(rows).to_parquet(folder / "parts" / "rows.parquet")
     (folder / "parts" / "notes.csv").write_text("user_id\n1\n")
     np.save(folder / "vectors.npy", np.eye(3))
+    for name in ("broken", "broken.npy"):
+        (folder / name).symlink_to(folder / "nothing" / "there")
     for name in ("empty", "taken"):
         (folder / name).mkdir()
     for name in ("items.xlsx", "taken/notes.txt"):
