@@ -106,8 +106,8 @@ class ParquetRows:
         for file, schema in zip(self.files, schemas, strict=True):
             for column in first:
                 found = read_as(schema.field(column.name).type, column.name, self.rules)
-                is_narrower = pa.types.is_uint64(found) and pa.types.is_int64(column.type)
-                if found != column.type and not pa.types.is_null(found) and not is_narrower:
+                is_widened = _are_of_one_kind(found, column.type)
+                if found != column.type and not pa.types.is_null(found) and not is_widened:
                     raise ValueError(
                         f"{file}: expected {column.name} as {column.type}, as in {self.files[0]}, got "
                         f"{found}. Remedy: write all files with the same types"
@@ -177,11 +177,17 @@ class ParquetRows:
         return [name for name in schema.names if name in names] or names[:1]
 
     def _first_type(self, schemas: Sequence[pa.Schema], column: str) -> pa.DataType:
-        """That of the first file in which the column is not empty; with a sign where one has it."""
+        """That of the first file in which the column is not empty; of numbers one that holds all files'."""
         kinds = [read_as(schema.field(column).type, column, self.rules) for schema in schemas]
         if pa.uint64() in kinds and pa.int64() in kinds:
             return pa.int64()  # cells beyond it are refused as they are read
-        return next((kind for kind in kinds if not pa.types.is_null(kind)), kinds[0])
+        filled = [kind for kind in kinds if not pa.types.is_null(kind)]
+        if len(set(filled)) > 1 and _are_of_one_kind(*filled):
+            one_each = [pa.schema([(column, kind)]) for kind in filled]
+            return (
+                pa.unify_schemas(one_each, promote_options="permissive").field(0).type
+            )  # as in whole tables
+        return next(iter(filled), kinds[0])
 
     def _with_conditions(self, columns: Sequence[str]) -> list[str]:
         return list(dict.fromkeys([*columns, *(condition.column for condition in self.conditions)]))
@@ -198,6 +204,11 @@ def _folder_columns(path: Path, files: Sequence[Path], rules: Rules) -> dict[Pat
         for at, file in enumerate(within):
             found.setdefault(file, {})[name] = cells.slice(at, 1)
     return found
+
+
+def _are_of_one_kind(*kinds: pa.DataType) -> bool:
+    """Whether they differ in their width alone: integers, or decimal numbers."""
+    return all(map(pa.types.is_integer, kinds)) or all(map(pa.types.is_floating, kinds))
 
 
 def read_as(kind: pa.DataType, name: str, rules: Rules) -> pa.DataType:

@@ -12,7 +12,8 @@ from learn_recall.tables.read import read_table
 from learn_recall.tables.rules import Rules
 
 BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
-NAMES = ("user_id", "bucket", "n", "flag")
+INTEGERS = (pa.int8(), pa.int32(), pa.int64())
+NAMES = ("user_id", "bucket", "n", "x", "flag")
 
 
 @st.composite
@@ -28,7 +29,14 @@ def parts(draw):
             "bucket": as_typed(
                 draw(st.lists(WORDS, min_size=n, max_size=n)), draw(st.sampled_from((*TEXT_TYPES, *BINARY)))
             ),
-            "n": pa.array(draw(st.lists(st.none() | st.integers(-9, 9), min_size=n, max_size=n)), pa.int32()),
+            "n": pa.array(
+                draw(st.lists(st.none() | st.integers(-9, 9), min_size=n, max_size=n)),
+                draw(st.sampled_from(INTEGERS)),
+            ),
+            "x": pa.array(
+                draw(st.lists(st.none() | st.integers(-9, 9).map(float), min_size=n, max_size=n)),
+                draw(st.sampled_from((pa.float32(), pa.float64()))),
+            ),
             "flag": pa.array(draw(st.lists(st.none() | st.booleans(), min_size=n, max_size=n)), pa.bool_()),
         }
         found.append(pa.table(cells))

@@ -259,9 +259,20 @@ def test_a_bucket_that_is_not_a_number_is_missing(tmp_path):
 
 def test_files_of_different_types_are_refused(tmp_path):
     write(table(50), tmp_path / "a.parquet")
-    write(table(50).astype({"p": np.float32}), tmp_path / "b.parquet")
-    with pytest.raises(ValueError, match=r"b\.parquet: expected p as double, as in .*a\.parquet, got float"):
+    write(table(50).astype({"p": str}), tmp_path / "b.parquet")
+    with pytest.raises(
+        ValueError, match=r"b\.parquet: expected p as double, as in .*a\.parquet, got large_st"
+    ):
         on_disk(ParquetRows.at(tmp_path), METRICS, ClosedForm())
+
+
+def test_files_whose_numbers_differ_in_width_alone_are_one_table(tmp_path):
+    first, second = table(400).astype({"p": np.float32}), table(400, seed=1).astype({"click": np.int64})
+    write(first, tmp_path / "a.parquet")
+    write(second, tmp_path / "b.parquet")
+    whole = pd.concat([first, second], ignore_index=True)
+    found = on_disk(ParquetRows.at(tmp_path), METRICS, ClosedForm())
+    assert found == on_disk(write(whole, tmp_path / "whole.parquet"), METRICS, ClosedForm())
 
 
 def test_paths_without_parquet_rows_are_refused(tmp_path):
