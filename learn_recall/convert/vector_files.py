@@ -60,7 +60,7 @@ def read_vectors(
         vector_column: of a parquet file; None takes `vector`, or the only column of lists.
 
     Raises:
-        StoreError: another format, damaged, without ids, or not one vector a row.
+        StoreError: another format, damaged, without ids, with a blank one, or not one vector a row.
     """
     if (path / store_files.CARD).is_file():
         store = EmbeddingStore.open(path)
@@ -78,7 +78,7 @@ def read_vectors(
         expected = f"a file that ends in {', '.join(VECTOR_FORMATS)}, an LMDB folder or a store"
         raise _wrong(path, expected, got, "correct the path, or convert the file")
     try:
-        return readers[path.suffix]()
+        return _without_blank_ids(path, readers[path.suffix]())
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         if isinstance(error, StoreError):
             raise
@@ -126,6 +126,15 @@ def _present_rows(store: EmbeddingStore, progress: bool = False) -> Iterator[np.
     for start in track_steps(starts, "write vectors", len(starts), is_shown=progress):
         rows = vectors.read(start, start + _ROWS_AT_ONCE)
         yield rows[store.present[start : start + len(rows)]]
+
+
+def _without_blank_ids(path: Path, source: VectorSource) -> VectorSource:
+    """Give the source back, unless an id is the empty text, which no table may hold."""
+    blank = [row for row, each in enumerate(source.ids) if each == ""] if source.ids.dtype.kind == "O" else []
+    if blank:
+        got = f"{len(blank):,} blank, first in row {', '.join(map(str, blank[:3]))}"
+        raise _wrong(path, "an id for each vector", got, "drop these vectors or give them their id")
+    return source
 
 
 def _read_parquet(path: Path, id_column: str | None, vector_column: str | None) -> VectorSource:

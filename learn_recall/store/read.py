@@ -224,9 +224,13 @@ def sorted_keys(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keys = keys[order]
     again = np.flatnonzero(keys[1:] == keys[:-1])
     if len(again):
-        rows = [(int(order[place]), int(order[place + 1])) for place in again[:5]]
-        pairs = ", ".join(f"rows {one} and {two}: {ids[one]!r} and {ids[two]!r}" for one, two in rows)
-        same = all(ids[one] == ids[two] for one, two in rows)
+        rows = [order[place : place + 2].tolist() for place in again[:5]]
+        values = [ids[pair].tolist() for pair in rows]  # plain: numpy writes np.int64(1)
+        pairs = ", ".join(
+            f"rows {one} and {two}: {first!r} and {second!r}"
+            for (one, two), (first, second) in zip(rows, values, strict=True)
+        )
+        same = all(first == second for first, second in values)
         remedy = "keep one row per id" if same else "rename one of the two; their 63-bit keys are equal"
         raise StoreError.of("ids", expected="distinct", got=f"{len(again)} repeated: {pairs}", remedy=remedy)
     return keys, order

@@ -128,6 +128,23 @@ def test_an_npy_needs_its_ids_and_as_many_as_vectors(tmp_path):
         read_vectors(tmp_path / "v.npy")
 
 
+@pytest.mark.parametrize("ending", ["parquet", "npy", "safetensors"])
+def test_a_blank_id_is_refused_by_its_row(tmp_path, ending):
+    write_store(tmp_path / "store", ids=["a", "", "b"], vectors=np.eye(3), max_tokens=9, **FIELDS)
+    path = tmp_path / f"v.{ending}"
+    write_vectors_file(EmbeddingStore.open(tmp_path / "store"), path)
+    with pytest.raises(StoreError, match=rf"{ending}: expected an id for each vector, got 1 blank, .*row 1"):
+        read_vectors(path)
+
+
+def test_ids_that_repeat_are_told_as_plain_numbers(tmp_path):
+    np.save(tmp_path / "v.npy", VECTORS)
+    np.save(tmp_path / "v.ids.npy", [1, 2, 1, 3])
+    found = CliRunner().invoke(app, ["convert", str(tmp_path / "v.npy"), str(tmp_path / "out")])
+    assert found.exit_code == 2
+    assert "expected distinct, got 1 repeated: rows 0 and 2: 1 and 1. Remedy: keep one row" in found.stderr
+
+
 @pytest.mark.parametrize("name", ["none.parquet", "notes.txt", "bad.parquet", "bad.npy", "bad.safetensors"])
 def test_other_files_are_refused_by_name(tmp_path, name):
     if not name.startswith("none"):
