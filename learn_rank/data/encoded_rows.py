@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -149,6 +149,17 @@ class EncodedDataset:
     n_dense: int
 
 
+def joined_features(dataset: RankingDataset, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Host features of every row by part, from the impressions or, by the row's item, from the items."""
+    by_item = dataset.items.set_index(ITEM_ID)[[name for name in names if name in dataset.items]]
+    return {
+        part: rows[[name for name in names if name not in by_item]].join(
+            by_item.reindex(rows[ITEM_ID]).set_axis(rows.index)
+        )
+        for part, rows in dataset.parts.items()
+    }
+
+
 def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> EncodedDataset:
     """Turn the frames into codes and standardised numbers; everything is fitted on ``train``.
 
@@ -163,15 +174,7 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> Enco
     parts = dataset.parts
     statistics = HostStatistics(parts, is_sampled=dataset.is_sampled)
     known = statistics.features()
-    wanted = [name for name in (*dataset.dense, *dataset.categorical) if name in dataset.items]
-    by_item = dataset.items.set_index(ITEM_ID)[wanted]
-    joined = {
-        name: part[[c for c in (*dataset.dense, *dataset.categorical) if c not in by_item]].join(
-            by_item.reindex(part[ITEM_ID]).set_axis(part.index)
-        )
-        for name, part in parts.items()
-    }
-
+    joined = joined_features(dataset, (*dataset.dense, *dataset.categorical))
     dense, mean_std = standardised(known, {name: joined[name][list(dataset.dense)] for name in joined})
     mean, std = mean_std
     of_item = [name for name in statistics.names if name in ITEM_FEATURES]

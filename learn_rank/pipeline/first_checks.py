@@ -7,6 +7,7 @@ import pandas as pd
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.dense_features import standardised
+from learn_rank.data.encoded_rows import joined_features
 from learn_rank.run.config import RunConfig
 from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, POSITION, TIMESTAMP
 from learn_recall.tables.problems import Problem, TableError
@@ -58,10 +59,10 @@ def check_dataset(dataset: RankingDataset, config: RunConfig) -> None:
 
 def _check_dense(dataset: RankingDataset) -> None:
     """Refuse dense features that float32 cannot hold once they are standardised."""
-    names = [name for name in dataset.dense if all(name in part for part in dataset.parts.values())]
-    if names:
+    if dataset.dense:
         nothing = {name: pd.DataFrame(index=part.index) for name, part in dataset.parts.items()}
-        standardised(nothing, {name: part[names] for name, part in dataset.parts.items()})
+        joined = joined_features(dataset, dataset.dense)
+        standardised(nothing, {name: joined[name][list(dataset.dense)] for name in joined})
 
 
 def label_problems(dataset: RankingDataset) -> list[Problem]:

@@ -59,6 +59,11 @@ def test_dense_features_that_float32_cannot_hold_are_refused_before_a_text_is_en
         ValueError, match=r"test: expected in '.*' finite numbers that float32 holds.*got 1e\+39"
     ):
         check_dataset(own, CONFIG)
+    bare = {part: rows.drop(columns=name, errors="ignore") for part, rows in dataset.parts.items()}
+    is_new = ~dataset.items["item_id"].isin(dataset.train["item_id"])
+    items = dataset.items.assign(**{name: np.where(is_new, 1e39, 1.0)})
+    with pytest.raises(ValueError, match=r"expected in '.*' finite numbers that float32 holds.*got 1e\+39"):
+        check_dataset(replace(dataset, items=items, **bare), CONFIG)
 
 
 def test_every_part_is_told_at_once(dataset):
