@@ -174,8 +174,9 @@ def _read_text(path: Path, columns: FileColumns) -> tuple[pa.Table, int]:
     if len(frame) == 0:
         raise ValueError(f"{path}: expected rows, got none. Remedy: check the job that wrote the file")
     kept = dict.fromkeys([*wanted, *(name for name in IDENTITY if name in frame)])
-    arrays = {name: _as_arrow(frame[name], path) for name in kept}
-    for name in dict.fromkeys([columns.label, columns.score, *columns.numbers, *columns.counts]):
+    numbers = dict.fromkeys([columns.label, columns.score, *columns.numbers, *columns.counts])
+    arrays = {name: _as_arrow(frame[name], path, name in numbers) for name in kept}
+    for name in numbers:
         arrays[name] = _as_numbers(arrays[name], name, path)
     table = pa.table(arrays)
     check_kinds(table.schema, columns, str(path))
@@ -188,14 +189,17 @@ def _read_text(path: Path, columns: FileColumns) -> tuple[pa.Table, int]:
     return judged, len(frame)
 
 
-def _as_arrow(column: pd.Series, path: Path) -> pa.ChunkedArray:
+def _as_arrow(column: pd.Series, path: Path, is_number: bool) -> pa.ChunkedArray:
     try:
         found = pa.array(column, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        is_text = column.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
+        if is_number and is_text.any():
+            raise _text_error(path, column, np.flatnonzero(is_text)) from error
         kinds = ", ".join(sorted({type(value).__name__ for value in column.dropna()}))
         raise ValueError(
             f"{path}, column {column.name}: expected values of one kind, got {kinds}. Remedy: write them all "
-            "as numbers or all as text"
+            f"as numbers{', such as 0.25' if is_number else ' or all as text'}"
         ) from error
     return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
 
@@ -209,9 +213,13 @@ def _as_numbers(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArr
     cells = column.to_pandas()
     is_other = (pd.to_numeric(cells, errors="coerce").isna() & cells.notna()).to_numpy()
     rows = np.flatnonzero(is_other if is_other.any() else cells.notna().to_numpy())
+    raise _text_error(path, cells.rename(name), rows)
+
+
+def _text_error(path: Path, cells: pd.Series, rows: np.ndarray) -> ValueError:
     first = ", ".join(f"{cells.iloc[row]!r} in row {row}" for row in rows[:3])
-    raise ValueError(
-        f"{path}, column {name}: expected numbers, got {len(rows):,} cell(s) of text, first {first}. "
+    return ValueError(
+        f"{path}, column {cells.name}: expected numbers, got {len(rows):,} cell(s) of text, first {first}. "
         "Remedy: write numbers as 1, 0.25 or 1e-3, and nothing where there is none"
     )
 

@@ -161,6 +161,16 @@ def test_a_column_that_cannot_be_judged_ends_with_2(file, change, bucket, messag
             b'{"user_id": 7, "click": 1, "pctr": 0.5}\n{"user_id": "7"}\n',
             "integers or only strings",
         ),
+        (
+            "p.jsonl",
+            b'{"user_id": 7, "click": 1, "pctr": 0.5}\n{"user_id": 7, "click": 0, "pctr": "0.4"}\n',
+            "column pctr: expected numbers, got 1 cell(s) of text, first '0.4' in row 1. Remedy: write",
+        ),
+        (
+            "p.jsonl",
+            b'{"user_id": 7, "click": 1, "pctr": 0.5}\n{"user_id": 7, "click": 0, "pctr": [0.4]}\n',
+            "pctr: expected values of one kind, got float, list. Remedy: write them all as numbers, such",
+        ),
         ("p.xlsx", b"PK", "expected: a file that ends in .parquet"),
     ],
 )
