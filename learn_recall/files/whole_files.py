@@ -98,10 +98,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         FileNotFoundError: there is no such file.
         ValueError: the file is not JSON; the message names the file.
     """
-    text = Path(path).read_text(encoding="utf-8")
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no UTF-8
         raise ValueError(f"{path}: expected JSON, got {error}. Remedy: write the file anew") from error
 
 

@@ -7,9 +7,10 @@ what it is.
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from typing import Any
+
+from learn_recall.towers.setting_checks import check_choice, check_kinds, check_within, setting_error
 
 #: grows by `learn_recall.towers.item_towers.register_item_tower`
 ITEM_TOWERS = ["seq_to_seq", "seq_to_item", "rec_to_llm", "projection"]
@@ -19,43 +20,6 @@ WHITENINGS = ("none", "center", "zca")
 LOSSES = ("dense_all_action", "sampled_softmax")
 SPLITS = ("random", "window", "last")
 VALIDATIONS = ("last_item", "last_window")
-
-
-def _choice(owner: object, name: str, choices: tuple[str, ...]) -> None:
-    value = getattr(owner, name)
-    if value not in choices:
-        raise ValueError(
-            f"{type(owner).__name__}.{name}: expected one of {', '.join(choices)}; got {value!r}"
-        )
-
-
-_KINDS: dict[str, Any] = {
-    "int": int,
-    "float": (int, float),
-    "bool": bool,
-    "str": str,
-    "int | None": (int, type(None)),
-    "float | None": (int, float, type(None)),
-}
-
-
-def _typed(owner: Any) -> None:
-    """Every field has the type that it is declared with; settings may come from JSON or a command line."""
-    for each in dataclasses.fields(owner):
-        value = getattr(owner, each.name)
-        is_flag = each.type == "bool"
-        if not isinstance(value, _KINDS[str(each.type)]) or isinstance(value, bool) != is_flag:
-            raise ValueError(f"{type(owner).__name__}.{each.name}: expected {each.type}; got {value!r}")
-
-
-def _within(owner: object, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> None:
-    value = getattr(owner, name)
-    too_low = value <= low if open_low else value < low
-    if math.isnan(value) or too_low or value > high:
-        bracket = "(" if open_low else "["
-        raise ValueError(
-            f"{type(owner).__name__}.{name}: expected a number in {bracket}{low}, {high}]; got {value!r}"
-        )
 
 
 @dataclass(frozen=True)
@@ -93,29 +57,29 @@ class TowerConfig:
     id_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _typed(self)
-        _choice(self, "item_tower", tuple(ITEM_TOWERS))
-        _choice(self, "adaptor", ADAPTORS)
-        _choice(self, "position_embedding", POSITION_EMBEDDINGS)
-        _choice(self, "whitening", WHITENINGS)
+        check_kinds(self)
+        check_choice(self, "item_tower", tuple(ITEM_TOWERS))
+        check_choice(self, "adaptor", ADAPTORS)
+        check_choice(self, "position_embedding", POSITION_EMBEDDINGS)
+        check_choice(self, "whitening", WHITENINGS)
         for name in ("hidden", "n_layers", "n_heads", "dimension", "max_length"):
-            _within(self, name, 1)
+            check_within(self, name, 1)
         for name in ("dropout", "id_dropout"):
-            _within(self, name, 0, 0.95)
-        _within(self, "whitening_strength", 0, 1)
+            check_within(self, name, 0, 0.95)
+        check_within(self, "whitening_strength", 0, 1)
         for name in ("whitening_ridge", "id_shrinkage"):
-            _within(self, name, 0)
+            check_within(self, name, 0)
         if self.feed_forward is not None:
-            _within(self, "feed_forward", 1)
+            check_within(self, "feed_forward", 1)
         if self.hidden % self.n_heads:
-            raise ValueError(
-                f"TowerConfig.n_heads: expected a divisor of hidden = {self.hidden}; got {self.n_heads}"
-            )
+            expected = f"a divisor of hidden = {self.hidden}"
+            raise setting_error("TowerConfig.n_heads", expected, self.n_heads, "change one of the two")
         if self.id_residual and self.item_tower == "rec_to_llm":
-            raise ValueError(
-                "TowerConfig.id_residual: expected False with item_tower 'rec_to_llm', whose item vector "
-                "is the "
-                "frozen text itself; got True. Choose another item tower."
+            raise setting_error(
+                "TowerConfig.id_residual",
+                "False with item_tower 'rec_to_llm', whose item vector is the frozen text itself",
+                True,
+                "set it to false, or choose another item tower",
             )
 
 
@@ -147,13 +111,14 @@ class LossConfig:
     logq_strength: float = 1.0
 
     def __post_init__(self) -> None:
-        _typed(self)
-        _choice(self, "kind", LOSSES)
-        _within(self, "temperature", 0, open_low=True)
-        _within(self, "logq_strength", 0, 1)
-        _within(self, "n_uniform", 0)
+        check_kinds(self)
+        check_choice(self, "kind", LOSSES)
+        check_within(self, "temperature", 0, open_low=True)
+        check_within(self, "logq_strength", 0, 1)
+        check_within(self, "n_uniform", 0)
         if self.kind == "sampled_softmax" and self.n_uniform == 0 and not self.in_batch:
-            raise ValueError("LossConfig.n_uniform: expected at least 1 when in_batch is False; got 0")
+            expected = "at least 1 when in_batch is False"
+            raise setting_error("LossConfig.n_uniform", expected, 0, "give more, or set in_batch to true")
 
 
 @dataclass(frozen=True)
@@ -183,13 +148,13 @@ class SamplingConfig:
     target_seconds: float = 30 * 86_400.0
 
     def __post_init__(self) -> None:
-        _typed(self)
-        _choice(self, "split", SPLITS)
+        check_kinds(self)
+        check_choice(self, "split", SPLITS)
         for name in ("history_length", "target_length", "n_history", "n_target"):
-            _within(self, name, 1)
-        _within(self, "alpha", 1, open_low=True)
-        _within(self, "beta", self.alpha)
-        _within(self, "target_seconds", 0, open_low=True)
+            check_within(self, name, 1)
+        check_within(self, "alpha", 1, open_low=True)
+        check_within(self, "beta", self.alpha)
+        check_within(self, "target_seconds", 0, open_low=True)
 
 
 @dataclass(frozen=True)
@@ -235,11 +200,11 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _typed(self)
-        _choice(self, "validation", VALIDATIONS)
-        _choice(self, "selection", ("recall@10", "ndcg@10"))
+        check_kinds(self)
+        check_choice(self, "validation", VALIDATIONS)
+        check_choice(self, "selection", ("recall@10", "ndcg@10"))
         for name in ("batch_users", "n_epochs", "patience"):
-            _within(self, name, 1)
+            check_within(self, name, 1)
         for name in (
             "min_epoch_steps",
             "weight_decay",
@@ -248,14 +213,14 @@ class TrainConfig:
             "max_validation_users",
             "seed",
         ):
-            _within(self, name, 0)
+            check_within(self, name, 0)
         for name in ("learning_rate", "epsilon", "validation_seconds"):
-            _within(self, name, 0, open_low=True)
+            check_within(self, name, 0, open_low=True)
         for name in ("beta1", "beta2"):
-            _within(self, name, 0, 1)
-        _within(self, "average_decay", 0, 0.99999)
+            check_within(self, name, 0, 0.9999999)
+        check_within(self, "average_decay", 0, 0.99999)
         if self.id_weight_decay is not None:
-            _within(self, "id_weight_decay", 0)
+            check_within(self, "id_weight_decay", 0)
 
 
 @dataclass(frozen=True)
@@ -270,9 +235,11 @@ class RecallConfig:
     def __post_init__(self) -> None:
         longest = max(self.sampling.history_length, self.sampling.target_length)
         if longest > self.tower.max_length:
-            raise ValueError(
-                f"TowerConfig.max_length: expected at least {longest}, the longest history or target of "
-                f"SamplingConfig; got {self.tower.max_length}"
+            raise setting_error(
+                "TowerConfig.max_length",
+                f"at least {longest}, the longest history or target of SamplingConfig",
+                self.tower.max_length,
+                "raise it, or shorten history_length and target_length",
             )
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
@@ -284,15 +251,19 @@ class RecallConfig:
         """Read back what `to_dict` gave; an unknown part or field is a ValueError that names it."""
         parts = {"tower": TowerConfig, "loss": LossConfig, "sampling": SamplingConfig, "train": TrainConfig}
         made: dict[str, Any] = {}
+        if not isinstance(values, dict):
+            got = type(values).__name__
+            raise setting_error("config", f"the parts {', '.join(parts)}", got, "write an object of them")
         for part, fields in values.items():
             if part not in parts:
-                raise ValueError(f"config: expected the parts {', '.join(parts)}; got {part!r}")
+                raise setting_error("config", f"the parts {', '.join(parts)}", part, "correct the name")
+            if not isinstance(fields, dict):
+                got = type(fields).__name__
+                raise setting_error(f"config.{part}", "an object of settings", got, "write one")
             known = {f.name for f in dataclasses.fields(parts[part])}
             unknown = sorted(set(fields) - known)
             if unknown:
-                raise ValueError(
-                    f"config.{part}: expected fields among {', '.join(sorted(known))}; got "
-                    f"{unknown[0]!r}. Remedy: correct the name; `learn-recall settings` prints all"
-                )
+                expected = f"fields among {', '.join(sorted(known))}"
+                raise setting_error(f"config.{part}", expected, unknown[0], "correct the name")
             made[part] = parts[part](**fields)
         return cls(**made)

@@ -134,8 +134,7 @@ def _window_cut(sequences: Sequences, users: np.ndarray, config: SamplingConfig)
     if sequences.times is None:
         raise ValueError(
             "SamplingConfig.split: 'window' expected interactions with a timestamp column; got positions "
-            "only. "
-            "Use 'random' or 'last'."
+            "only. Remedy: set it to random or last, or add the column"
         )
     is_history = sequences.times <= sequences.times.max() - config.target_seconds
     n_before = np.concatenate([[0], np.cumsum(is_history)])

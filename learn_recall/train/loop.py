@@ -181,8 +181,8 @@ class _Run:
         if header.get("fingerprint") != self.fingerprint:
             raise ValueError(
                 f"out: expected a folder of this very training; got {self.out}, a training with other "
-                "interactions, content vectors, settings or start. Choose another folder, or start anew with "
-                "resume=False (--no-resume)."
+                "interactions, content vectors, settings or start. Remedy: choose another folder, or start "
+                "anew with resume=False (--no-resume)"
             )
 
     def train_epoch(self, tell: Callable[[str], None]) -> None:
@@ -209,8 +209,8 @@ class _Run:
                 )
         if not np.isfinite(losses).all():
             raise ValueError(
-                f"learning_rate: expected a finite loss; got {losses[-1]} in epoch {self.epoch + 1}. Lower "
-                "the learning rate or raise the temperature, then train anew."
+                f"learning_rate: expected a finite loss; got {losses[-1]} in epoch {self.epoch + 1}. Remedy: "
+                "lower the learning rate or raise the temperature, then train anew"
             )
         with self.average.in_place():
             scores = self.validate()

@@ -134,8 +134,7 @@ def split_validation(sequences: Sequences, config: TrainConfig) -> tuple[Sequenc
     if sequences.times is None:
         raise ValueError(
             "TrainConfig.validation: 'last_window' expected interactions with a timestamp column; got "
-            "positions only. "
-            "Use 'last_item'."
+            "positions only. Remedy: set it to last_item, or add the column"
         )
     is_kept = sequences.times <= sequences.times.max() - config.validation_seconds
     has_history = np.bincount(user[is_kept], minlength=sequences.n_users) > 0

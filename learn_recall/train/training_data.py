@@ -53,7 +53,7 @@ def prepare(interactions: pd.DataFrame, content: EmbeddingStore, config: RecallC
     if len(users) == 0:
         raise ValueError(
             f"interactions: expected users with a history and something after it ({config.loss.kind}); got "
-            f"{sequences.n_users} users, none usable. Remedy: bring longer sequences or another split."
+            f"{sequences.n_users} users, none usable. Remedy: bring longer sequences or another split"
         )
     rows, counts = np.unique(sequences.rows, return_counts=True)
     key = id_keys(content.ids[rows])

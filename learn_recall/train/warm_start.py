@@ -37,8 +37,8 @@ def start_from(towers: DoubleTower, item_keys: np.ndarray, started: TowerCheckpo
         if name not in theirs or theirs[name].shape != value.shape:
             got = "none" if name not in theirs else str(tuple(theirs[name].shape))
             raise ValueError(
-                f"start: expected towers of the same shape, {name} of {tuple(value.shape)}; got {got}. Use "
-                "the settings under 'tower' in that folder's config.json."
+                f"start: expected towers of the same shape, {name} of {tuple(value.shape)}; got {got}. "
+                "Remedy: use the settings under 'tower' in that folder's config.json"
             )
         value.copy_(theirs[name])
     towers.whitening.load_state_dict(towers.whitening.state_dict())  # forgets what it had worked out

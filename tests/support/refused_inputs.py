@@ -83,6 +83,9 @@ _CASES = {
         ("a store of another kind", "item", "--interactions log.csv --content item --out out"),
         ("a preset of no name", "--preset", f"{_TRAIN} --preset fast"),
         ("a setting of no name", "config.tower", f"{_TRAIN} --set tower.width=3"),
+        ("a word for a number", "TrainConfig.n_epochs", f"{_TRAIN} --set train.n_epochs=x"),
+        ("settings that are no JSON", "items.csv", f"{_TRAIN} --config items.csv"),
+        ("settings that are no text", "rows.parquet", f"{_TRAIN} --config rows.parquet"),
     ],
     "learn-recall settings": [
         ("a preset of no name", "--preset", "--preset fast"),

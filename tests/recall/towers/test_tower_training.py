@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -509,20 +510,37 @@ def test_settings_survive_json_and_the_default_preset_is_the_default_constructor
         (TrainConfig, {"validation": "test"}, "last_item"),
         (TrainConfig, {"learning_rate": True}, "learning_rate"),
         (TrainConfig, {"n_epochs": 2.5}, "expected int"),
+        (TrainConfig, {"beta1": 1.0}, "beta1"),
+        (TrainConfig, {"learning_rate": float("inf")}, "a finite number above 0; got inf"),
         (TowerConfig, {"hidden": "wide"}, "expected int"),
         (TowerConfig, {"norm_first": 1}, "expected bool"),
         (TowerConfig, {"feed_forward": 0}, "feed_forward"),
+        (TowerConfig, {"item_tower": "rec_to_llm"}, "id_residual"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(part, fields, text):
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=text) as refused:
         part(**fields)
-    with pytest.raises(ValueError, match="got 'typo'"):
-        RecallConfig.from_dict({"tower": {"typo": 1}})
-    with pytest.raises(ValueError, match="max_length: expected at least 30"):
-        RecallConfig(TowerConfig(max_length=20), sampling=SamplingConfig(history_length=30, target_length=5))
-    with pytest.raises(ValueError, match="'towr'"):
-        RecallConfig.from_dict({"towr": {}})
+    assert re.search(r": expected \S.*; got \S.*\. Remedy: \S", str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"tower": {"typo": 1}}, "got 'typo'"),
+        ({"towr": {}}, "'towr'"),
+        ({"tower": 3}, "config.tower: expected an object of settings; got 'int'"),
+        ([1], "config: expected the parts"),
+        (
+            {"tower": {"max_length": 20}, "sampling": {"history_length": 30, "target_length": 5}},
+            "max_length: expected at least 30",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused_with_a_remedy(values, text):
+    with pytest.raises(ValueError, match=text) as refused:
+        RecallConfig.from_dict(values)
+    assert re.search(r": expected \S.*; got \S.*\. Remedy: \S", str(refused.value))
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero():
