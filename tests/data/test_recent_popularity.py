@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learn_rank.data.dataset import RankingDataset
@@ -63,6 +63,7 @@ events = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 3), st.integers(0,
 
 
 @given(events, st.sampled_from(WINDOWS))
+@settings(max_examples=25)
 def test_it_counts_as_loops_do(found, days):
     rows = [(day, item, click, 0.0 if click else np.nan) for day, item, click in sorted(found)]
     data = dataset(rows, ITEMS, len(rows) // 2, len(rows) // 4)
