@@ -20,12 +20,15 @@ from learn_recall.towers.config import RecallConfig
 from learn_recall.train.loop import train_towers
 
 
-def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingStore]:
+def ids_tower_vectors(
+    run: Path, work: Path, *, device: str | None = None
+) -> tuple[EmbeddingStore, EmbeddingStore]:
     """Make user and item stores of a run with the tower block of towers on ids alone, the text's blocks kept.
 
     Args:
         run: folder of a finished run; its towers' settings are used, with an id embedding and no text.
         work: folder for the towers and the stores; kept, so that the next call only opens them.
+        device: of the towers.
     """
     users, items = work / "users", work / "items"
     if not (users / "card.json").is_file():
@@ -33,7 +36,9 @@ def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingS
         dataset, content = read_dataset(place.tables), EmbeddingStore.open(place.content)
         config = load_checkpoint(place.towers, "cpu").config
         nothing = _constant(content, work / "constant")
-        towers = train_towers(dataset.interactions, nothing, work / "towers", _on_ids(config), progress=False)
+        towers = train_towers(
+            dataset.interactions, nothing, work / "towers", _on_ids(config), progress=False, device=device
+        )
         bare = work / "bare"
         export_embeddings(
             towers,
@@ -41,6 +46,7 @@ def ids_tower_vectors(run: Path, work: Path) -> tuple[EmbeddingStore, EmbeddingS
             items_out=bare / "items",
             users_out=bare / "users",
             contexts=dataset.contexts,
+            device=device or "cpu",
             content_dimension=0,
         )
         met = dataset.interactions["item_id"].unique()

@@ -51,11 +51,12 @@ class Study:
     train: Callable[[str, Variant, int], pd.DataFrame]
 
 
-def open_study(run: Path) -> Study:
+def open_study(run: Path, *, device: str | None = None) -> Study:
     """Open a run's tables, vectors and settings, with a way of training one variant with one seed.
 
     Args:
         run: folder of a finished `learn-rank run`.
+        device: where variants with towers of their own train them; None as in `train_towers`.
 
     Raises:
         ValueError: the folder holds no finished run, or variants that were trained on other vectors or
@@ -79,8 +80,11 @@ def open_study(run: Path) -> Study:
 
     def vectors(variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
         if variant.preset is not None:
-            return preset_tower_vectors(run, place.ablation_towers / variant.preset, variant.preset)
-        return (users, items) if variant.reads_text else ids_tower_vectors(run, place.ablation_towers / "ids")
+            work = place.ablation_towers / variant.preset
+            return preset_tower_vectors(run, work, variant.preset, device=device)
+        if variant.reads_text:
+            return users, items
+        return ids_tower_vectors(run, place.ablation_towers / "ids", device=device)
 
     def train(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         """Test predictions of one training, its validation scores written beside them."""

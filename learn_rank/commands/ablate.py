@@ -10,7 +10,7 @@ from rich.console import Console
 
 from learn_rank.commands.choices import FUSION_VARIANTS
 from learn_rank.commands.common import names_of
-from learn_recall.commands.common import Threads, use_threads
+from learn_recall.commands.common import Device, Threads, compute_device, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.progress import StageProgress
@@ -39,6 +39,7 @@ def ablate(
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Write every difference there, buckets too.")
     ] = None,
+    device: Device = None,
     threads: Threads = None,
     names: Annotated[
         bool,
@@ -57,6 +58,7 @@ def ablate(
     Example: learn-rank ablate runs/steam --only no_auxiliary,gate,shuffled --seeds 3 --json ablation.json
     """
     use_threads(threads)
+    device = compute_device(device)
     from learn_rank.ablation.study import ablate as train_variants
     from learn_rank.ablation.study import open_study
     from learn_rank.ablation.table import ablation_table
@@ -67,7 +69,7 @@ def ablate(
     check_writable("--json", json_out)
     asked = None if only is None else [name for text in only for name in names_of(text)]
     trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
-    study = open_study(run_folder)
+    study = open_study(run_folder, device=device)
     chosen, left_out = trainable(
         asked, has_conversions=study.has_conversions, has_words=bool(study.config.word_dimension)
     )

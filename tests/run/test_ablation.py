@@ -124,7 +124,7 @@ def test_an_ensemble_is_the_mean_of_the_logits():
 
 
 def test_the_command_prints_the_table_and_writes_every_difference(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(study_module, "open_study", lambda run: study)
+    monkeypatch.setattr(study_module, "open_study", lambda run, device: study)
     out = tmp_path / "new" / "ablation.json"
     arguments = ["ablate", "run", "--only", "gate,no_words", "--only", "shuffled", "--seeds", "2", "--json"]
     done = CliRunner().invoke(app, [*arguments, str(out)])
