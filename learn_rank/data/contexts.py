@@ -182,7 +182,7 @@ def _learned_requests(train: pd.DataFrame, learned: pd.DataFrame | None) -> np.n
 
 
 def _items_by(key: str, rows: pd.DataFrame) -> dict[Any, list[Any]]:
-    """Items of each value of a column, in the rows' order; pandas takes ten times as long with many."""
+    """Items of each value of a column, in the rows' order; pandas is slow where most groups are small."""
     items_by: dict[Any, list[Any]] = defaultdict(list)
     for value, item in zip(rows[key].tolist(), rows[ITEM_ID].tolist(), strict=True):
         items_by[value].append(item)
