@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from run_victim import config, one_head_chosen
+from run_victim import chosen, config
 from tiny_models import save_tiny_model
 
 from learn_rank.ab.candidates.files import CandidateFiles
@@ -101,7 +101,7 @@ def test_scores_of_the_test_rows_are_the_predictions_of_the_run(run, tmp_path):
 
 
 def test_where_auto_took_a_head_from_each_of_two_rankers_both_serve_and_both_learn(run, traffic, tmp_path):
-    with one_head_chosen(run):
+    with chosen(run, click="all", conversion="none"):
         arms = opened(run, traffic, tmp_path, arms=("baseline", "learn", "auto"), retrains=True)
     is_shown = np.flatnonzero(traffic.asked["day"] == MARKET.n_days)[:50]
     click = np.arange(50) % 3 == 0

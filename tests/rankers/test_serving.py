@@ -443,6 +443,14 @@ def test_a_changed_file_a_missing_file_and_a_missing_export_are_refused_by_name(
         load_exported(folder)
 
 
+def test_an_export_of_before_there_was_a_choice_opens_as_one_that_chose_nothing(host, tmp_path):
+    older = shutil.copytree(host[1].folder, tmp_path / "older")
+    manifest = json.loads((older / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest.pop("choice") is None
+    (older / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert load_exported(older).manifest == host[1].manifest
+
+
 def test_rows_that_do_not_fit_are_refused_in_words(host):
     _, served = host
     rows = batch(5)

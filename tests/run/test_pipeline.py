@@ -11,7 +11,7 @@ import pytest
 import torch
 from children import exit_codes_of
 from rich.console import Console
-from run_victim import MARKET, config, one_head_chosen, run
+from run_victim import MARKET, chosen, config, run
 from tiny_models import save_tiny_model
 from typer.testing import CliRunner
 
@@ -97,14 +97,16 @@ def test_the_stages_are_commands_of_their_own(finished):
     assert runner.invoke(app, ["train", str(finished)]).exit_code == 0
 
 
-def test_what_is_chosen_where_the_base_ranker_is_better_is_that_ranker_itself(finished, tmp_path):
+@pytest.mark.parametrize(
+    "choice",
+    [{"click": "none", "conversion": "none"}, {"fuses_ctr": False, "fuses_cvr": False}],
+    ids=["now", "as older runs wrote it"],
+)
+def test_what_is_chosen_where_the_base_ranker_is_better_is_that_ranker_itself(finished, tmp_path, choice):
     from learn_rank.serving import run_export
 
     exported = []
-    path = RunFolder(finished).model_of("auto", 0) / "choice.json"
-    choice = json.loads(path.read_text(encoding="utf-8"))
-    assert choice["click"] == choice["conversion"] == "none"  # 6,000 impressions prove nothing
-    with pytest.MonkeyPatch.context() as patch:
+    with chosen(finished, **choice), pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_export, "export_ranker", lambda *given, **named: exported.append((given, named)))
         for arm in ("auto", "baseline"):
             run_export.export_run(finished, tmp_path, arm=arm)
@@ -132,7 +134,7 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
 
     runner = CliRunner()
     served = tmp_path / "served"
-    with one_head_chosen(finished):
+    with chosen(finished, click="all", conversion="none", words="clicks alone"):
         result = runner.invoke(app, ["export", str(finished), "--out", str(served), "--arm", "auto"])
     assert result.exit_code == 0, result.output
     assert "auto: clicks alone" in result.output

@@ -89,12 +89,12 @@ def run(out: Path, encoder: Path, killed_in: str | None = None) -> None:
 
 
 @contextmanager
-def one_head_chosen(run: Path) -> Iterator[None]:
-    """As if validation had proved LEARN better at clicks alone."""
+def chosen(run: Path, **choice: object) -> Iterator[None]:
+    """As if validation had chosen so for seed 0, whatever the training came to on this processor."""
     path = RunFolder(run).model_of("auto", 0) / "choice.json"
-    chosen = path.read_text(encoding="utf-8")
-    path.write_text(
-        json.dumps({**json.loads(chosen), "click": "all", "conversion": "none", "words": "clicks alone"})
-    )
-    yield
-    path.write_text(chosen, encoding="utf-8")
+    own = path.read_text(encoding="utf-8")
+    path.write_text(json.dumps(choice), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(own, encoding="utf-8")
