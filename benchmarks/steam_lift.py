@@ -34,8 +34,8 @@ from learn_rank.ablation.study import BASE, Study, mean_logits, open_study
 from learn_rank.ablation.variants import VARIANTS, Variant
 from learn_rank.evaluation.tasks import evaluate_arms
 from learn_rank.report_kit.provenance import provenance
+from learn_rank.report_kit.words import RATES
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import RATES
 from learn_rank.uncertainty.base import add_seed_noise, t_range
 from learn_rank.uncertainty.student_t import t_quantile
 from learn_recall.columns import ITEM_BUCKET

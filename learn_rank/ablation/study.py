@@ -25,13 +25,12 @@ from learn_rank.run.arms import make_fusion
 from learn_rank.run.auto_choice import choose, combine, new_items
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import labelled_rows, write_predictions
+from learn_rank.run.predictions import SCORES, labelled_rows, write_predictions
 from learn_recall.columns import PCTCVR, PCTR, PCVR
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
 
 BASE = "baseline"
-SCORES = [PCTR, PCVR, PCTCVR]
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from learn_rank.pipeline.judge_run import make_report
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig, load_ranker
 from learn_rank.report.files import Report
+from learn_rank.report_kit.words import AUTO, FLOORS
 from learn_rank.run.auto_arm import BASE, served_heads, write_auto
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import RATES, RECENT, write_floors
+from learn_rank.run.predictions import write_floors
 from learn_rank.run.train_arm import train_and_score
 from learn_recall.files.whole_files import remove
 from learn_recall.store import id_keys
@@ -139,11 +140,12 @@ def _presence(fusion: LearnFeatureFusion) -> Callable[[str, pd.Series], np.ndarr
 
 
 def _check(rankers: Mapping[str, object], seeds: Sequence[int]) -> None:
-    taken = sorted({RATES, RECENT, "auto"} & set(rankers))
+    own = (AUTO, *FLOORS)
+    taken = sorted({*own} & set(rankers))
     if BASE not in rankers or taken:
         raise ValueError(
-            f"rankers: expected {BASE!r} among the names, and none of the report's own ('auto', {RATES!r}, "
-            f"{RECENT!r}), got {sorted(rankers)}. Remedy: name the ranker without the plugin {BASE!r}."
+            f"rankers: expected {BASE!r} among the names, and none of the report's own {own}, got "
+            f"{sorted(rankers)}. Remedy: name the ranker without the plugin {BASE!r}."
         )
     if not seeds:
         raise ValueError("seeds: expected at least one, got none.")

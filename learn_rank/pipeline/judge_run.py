@@ -18,10 +18,9 @@ from learn_rank.pipeline.judged_between import judge_between
 from learn_rank.report.files import Report, write_report
 from learn_rank.report.terminal import print_report
 from learn_rank.report_kit.provenance import provenance
-from learn_rank.report_kit.words import AUTO, LEARN
+from learn_rank.report_kit.words import AUTO, LEARN, RATES, RECENT
 from learn_rank.run.auto_arm import choices
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import RATES, RECENT
 from learn_recall.columns import CONTEXT_ID, ITEM_BUCKET, ITEM_ID
 from learn_recall.files.whole_files import read_json
 from learn_recall.store import EmbeddingStore

@@ -11,11 +11,12 @@ from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.rankers.multi_task import RankerConfig
 from learn_rank.rankers.train import RankTrainConfig
+from learn_rank.report_kit.words import RATES
 from learn_rank.run.arms import ARMS, Arm
 from learn_rank.run.auto_arm import write_auto
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import RATES, write_floors
+from learn_rank.run.predictions import write_floors
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
 from learn_recall.terminal.progress import StageProgress

@@ -11,7 +11,7 @@ from learn_rank.fusion.row_ids import row_ids
 from learn_rank.rankers.scores import Scores
 from learn_recall.columns import ITEM_ID
 
-ITEMS = ("none", "all", "known", "new")
+ITEMS = NONE, ALL, KNOWN, NEW = "none", "all", "known", "new"
 
 
 class RankerByHead(nn.Module):
@@ -23,31 +23,28 @@ class RankerByHead(nn.Module):
         click: items whose click logit is that of `fused`: "none", "all", "known" (the code of the item is one
             of training) or "new" (it is the unknown one).
         conversion: items whose logit of conversion is that of `fused`.
-        item_feature: the feature that holds each row's item.
 
     Raises:
         ValueError: other words for the items.
     """
 
-    def __init__(
-        self, base: nn.Module, fused: nn.Module, *, click: str, conversion: str, item_feature: str = ITEM_ID
-    ) -> None:
+    def __init__(self, base: nn.Module, fused: nn.Module, *, click: str, conversion: str) -> None:
         super().__init__()
         for name, items in (("click", click), ("conversion", conversion)):
             if items not in ITEMS:
                 raise ValueError(f"{name}: expected one of {list(ITEMS)}, got {items!r}. Remedy: choose one.")
         self.base, self.fused = base, fused
-        self.click, self.conversion, self.item_feature = click, conversion, item_feature
+        self.click, self.conversion = click, conversion
 
     def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
         """Score B rows with both, and take each logit from the one that was chosen for it."""
         base, fused = self.base(sparse, dense), self.fused(sparse, dense)
 
         def chosen(items: str, of_base: Tensor, of_fused: Tensor) -> Tensor:
-            if items in ("none", "all"):
-                return of_base if items == "none" else of_fused
-            is_new = row_ids(sparse, self.item_feature)[0] <= UNKNOWN  # -1 where a row names no item
-            return torch.where(is_new if items == "new" else ~is_new, of_fused, of_base)
+            if items in (NONE, ALL):
+                return of_base if items == NONE else of_fused
+            is_new = row_ids(sparse, ITEM_ID)[0] <= UNKNOWN  # -1 where a row names no item
+            return torch.where(is_new if items == NEW else ~is_new, of_fused, of_base)
 
         ctr_logit = chosen(self.click, base.ctr_logit, fused.ctr_logit)
         if base.cvr_logit is None:
@@ -55,4 +52,4 @@ class RankerByHead(nn.Module):
         return Scores(ctr_logit, chosen(self.conversion, base.cvr_logit, fused.cvr_logit), None)
 
 
-__all__ = ["ITEMS", "RankerByHead"]
+__all__ = ["ALL", "ITEMS", "KNOWN", "NEW", "NONE", "RankerByHead"]

@@ -11,15 +11,14 @@ import pandas as pd
 from torch import nn
 
 from learn_rank.evaluation.compare import defined
-from learn_rank.rankers.by_head import RankerByHead
-from learn_rank.run.auto_choice import ALL, NONE, choose, combine, new_items
+from learn_rank.rankers.by_head import ALL, NONE, RankerByHead
+from learn_rank.report_kit.words import AUTO, BASELINE, LEARN
+from learn_rank.run.auto_choice import choose, combine, new_items
 from learn_rank.run.folder import RunFolder
-from learn_rank.run.predictions import write_predictions
-from learn_recall.columns import PCTCVR, PCTR, PCVR
+from learn_rank.run.predictions import SCORES, write_predictions
 from learn_recall.files.whole_files import read_json, write_json
 
-AUTO, BASE, FUSED = "auto", "baseline", "learn"
-_SCORES = [PCTR, PCVR, PCTCVR]
+BASE, FUSED = BASELINE, LEARN
 _CHOICE = "choice.json"
 
 
@@ -70,7 +69,7 @@ def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> Non
         write_json(folder / _CHOICE, {"words": choice.words, **_plain(asdict(choice))})
         old, new = (pd.read_parquet(run.predictions_of(arm, seed)) for arm in (BASE, FUSED))
         scores = combine(choice, old, new, new_items(old))
-        write_predictions(run.predictions_of(AUTO, seed), old.drop(columns=_SCORES, errors="ignore"), scores)
+        write_predictions(run.predictions_of(AUTO, seed), old.drop(columns=SCORES, errors="ignore"), scores)
 
 
 def served_heads(run: RunFolder, seed: int) -> ServedHeads:

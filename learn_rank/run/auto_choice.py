@@ -15,11 +15,11 @@ import pandas as pd
 from learn_rank.metrics.auc import AUC, UAUC
 from learn_rank.metrics.calibration import PCOC
 from learn_rank.metrics.labelled_rows import LabelledRows
+from learn_rank.rankers.by_head import ALL, KNOWN, NEW, NONE
 from learn_rank.uncertainty.base import Delta
 from learn_rank.uncertainty.intervals import ClosedForm
 from learn_recall.columns import CLICK, CONVERSION, ITEM_BUCKET, ITEM_IS_NEW, PCTCVR, PCTR, PCVR, USER_ID
 
-NONE, ALL, KNOWN, NEW = "none", "all", "known", "new"
 LEAST_CLICKS = 100
 """Clicks on items of a kind, new or known, below which no choice is made for that kind apart."""
 OFF = 0.1
@@ -219,6 +219,11 @@ def _click_head(head: _Head, level: float) -> tuple[str, Delta, tuple[str, ...]]
     return best, head.difference(AUC(), ALL if best == NONE else best, level), against[ALL]
 
 
+def is_fused(items: str, is_new: np.ndarray) -> np.ndarray:
+    """(N,) bool, rows that the fused ranker serves where `items` are its own; `is_new` as in `combine`."""
+    return {NONE: np.zeros_like(is_new), ALL: np.ones_like(is_new), KNOWN: ~is_new, NEW: is_new}[items]
+
+
 def _served(items: str, base: pd.Series, fused: pd.Series, is_new: np.ndarray | None) -> pd.Series:
     if items in (NONE, ALL):
         return base if items == NONE else fused
@@ -227,7 +232,7 @@ def _served(items: str, base: pd.Series, fused: pd.Series, is_new: np.ndarray | 
             f"is_new: expected which items training never had, since {items} items are served apart, got "
             f"None. Remedy: give the column {ITEM_IS_NEW} of the predictions"
         )
-    return fused.where(is_new if items == NEW else ~is_new, base)
+    return fused.where(is_fused(items, is_new), base)
 
 
 def _distance(pcoc: float) -> float:

@@ -12,6 +12,7 @@ from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.host_statistics import HostStatistics
 from learn_rank.data.recent_popularity import RecentPopularity
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
+from learn_rank.report_kit.words import RATES, RECENT
 from learn_rank.run.folder import RunFolder
 from learn_recall.columns import (
     CLICK,
@@ -29,7 +30,7 @@ from learn_recall.columns import (
 )
 from learn_recall.files.whole_files import atomic_path, remove
 
-RATES, RECENT = "rates", "recent"
+SCORES = [PCTR, PCVR, PCTCVR]
 
 
 def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:

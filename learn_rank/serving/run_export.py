@@ -10,8 +10,9 @@ from learn_rank.data.ease_rows import host_rows
 from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import load_ranker
+from learn_rank.report_kit.words import AUTO
 from learn_rank.run.arms import ARMS, make_fusion
-from learn_rank.run.auto_arm import AUTO, FUSED, served_heads
+from learn_rank.run.auto_arm import FUSED, served_heads
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
 from learn_rank.serving.export import export_ranker

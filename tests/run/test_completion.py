@@ -83,8 +83,8 @@ def test_what_is_offered_is_what_the_code_knows(tmp_path, monkeypatch):
     from learn_rank.fusion.kinds import FUSIONS
     from learn_rank.rankers.scores import LOSS_KINDS
     from learn_rank.rankers.task_layers import TASK_LAYERS
+    from learn_rank.report_kit.words import AUTO
     from learn_rank.run.arms import ARMS
-    from learn_rank.run.auto_arm import AUTO
     from learn_rank.uauc.count_buckets import MEANINGS
     from learn_recall.comparison import world
     from learn_recall.encoder.files import OFFLINE_NAME

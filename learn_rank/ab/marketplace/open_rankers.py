@@ -19,9 +19,10 @@ from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import RankTrainConfig, load_ranker, parameter_groups, predict
+from learn_rank.report_kit.words import AUTO
 from learn_rank.run.arms import ARMS, Arm, config_of, frozen_table
-from learn_rank.run.auto_arm import AUTO, BASE, FUSED, ServedHeads, served_heads
-from learn_rank.run.auto_choice import ALL, KNOWN, NEW, NONE
+from learn_rank.run.auto_arm import BASE, FUSED, ServedHeads, served_heads
+from learn_rank.run.auto_choice import is_fused
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
 from learn_recall.columns import CONTEXT_ID, ITEM_ID, PCTR, PCVR
@@ -92,8 +93,7 @@ class OpenHeads:
 
     def __init__(self, base: OpenRanker, fused: OpenRanker, heads: ServedHeads, is_new: np.ndarray) -> None:
         self._base, self._fused = base, fused
-        of_items = {NONE: np.zeros_like(is_new), ALL: np.ones_like(is_new), KNOWN: ~is_new, NEW: is_new}
-        self._is_fused = np.stack([of_items[heads.click], of_items[heads.conversion]])
+        self._is_fused = np.stack([is_fused(items, is_new) for items in (heads.click, heads.conversion)])
 
     def scores(self, is_wanted: np.ndarray) -> np.ndarray:
         """(2, M) float64, as of `OpenRanker`."""
