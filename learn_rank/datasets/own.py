@@ -14,7 +14,7 @@ from learn_rank.data.contexts import (
     pseudo_requests,
 )
 from learn_rank.data.dataset import RankingDataset
-from learn_rank.datasets.learned_part import learned_part
+from learn_rank.datasets.learned_part import LATER_SHARE, learned_part
 from learn_rank.datasets.splits import check_chronology, check_no_leak
 from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
 from learn_recall.tables.read import (
@@ -125,14 +125,18 @@ def link_tables(
     categorical: tuple[str, ...] = (),
     is_sampled: bool = False,
     protocol: dict[str, object] | None = None,
+    later_share: float = LATER_SHARE,
 ) -> RankingDataset:
     """Give validated tables their user contexts, check the split, and join them into a dataset.
 
-    Where there is time, its interactions are their `learned_part`; histories hold all of them.
+    Where there is time, its interactions are the `learned_part` with that `later_share`; histories hold all.
     """
     has_time = all(TIMESTAMP in part for part in (interactions, *parts.values()))
     checked: dict[str, object]
-    learned, said = learned_part(interactions, parts["train"]) if has_time else (interactions, {})
+    learned = interactions
+    said: dict[str, str] = {}
+    if has_time:
+        learned, said = learned_part(interactions, parts["train"], later_share=later_share)
     if contexts is not None:
         _need_context_ids(parts)
         rule = "as given"

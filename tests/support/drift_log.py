@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.datasets.learned_part import LATER_SHARE
 from learn_rank.datasets.own import link_tables
 
 N_DAYS = 12  # the last two are the test, the one before validates
@@ -60,7 +61,9 @@ def drift_tables(*, n_per_day=100, n_rows_per_day=1300, n_test_rows_per_day=1300
     return items, clicks, parts
 
 
-def drift_dataset(**sizes) -> RankingDataset:
+def drift_dataset(*, later_share=LATER_SHARE, **sizes) -> RankingDataset:
     """The log as a team would hand it over: its interactions are all clicks of train."""
     items, clicks, parts = drift_tables(**sizes)
-    return link_tables("drift", items, clicks, parts, dense=DENSE, categorical=CATEGORICAL)
+    return link_tables(
+        "drift", items, clicks, parts, dense=DENSE, categorical=CATEGORICAL, later_share=later_share
+    )

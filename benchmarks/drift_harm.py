@@ -1,18 +1,20 @@
 """What each arm costs on the log of `drift_log`, with and without the part that is left to the ranker.
 
-python tests/support/drift_harm.py --out /tmp/drift --seeds 3
+Run: python benchmarks/drift_harm.py --out drift --seeds 2
 """
 
 import argparse
+import sys
 from pathlib import Path
-from unittest.mock import patch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))  # the log lies there
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 import numpy as np
 import pandas as pd
 from drift_log import drift_dataset
 from rich.console import Console
 
-from learn_rank.datasets import own
 from learn_rank.metrics.auc import AUC
 from learn_rank.pipeline.order import run_pipeline
 from learn_rank.rankers.multi_task import RankerConfig
@@ -28,6 +30,7 @@ def run_drift(out, dataset, *, entry="concat", seeds=(0,), **settings) -> pd.Dat
     config = RunConfig(
         encoder_dtype="float32",
         seeds=tuple(seeds),
+        max_seeds=len(seeds),
         embedding_decays=(10.0,),
         ranker=RankerConfig(fusion_entry=entry),
         training=RankTrainConfig(batch_size=256, **settings.pop("training", {})),
@@ -53,8 +56,8 @@ def main() -> None:
     parser.add_argument("--entry", default="concat")
     options = parser.parse_args()
     for name, share in (("learned from all clicks of train", 0.0), ("a quarter left to the ranker", 0.25)):
-        with patch.object(own.learned_part, "__kwdefaults__", {"later_share": share}):
-            dataset = drift_dataset(n_rows_per_day=options.rows, n_test_rows_per_day=4000)
+        sizes = {"n_rows_per_day": options.rows, "n_test_rows_per_day": 4000}
+        dataset = drift_dataset(later_share=share, **sizes)
         place = options.out / f"{options.entry}-{options.rows}-{share:g}"
         table = run_drift(place, dataset, entry=options.entry, seeds=range(options.seeds))
         is_new = ~dataset.test.item_id.isin(dataset.train.item_id)
