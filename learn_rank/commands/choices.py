@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from learn_recall.terminal.choices import among, or_folder, some_of, variants
 
-DATASETS = ("marketplace", "steam", "ml1m_ctr")
+DATASETS = ("marketplace", "steam", "ml1m_ctr", "ebnerd", "kuairand")
 _ARMS = ("baseline", "learn", "raw_text", "shuffled")
 
 KNOWN_SETS = among(*DATASETS)

@@ -287,13 +287,8 @@ def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, 
             f"--data: expected the folder with the files of {dataset!r}, got "
             f"{'none' if data is None else f'{data}, which is none'}. Remedy: name it."
         )
+    from learn_rank.datasets.known import READERS
     from learn_recall.files.whole_files import sha256_of_file
 
     inputs = {path.name: sha256_of_file(path) for path in sorted(data.iterdir()) if path.is_file()}
-    if dataset == "steam":
-        from learn_rank.datasets.steam import read_steam
-
-        return lambda: read_steam(data), source, inputs
-    from learn_rank.datasets.movielens import read_movielens
-
-    return lambda: read_movielens(data), source, inputs
+    return lambda: READERS[dataset](data), source, inputs

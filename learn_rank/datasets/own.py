@@ -16,7 +16,16 @@ from learn_rank.data.contexts import (
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.datasets.learned_part import LATER_SHARE, learned_part
 from learn_rank.datasets.splits import check_chronology, check_no_leak
-from learn_recall.columns import CLICK, CONTEXT_ID, CONVERSION, ITEM_ID, REQUEST_ID, TIMESTAMP, USER_ID
+from learn_recall.columns import (
+    CLICK,
+    CONTEXT_ID,
+    CONVERSION,
+    IS_LEARNED,
+    ITEM_ID,
+    REQUEST_ID,
+    TIMESTAMP,
+    USER_ID,
+)
 from learn_recall.tables.read import (
     TableError,
     check_contexts,
@@ -130,6 +139,7 @@ def link_tables(
     """Give validated tables their user contexts, check the split, and join them into a dataset.
 
     Where there is time, its interactions are the `learned_part` with that `later_share`; histories hold all.
+    Given contexts are marked as not learned where all of those lie before the first row.
     """
     has_time = all(TIMESTAMP in part for part in (interactions, *parts.values()))
     checked: dict[str, object]
@@ -141,6 +151,10 @@ def link_tables(
         _need_context_ids(parts)
         rule = "as given"
         checked = {}
+        if has_time and IS_LEARNED not in contexts:
+            first_row = min(part[TIMESTAMP].min() for part in parts.values())
+            if learned[TIMESTAMP].max() < first_row:
+                contexts = contexts.assign(**{IS_LEARNED: False})
     elif has_time:
         events = clicked_events(interactions, *parts.values())
         newest = float(learned[TIMESTAMP].max())
