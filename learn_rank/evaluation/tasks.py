@@ -1,4 +1,4 @@
-"""Prediction tables -> the rows of the report: CTR, CVR and CTCVR, each by AUC, UAUC, WUAUC and bucket."""
+"""Prediction tables -> the rows of the report: CTR, CVR and CTCVR, by metric and bucket."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from learn_rank.metrics.auc import Metric
 from learn_rank.metrics.buckets import BUCKETS
 from learn_rank.metrics.input_columns import plain
 from learn_rank.metrics.labelled_rows import LabelledRows, as_labels
+from learn_rank.metrics.slate_auc import SlateAUC
 from learn_rank.metrics.user_codes import as_users
 from learn_rank.uncertainty.intervals import Uncertainty
 from learn_recall.columns import (
@@ -24,10 +25,12 @@ from learn_recall.columns import (
     PCTCVR,
     PCTR,
     PCVR,
+    REQUEST_ID,
     USER_BUCKET,
     USER_ID,
 )
 
+SLATES_WITH_BOTH = 0.9
 BUCKET_COLUMNS = {"user": USER_BUCKET, "item": ITEM_BUCKET}
 
 
@@ -63,7 +66,7 @@ def evaluate_predictions(
     model: str,
     tasks: Sequence[str] = tuple(TASKS),
     *,
-    metrics: Sequence[Metric] = AUC_METRICS,
+    metrics: Sequence[Metric] | None = None,
     uncertainty: Uncertainty | None = None,
 ) -> list[ResultRow]:
     """Result rows of one model from one training seed.
@@ -74,7 +77,7 @@ def evaluate_predictions(
         model: the name to put in the rows.
         tasks: "CTR" (pctr against click, all rows), "CVR" (pcvr against conversion, clicked rows only),
             "CTCVR" (pctcvr against click and conversion, all rows).
-        metrics: what to compute.
+        metrics: what to compute; None = `metrics_of` the rows.
         uncertainty: where the intervals come from; default `ClosedForm()`, users as the unit.
 
     Returns:
@@ -92,7 +95,7 @@ def evaluate_arms(
     baseline: str = "baseline",
     tasks: Sequence[str] = tuple(TASKS),
     *,
-    metrics: Sequence[Metric] = AUC_METRICS,
+    metrics: Sequence[Metric] | None = None,
     uncertainty: Uncertainty | None = None,
     family: Sequence[str] = ("task", "metric"),
 ) -> tuple[list[ResultRow], list[DeltaRow]]:
@@ -102,7 +105,7 @@ def evaluate_arms(
         predictions: arm -> one table per training seed; all with the same rows in the same order.
         baseline: the arm that the others are compared with.
         tasks: as in `evaluate_predictions`.
-        metrics: what to compute.
+        metrics: what to compute; None = `metrics_of` the rows of each task.
         uncertainty: default `ClosedForm()`: value = mean over seeds, interval over users and seeds.
         family: what Holm's adjustment holds fixed, see `learn_rank.evaluation.compare.adjust`; arms with
             equal scores count once.
@@ -145,7 +148,7 @@ def evaluate_arms(
             scores,
             partitions,
             task=task.name,
-            metrics=metrics,
+            metrics=metrics_of(rows) if metrics is None else metrics,
             baseline=baseline,
             uncertainty=uncertainty,
         )
@@ -161,14 +164,35 @@ def rows_of_tasks(
     clicked = as_labels(table[CLICK], CLICK)
     converted = _converted(table, clicked) if CONVERSION in table else clicked  # unused without tasks on it
     users = as_users(table[USER_ID], len(table))
+    columns = {CLICK: clicked.astype(np.float64)}
+    if REQUEST_ID in table:
+        columns[REQUEST_ID] = pd.factorize(table[REQUEST_ID], use_na_sentinel=False)[0].astype(np.float64)
     for task in tasks:
         chosen = np.flatnonzero(clicked) if task.is_on_clicked else np.arange(len(table))
         label = converted if task.is_conversion else clicked
         yield (
             task,
-            LabelledRows(label, users, columns={CLICK: clicked.astype(np.float64)}).take(chosen),
+            LabelledRows(label, users, columns=columns).take(chosen),
             chosen,
         )
+
+
+def metrics_of(rows: LabelledRows) -> tuple[Metric, ...]:
+    """AUC, UAUC and WUAUC; SlateAUC too where nearly every slate (`SLATES_WITH_BOTH`) has both classes.
+
+    Where fewer have, the mean over those would be one over the slates that somebody liked, and says less than
+    the mean over users.
+
+    Args:
+        rows: with the column "request_id" where their slates are known.
+    """
+    if REQUEST_ID not in rows.columns or len(rows) == 0:
+        return AUC_METRICS
+    n_rows = np.bincount(rows.columns[REQUEST_ID].astype(np.int64))
+    n_positives = np.bincount(rows.columns[REQUEST_ID].astype(np.int64), rows.labels)
+    has_both = (n_positives > 0) & (n_positives < n_rows)
+    share = float(has_both.sum() / (n_rows > 0).sum())
+    return (*AUC_METRICS, SlateAUC()) if share >= SLATES_WITH_BOTH else AUC_METRICS
 
 
 def _converted(table: pd.DataFrame, clicked: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ from learn_rank.metrics.buckets import (
     bucketed,
     training_counts,
 )
+from learn_rank.metrics.slate_auc import SlateAUC
 
 __all__ = [
     "AUC",
@@ -57,6 +58,7 @@ __all__ = [
     "MetricResult",
     "NormalizedEntropy",
     "PerUserAUC",
+    "SlateAUC",
     "TrainingCounts",
     "assign_buckets",
     "auc_change",

@@ -8,6 +8,7 @@ from learn_rank.report_kit.words import (
     BASELINE,
     HEADLINE_METRICS,
     LEARN,
+    METRIC_ORDER,
     SHUFFLED,
     SIGNIFICANT,
     bare_metric,
@@ -59,14 +60,14 @@ def outcome(delta: Delta | None) -> str:
 def says_nothing(delta: Delta | None) -> bool:
     """Whether an interval that contains 0 is so wide that the row leaves everything open.
 
-    Definition: for AUC, UAUC and WUAUC at least 50 points wide, of the 100 that a model's value can move; for
-    a row with a relative lift at least 100 points of percent wide.
+    Definition: for AUC, UAUC, WUAUC and SlateAUC at least 50 points wide, of the 100 that a model's value can
+    move; for a row with a relative lift at least 100 points of percent wide.
     """
     if delta is None or outcome(delta) != "none":
         return False
     if delta.get("relative_low") is not None and delta.get("relative_high") is not None:
         return bool(delta["relative_high"] - delta["relative_low"] >= VAGUE_LIFT)
-    is_auc = bare_metric(str(delta.get("metric"))) in HEADLINE_METRICS
+    is_auc = bare_metric(str(delta.get("metric"))) in METRIC_ORDER
     return bool(is_auc and delta["high"] - delta["low"] >= VAGUE)
 
 

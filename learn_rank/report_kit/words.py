@@ -25,7 +25,7 @@ MODEL_WORDS = {
     RECENT: "Recent popularity",
 }
 TASK_WORDS = {"CTR": "clicks", "CVR": "conversions after a click", "CTCVR": "conversions per impression"}
-METRIC_ORDER = ("AUC", "UAUC", "WUAUC")
+METRIC_ORDER = ("AUC", "UAUC", "WUAUC", "SlateAUC")
 KIND_ORDER = ("all", "user", "item")
 BUCKET_ORDER = ("all", "cold-start", "long-tail", "other")
 MARKS = {
@@ -188,6 +188,8 @@ def undefined_words(row: Mapping[str, Any]) -> str:
         return f"{points_words(row['delta'])} without an interval, {rows}"
     if bare_metric(row["metric"]) in ("UAUC", "WUAUC"):
         return f"no user with both classes in {rows}"
+    if bare_metric(row["metric"]) == "SlateAUC":
+        return f"no slate with both classes in {rows}"
     return f"one class only in {rows}"
 
 

@@ -24,6 +24,7 @@ from learn_recall.columns import (
     PCTCVR,
     PCTR,
     PCVR,
+    REQUEST_ID,
     TIMESTAMP,
     USER_BUCKET,
     USER_ID,
@@ -42,7 +43,8 @@ def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:
     """
     counts = training_counts(dataset.train, dataset.interactions)
     asked = dataset.parts[part]
-    kept = [name for name in (USER_ID, ITEM_ID, CONTEXT_ID, CLICK, CONVERSION) if name in asked]
+    names = (USER_ID, ITEM_ID, CONTEXT_ID, CLICK, CONVERSION, *(() if dataset.is_sampled else (REQUEST_ID,)))
+    kept = [name for name in names if name in asked]
     rows = asked[kept].reset_index(drop=True)
     known: dict[str, Any] = {
         USER_BUCKET: assign_buckets(rows[USER_ID], counts.users, USER_RULE),
