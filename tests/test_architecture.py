@@ -41,7 +41,7 @@ ORDER = {  # lowest first; names in one line do not know each other
         fitted_environment
         report
         run
-        logged marketplace
+        logged marketplace experiment
         sources
     """,
     "learn_rank.datasets": """

@@ -21,6 +21,7 @@ MODE_NAMES = {
     "R": "Mode R: randomised log",
     "E": "Mode E: calibrated environment",
     "D": "Mode D: deterministic log",
+    "O": "Mode O: online experiment",
 }
 MODE_WORDS = {
     "R": "Estimated from logged decisions that were randomised with known propensities. Intervals are over "
@@ -31,6 +32,8 @@ MODE_WORDS = {
     "D": "The log holds no propensities, so its rule may always have shown the same thing. What another "
     "ranker would have earned cannot be identified from such a log, at any size. The counts are descriptive; "
     "there is no test and no p-value.",
+    "O": "People were split at random and served; what they did was logged. It holds for these users and "
+    "days. What the arms took from each other, as a shared budget, and what comes later is not in it.",
 }
 METRIC_WORDS = {
     "revenue": "revenue per user",

@@ -1,4 +1,4 @@
-"""`learn-rank ab`: an offline A/B test of two rankers."""
+"""`learn-rank ab`: an offline A/B test of two rankers, or a real one judged."""
 
 from __future__ import annotations
 
@@ -6,18 +6,34 @@ import shlex
 import sys
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from learn_rank.commands.choices import ARM, AUCTIONS, BILLINGS, BUDGETS, ENVIRONMENTS, METRICS
 from learn_rank.commands.common import INVALID, IS_WORSE, names_of
+from learn_rank.commands.experiment import (
+    Adjust,
+    Buckets,
+    Columns,
+    Covariates,
+    Experiment,
+    Metrics,
+    PrePeriod,
+    Primary,
+    RowIsUser,
+    check_alone,
+    judge_experiment,
+    share_of,
+)
 from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 
 if TYPE_CHECKING:
     from learn_rank.ab.report.result import ABResult
+
+FAMILY = "revenue,CTR,CVR,conversions"
 
 
 @plain_errors()
@@ -43,9 +59,22 @@ def ab(
     log: Annotated[
         Path | None, typer.Option(help="Instead of CANDIDATES: logged decisions with propensities (mode R).")
     ] = None,
+    experiment: Experiment = None,
+    pre_period: PrePeriod = None,
+    primary: Primary = None,
+    metric: Metrics = None,
+    bucket: Buckets = None,
+    covariate: Covariates = None,
+    adjust: Adjust = "cuped",
+    column: Columns = None,
+    row_is_user: RowIsUser = False,
     control: Annotated[
-        str, typer.Option(help="With --marketplace: the arm that is there today.", autocompletion=ARM)
-    ] = "baseline",
+        str | None,
+        typer.Option(
+            help="The arm that is there today. --marketplace: baseline; --experiment: control.",
+            autocompletion=ARM,
+        ),
+    ] = None,
     treatment: Annotated[
         str, typer.Option(help="With --marketplace: the arm that wants traffic.", autocompletion=ARM)
     ] = "learn",
@@ -64,7 +93,13 @@ def ab(
             min=0, help="Days before it, all on control, that take noise out (CUPED). 0; a marketplace: 2."
         ),
     ] = None,
-    treatment_share: Annotated[float, typer.Option(help="Share of users in the treatment.")] = 0.2,
+    treatment_share: Annotated[
+        str | None,
+        typer.Option(
+            help="Share of users in the treatment: 0.2. --experiment: as designed, of each treatment or by "
+            "NAME=SHARE; equal shares."
+        ),
+    ] = None,
     slots: Annotated[int, typer.Option(min=1, max=3, help="Ads per request.")] = 1,
     auction: Annotated[
         str, typer.Option(help="gsp, or second_price with one slot.", autocompletion=AUCTIONS)
@@ -84,8 +119,9 @@ def ab(
     salt: Annotated[str, typer.Option(help="Of the split of users; another salt is another split.")] = "ab",
     level: Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")] = 0.95,
     metrics: Annotated[
-        str, typer.Option(help="The declared family.", autocompletion=METRICS)
-    ] = "revenue,CTR,CVR,conversions",
+        str | None,
+        typer.Option(help="The declared family: revenue,CTR,CVR,conversions.", autocompletion=METRICS),
+    ] = None,
     declared_lift: Annotated[float, typer.Option(help="Relative lift whose power is printed.")] = 0.02,
     replicas: Annotated[
         int, typer.Option(min=0, help="Refits of a fitted environment whose disagreement counts.")
@@ -104,9 +140,10 @@ def ab(
     split by a salted hash. Prints revenue, CTR and CVR by bucket with intervals over users, the guards, and
     beside the A/B estimate what giving the treatment to everybody would do.
 
-    The evidence is of one of three kinds, always printed. [bold]E[/bold]: simulated in an environment; a
+    The evidence is of one of four kinds, always printed. [bold]E[/bold]: simulated in an environment; a
     simulated lift is not evidence of online lift. [bold]R[/bold]: a log with propensities.
-    [bold]D[/bold]: a log without, which is counted and never tested.
+    [bold]D[/bold]: a log without, which is counted and never tested. [bold]O[/bold]: a real randomised
+    experiment, --experiment.
 
     [bold]Exit codes[/bold]: 0; 1 significantly worse with --fail-if-worse; 2 bad input; 3 invalid, a guard
     failed. Mode D with --fail-if-worse is 3: what cannot be tested cannot pass.
@@ -122,13 +159,33 @@ def ab(
       learn-rank ab candidates.parquet --environment known --budget split --json ab.json --fail-if-worse
 
       learn-rank ab --log decisions.parquet --reward click
+
+      learn-rank ab --experiment outcomes.parquet --pre-period before.parquet --primary revenue
     """
     use_threads(threads)
     from learn_rank.commands.uauc import check_writable
 
     check_writable("--json", json_out)
     check_writable("--html", html_out)
-    _check_one_of(candidates, marketplace, log)
+    own: dict[str, Any] = {
+        "pre_period": pre_period,
+        "primary": primary,
+        "metric": metric,
+        "bucket": bucket,
+        "covariate": covariate,
+        "column": column,
+        "row_is_user": row_is_user,
+    }
+    if experiment is None:
+        check_alone(own)
+    _check_one_of(candidates, marketplace, log, experiment)
+    if experiment is not None:
+        own |= {"control": control, "treatment_share": treatment_share, "metrics": metrics, "seed": seed}
+        own |= {"adjust": adjust, "level": level, "declared_lift": declared_lift}
+        outputs = (json_out, html_out)
+        raise typer.Exit(
+            judge_experiment(experiment, own, outputs, command=_command(), fail_if_worse=fail_if_worse)
+        )
     if retrain_daily and marketplace is None:
         raise ValueError(
             "--retrain-daily: expected --marketplace with it, whose rankers can be trained, got "
@@ -138,13 +195,13 @@ def ab(
     from learn_rank.ab.simulation.config import ABConfig
     from learn_rank.ab.statistics.analysis import AnalysisConfig
 
-    analysis = AnalysisConfig(level, names_of(metrics), declared_lift)
+    analysis = AnalysisConfig(level, names_of(FAMILY if metrics is None else metrics), declared_lift)
     if log is not None:
         result = sources.from_log(log, reward, level, command=_command())
     else:
         config = ABConfig(
             n_days=days,
-            treatment_share=treatment_share,
+            treatment_share=share_of(treatment_share),
             n_slots=slots,
             auction=auction,
             billing=billing,
@@ -156,7 +213,7 @@ def ab(
         before = pre_days if pre_days is not None else 0 if marketplace is None else 2
         how = sources.Design(config, analysis, before, replicas, 500 if aa else 0, delay_days)
         if marketplace is not None:
-            arms = (control, treatment)
+            arms = ("baseline" if control is None else control, treatment)
             result = sources.from_marketplace(
                 marketplace,
                 arms,
@@ -193,8 +250,15 @@ def exit_code(result: ABResult, *, fail_if_worse: bool = False) -> int:
     return IS_WORSE if fail_if_worse and is_worse else 0
 
 
-def _check_one_of(candidates: Path | None, marketplace: Path | None, log: Path | None) -> None:
-    given = {"CANDIDATES": candidates, "--marketplace": marketplace, "--log": log}
+def _check_one_of(
+    candidates: Path | None, marketplace: Path | None, log: Path | None, experiment: Path | None
+) -> None:
+    given = {
+        "CANDIDATES": candidates,
+        "--marketplace": marketplace,
+        "--log": log,
+        "--experiment": experiment,
+    }
     named = [name for name, path in given.items() if path is not None]
     if len(named) != 1:
         raise ValueError(

@@ -21,6 +21,7 @@ ENVIRONMENTS = or_folder("known", holds="card.json")
 AUCTIONS = among("gsp", "second_price")
 BILLINGS = among("cpc", "cpa")
 BUDGETS = among("none", "shared", "split")
+ADJUSTMENTS = among("cuped", "cupac", "none")
 METRICS = some_of("revenue", "CTR", "CVR", "conversions")
 MEANINGS = among("within", "attributed")
 WEIGHTS = among("impressions", "positives")
@@ -30,6 +31,7 @@ JOINED_DTYPES = among("float32", "float16")
 USAGES = among("sum", "concat", "init")
 
 __all__ = [
+    "ADJUSTMENTS",
     "ARM",
     "ARMS",
     "AUCTIONS",

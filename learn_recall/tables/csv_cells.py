@@ -24,7 +24,7 @@ _EMPTY_WORDS = pa.array(["NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N
 def from_text(column: pa.ChunkedArray, name: str, rules: Rules) -> pd.Series:
     """Type a column of text, by the rules at the head of `learn_recall.tables.files`."""
     column = without_empty_cells(column)
-    if name in LIST_COLUMNS:
+    if rules.has_lists and name in LIST_COLUMNS:
         return lists(column, name, is_whole=True)
     if not rules.is_text(name):
         for kind in spelt_kinds(column, is_id=rules.is_id(name)):

@@ -39,6 +39,7 @@ def read_table(
     as_text: Collection[str] = (),
     columns: Sequence[str] | None = None,
     table: str | None = None,
+    has_lists: bool = True,
 ) -> pd.DataFrame:
     """Read any table; of its columns only the ids are checked, to be int64 or text.
 
@@ -50,13 +51,15 @@ def read_table(
         as_text: further columns of a csv that must stay text.
         columns: the columns to give, in this order; None gives all.
         table: name for errors; None is the path.
+        has_lists: whether `keywords`, `attributes` and `history` of a csv are lists, as in the canonical
+            tables; in a table of another kind they may be numbers.
 
     Raises:
         TableError: nothing there, another format, damaged, not UTF-8, lines that are malformed, ids
             that are neither integers of 64 bits nor text, or a column that was asked for and is not there.
     """
     name = _name(path, table)
-    rules = Rules(ids, tuple(id_columns), tuple(as_text))
+    rules = Rules(ids, tuple(id_columns), tuple(as_text), has_lists)
     frame, problems = read_raw(Path(path), table=name, rules=rules)
     if problems or frame is None:
         raise TableError(problems)

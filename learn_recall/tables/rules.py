@@ -20,11 +20,13 @@ class Rules:
         ids: "auto" keeps integers and text as the file has them; "string" makes every id text.
         further_ids: columns that hold ids besides `ID_COLUMNS`.
         further_texts: columns that a csv must not interpret besides `TEXT_COLUMNS`.
+        has_lists: whether the names of `LIST_COLUMNS` mean lists in a csv, as in the canonical tables.
     """
 
     ids: IdsAs = "auto"
     further_ids: Collection[str] = ()
     further_texts: Collection[str] = ()
+    has_lists: bool = True
 
     def is_id(self, name: str) -> bool:
         """Whether a column holds ids."""

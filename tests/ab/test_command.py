@@ -327,7 +327,7 @@ def test_bad_input_is_exit_code_2_with_a_sentence_and_no_traceback(folder, tmp_p
     known = ("--environment", "known")
     (tmp_path / "text.parquet").write_text("no parquet")
     for arguments, message in (
-        ((), "expected one of CANDIDATES, --marketplace, --log, got none"),
+        ((), "expected one of CANDIDATES, --marketplace, --log, --experiment, got none"),
         ((same, "--log", same), "got CANDIDATES, --log"),
         ((same, *known, "--retrain-daily"), "--retrain-daily: expected --marketplace with it"),
         ((tmp_path / "gone.parquet", *known), "found nothing at"),

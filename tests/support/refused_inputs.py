@@ -167,6 +167,9 @@ _CASES = {
         ("UTF-16 without its mark", "utf16.csv", "utf16.csv"),
     ],
     "learn-rank ab": [
+        ("outcomes that are not there", "nowhere.csv", "--experiment nowhere.csv"),
+        ("outcomes without an arm", "scores.csv, column arm", "--experiment scores.csv"),
+        ("a metric that decides without an experiment", "--primary", "log.csv --primary CTR"),
         ("no candidates", "CANDIDATES", ""),
         ("candidates that are not there", "nowhere.csv", "nowhere.csv"),
         ("candidates without their columns", "request_id", "scores.csv --environment known"),

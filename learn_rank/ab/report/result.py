@@ -68,10 +68,12 @@ class ABResult:
         if self.mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {self.mode!r}.")
         for name in ("rows", "daily", "calibration", "estimates"):
-            rows = tuple(_plain(dict(row), f"{name}[{at}]") for at, row in enumerate(getattr(self, name)))
+            rows = tuple(
+                plain_value(dict(row), f"{name}[{at}]") for at, row in enumerate(getattr(self, name))
+            )
             object.__setattr__(self, name, rows)
         object.__setattr__(self, "guards", tuple(_plain_guard(guard) for guard in self.guards))
-        object.__setattr__(self, "about", _plain(dict(self.about), "about"))
+        object.__setattr__(self, "about", plain_value(dict(self.about), "about"))
         self._check_rows()
         if self.mode == "D":
             self._check_that_nothing_is_inferred()
@@ -151,19 +153,27 @@ def read_result(path: str | os.PathLike[str]) -> ABResult:
 
 
 def _plain_guard(guard: Guard) -> Guard:
-    return dataclasses.replace(guard, **_plain(dataclasses.asdict(guard), f"guard {guard.name!r}"))
+    return dataclasses.replace(guard, **plain_value(dataclasses.asdict(guard), f"guard {guard.name!r}"))
 
 
-def _plain(value: Any, where: str) -> Any:
-    """The value as JSON knows it, NaN as None."""
+def plain_value(value: Any, where: str) -> Any:
+    """The value as JSON knows it, NaN as None; ``where`` names it in an error.
+
+    Raises:
+        ValueError: an infinite number, or something that JSON does not know.
+
+    Example:
+        >>> plain_value({"p": float("nan"), "days": (1, 2)}, "row")
+        {'p': None, 'days': [1, 2]}
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner, f"{where}[{str(key)!r}]") for key, inner in value.items()}
+        return {str(key): plain_value(inner, f"{where}[{str(key)!r}]") for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner, f"{where}[{at}]") for at, inner in enumerate(value)]
+        return [plain_value(inner, f"{where}[{at}]") for at, inner in enumerate(value)]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, float) and math.isinf(value):

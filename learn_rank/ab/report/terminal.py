@@ -31,8 +31,9 @@ from learn_recall.terminal.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from learn_rank.ab.fitted_environment.gate import GateRow
+    from learn_rank.ab.statistics.guards import Guard
 
-_FRAMES = {"better": "green", "worse": "red", "invalid": "bold red", "descriptive only": "yellow"}
+FRAMES = {"better": "green", "worse": "red", "invalid": "bold red", "descriptive only": "yellow"}
 _GUARDS = {True: "green", False: "bold red", None: "dim"}
 
 
@@ -54,7 +55,7 @@ def print_ab(result: ABResult, console: Console) -> None:
     if result.calibration:
         console.print(calibration_table(result))
     if result.guards:
-        console.print(guard_table(result))
+        console.print(guard_table(result.guards))
     if result.about.get("beside"):
         console.print(beside_table(result))
     for row in result.rows:
@@ -83,7 +84,7 @@ def verdict_panel(result: ABResult) -> Panel:
         Text("\n").join(lines),
         title=f"Verdict: {verdict.status}",
         subtitle=words.guard_summary(result.guards) if result.guards else None,
-        border_style=_FRAMES.get(verdict.status, "dim"),
+        border_style=FRAMES.get(verdict.status, "dim"),
         box=box.ROUNDED,
     )
 
@@ -129,12 +130,12 @@ def count_table(result: ABResult) -> WholeTable:
     return table
 
 
-def guard_table(result: ABResult) -> WholeTable:
+def guard_table(guards: Iterable[Guard]) -> WholeTable:
     """One line per guard: passed or not, value, limit."""
     table = open_table("Guards")
     for name, justify in (("guard", "left"), ("", "left"), ("value", "right"), ("limit", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for guard in result.guards:
+    for guard in guards:
         style = _GUARDS[guard.has_passed]
         state = f"{words.GUARD_MARKS[guard.has_passed]} {words.GUARD_WORDS[guard.has_passed]}"
         table.add_row(

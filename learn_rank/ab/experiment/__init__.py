@@ -1,0 +1,1 @@
+"""A real randomised experiment, judged with the statistics of the simulation (mode O)."""
