@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -37,7 +37,11 @@ class ResultRow(TypedDict):
 
 
 class DeltaRow(TypedDict):
-    """model - baseline on the same rows; p_adjusted is Holm's over the declared family."""
+    """model - baseline on the same rows; p_adjusted is Holm's over the declared family.
+
+    `seed_deltas` are the differences of the single training seeds, whose mean is `delta`: there where it is
+    defined and both were trained with the same seeds, two or more.
+    """
 
     model: str
     baseline: str
@@ -52,6 +56,7 @@ class DeltaRow(TypedDict):
     p_adjusted: float | None
     n_rows: int
     n_users: int
+    seed_deltas: NotRequired[list[float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,4 +241,7 @@ def _delta_row(
         "n_rows": counts.n_rows,
         "n_users": counts.n_users,
     }
+    new, old = ([seed.value for seed in seeds] for seeds in evidence)
+    if len(new) == len(old) > 1 and not math.isnan(found.delta):
+        row["seed_deltas"] = np.subtract(new, old).tolist()
     return cast(DeltaRow, row)

@@ -1,4 +1,4 @@
-"""Arms that score alike ask one question, however many names they have."""
+"""Arms that score alike, and buckets of the same rows, ask one question, however many names they have."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from learn_rank.evaluation.compare import DeltaRow, adjust
+from learn_rank.evaluation.compare import ALL, DeltaRow, Partition, adjust
+from learn_rank.metrics.buckets import bucket_codes
 
-_PLACE = ("task", "metric", "bucket_kind", "bucket")
+Place = tuple[str, str]
+"""Kind and name of a bucket."""
 
 
 def first_of_equals(scores: Mapping[str, Sequence[np.ndarray]]) -> dict[str, str]:
@@ -24,39 +26,75 @@ def first_of_equals(scores: Mapping[str, Sequence[np.ndarray]]) -> dict[str, str
     return first
 
 
+def first_of_buckets(partitions: Sequence[Partition], n_rows: int) -> dict[Place, Place]:
+    """The first bucket that holds the same rows, for every bucket; all rows come before any.
+
+    An empty bucket is its own: there is nothing to be equal in.
+
+    Args:
+        partitions: as in `learn_rank.evaluation.compare.compare_models`.
+        n_rows: rows that they divide.
+    """
+    first: dict[Place, Place] = {(ALL, ALL): (ALL, ALL)}
+    members: dict[Place, np.ndarray] = {}
+    for partition in partitions:
+        code, names = bucket_codes(partition.buckets, n_rows, partition.names)
+        for at, name in enumerate(names):
+            place, own = (partition.kind, name), np.flatnonzero(code == at)
+            if len(own) == n_rows > 0:
+                first[place] = (ALL, ALL)
+                continue
+            alike = (other for other in members if len(own) and np.array_equal(own, members[other]))
+            first[place] = next(alike, place)
+            if first[place] == place:
+                members[place] = own
+    return first
+
+
 def adjust_once(
     deltas: Sequence[DeltaRow],
     first: Mapping[str, Mapping[str, str]],
+    places: Mapping[str, Mapping[Place, Place]],
     baseline: str,
     family: Sequence[str],
 ) -> list[DeltaRow]:
-    """Holm's adjustment over distinct scores; arms with equal scores get equal p values.
+    """Holm's adjustment over distinct questions; those that are one question get equal p values.
 
     An arm such as `auto` serves LEARN's scores or the baseline's. Then its differences are the numbers of
     LEARN, or 0: they are no further chance of a false alarm, so they are not counted as comparisons, and
-    what they are equal to must not get another mark than they.
+    what they are equal to must not get another mark than they. So it is with a bucket that holds all rows,
+    or those of another one.
 
     Args:
         deltas: differences to the baseline.
         first: task -> arm -> the first arm with the same scores (`first_of_equals`).
+        places: task -> bucket -> the first bucket with the same rows (`first_of_buckets`).
         baseline: what the arms are compared with.
         family: as in `adjust`.
     """
-    counted = [row for row in deltas if first[row["task"]][row["model"]] == row["model"]]
-    adjusted = {_key(row, row["model"]): row for row in adjust(counted, family)}
+    twins = [
+        (first[row["task"]][row["model"]], places[row["task"]][row["bucket_kind"], row["bucket"]])
+        for row in deltas
+    ]
+    is_first = [twin == (row["model"], _place(row)) for row, twin in zip(deltas, twins, strict=True)]
+    counted = [row for row, counts in zip(deltas, is_first, strict=True) if counts]
+    adjusted = {_key(row, row["model"], _place(row)): row for row in adjust(counted, family)}
     found = []
-    for row in deltas:
-        twin = first[row["task"]][row["model"]]
+    for row, (twin, place) in zip(deltas, twins, strict=True):
         # scores of the baseline itself: a difference of 0, of which nothing was tested
-        p = row["p"] if twin == baseline else adjusted[_key(row, twin)]["p_adjusted"]
+        p = row["p"] if twin == baseline else adjusted[_key(row, twin, place)]["p_adjusted"]
         filled = row.copy()
         filled["p_adjusted"] = p
         found.append(filled)
     return found
 
 
-def _key(row: DeltaRow, model: str) -> tuple[object, ...]:
-    return (model, *(row[name] for name in _PLACE))  # type: ignore[literal-required]
+def _place(row: DeltaRow) -> Place:
+    return row["bucket_kind"], row["bucket"]
+
+
+def _key(row: DeltaRow, model: str, place: Place) -> tuple[object, ...]:
+    return model, row["baseline"], row["task"], row["metric"], place
 
 
 def _are_equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.evaluation.compare import AUC_METRICS, DeltaRow, Partition, ResultRow, compare_models
-from learn_rank.evaluation.equal_scores import adjust_once, first_of_equals
+from learn_rank.evaluation.equal_scores import Place, adjust_once, first_of_buckets, first_of_equals
 from learn_rank.metrics.auc import Metric
 from learn_rank.metrics.buckets import BUCKETS
 from learn_rank.metrics.input_columns import plain
@@ -108,7 +108,7 @@ def evaluate_arms(
         metrics: what to compute; None = `metrics_of` the rows of each task.
         uncertainty: default `ClosedForm()`: value = mean over seeds, interval over users and seeds.
         family: what Holm's adjustment holds fixed, see `learn_rank.evaluation.compare.adjust`; arms with
-            equal scores count once.
+            equal scores and buckets of the same rows count once.
 
     Returns:
         (result rows, difference rows).
@@ -134,15 +134,11 @@ def evaluate_arms(
     results: list[ResultRow] = []
     deltas: list[DeltaRow] = []
     first: dict[str, dict[str, str]] = {}
+    places: dict[str, dict[Place, Place]] = {}
     for task, rows, chosen in rows_of_tasks(common, wanted):
-        partitions = [
-            Partition(kind, common[column].iloc[chosen], BUCKETS) for kind, column in BUCKET_COLUMNS.items()
-        ]
-        scores = {
-            arm: [table[task.score].to_numpy()[chosen] for table in tables]
-            for arm, tables in predictions.items()
-        }
+        partitions, scores = buckets_of(common, chosen), scores_of(predictions, task, chosen)
         first[task.name] = first_of_equals({baseline: scores[baseline], **scores})
+        places[task.name] = first_of_buckets(partitions, len(rows))
         found, differences = compare_models(
             rows,
             scores,
@@ -154,7 +150,7 @@ def evaluate_arms(
         )
         results += found
         deltas += differences
-    return results, adjust_once(deltas, first, baseline, family)
+    return results, adjust_once(deltas, first, places, baseline, family)
 
 
 def rows_of_tasks(
@@ -193,6 +189,28 @@ def metrics_of(rows: LabelledRows) -> tuple[Metric, ...]:
     has_both = (n_positives > 0) & (n_positives < n_rows)
     share = float(has_both.sum() / (n_rows > 0).sum())
     return (*AUC_METRICS, SlateAUC()) if share >= SLATES_WITH_BOTH else AUC_METRICS
+
+
+def buckets_of(table: pd.DataFrame, chosen: np.ndarray) -> list[Partition]:
+    """How some rows of a prediction table are divided: by user, by item."""
+    return [Partition(kind, table[column].iloc[chosen], BUCKETS) for kind, column in BUCKET_COLUMNS.items()]
+
+
+def places_of(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, dict[Place, Place]]:
+    """Task -> bucket -> the first bucket with the same rows (`first_of_buckets`)."""
+    return {
+        task.name: first_of_buckets(buckets_of(table, chosen), len(rows))
+        for task, rows, chosen in rows_of_tasks(table, [TASKS[name] for name in tasks])
+    }
+
+
+def scores_of(
+    predictions: Mapping[str, Sequence[pd.DataFrame]], task: Task, chosen: np.ndarray
+) -> dict[str, list[np.ndarray]]:
+    """Arm -> its scores of a task on some rows, one column per training seed."""
+    return {
+        arm: [table[task.score].to_numpy()[chosen] for table in tables] for arm, tables in predictions.items()
+    }
 
 
 def _converted(table: pd.DataFrame, clicked: np.ndarray) -> np.ndarray:

@@ -11,14 +11,17 @@ import pandas as pd
 from rich.console import Console
 
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.evaluation.moved_items import moved_items
+from learn_rank.evaluation.twins import twins
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
 from learn_rank.pipeline.first_checks import ITEM_TEXTS
 from learn_rank.pipeline.judged_arms import judge_arms, tasks_of, widths_words
 from learn_rank.pipeline.judged_between import judge_between
 from learn_rank.report.files import Report, write_report
+from learn_rank.report.once import without_equal_buckets
 from learn_rank.report.terminal import print_report
 from learn_rank.report_kit.provenance import provenance
-from learn_rank.report_kit.words import AUTO, LEARN, RATES, RECENT
+from learn_rank.report_kit.words import AUTO, BASELINE, LEARN, RATES, RECENT
 from learn_rank.run.auto_arm import choices
 from learn_rank.run.folder import RunFolder
 from learn_recall.columns import CONTEXT_ID, ITEM_BUCKET, ITEM_ID
@@ -36,6 +39,7 @@ def make_report(
     command: str,
     seconds: float | None,
     console: Console,
+    texts: Callable[[pd.DataFrame], list[str]] | None = None,
 ) -> Report:
     """Judge the predictions of a run and write ``report.json`` and ``report.html``; print the tables.
 
@@ -48,6 +52,7 @@ def make_report(
         command: what made the run, for the report.
         seconds: what the stages took, None if not known.
         console: for the terminal tables.
+        texts: rows of the items table -> what the encoder read of each; None where that is not known.
 
     Raises:
         FileNotFoundError: a prediction file is missing; says which command makes it.
@@ -60,15 +65,19 @@ def make_report(
         predictions[AUTO] = [_read(run.predictions_of(AUTO, seed)) for seed in seeds]
     rows, deltas, precision = judge_arms(predictions)
     tasks = tasks_of([table for tables in predictions.values() for table in tables])
-    between, alarms = judge_between(predictions, rows, tasks)
+    arms_alike, buckets_alike = twins(predictions, BASELINE, tasks)
+    equal = {"equal_arms": arms_alike, "equal_buckets": buckets_alike}
+    between, alarms = judge_between(predictions, without_equal_buckets(rows, equal), tasks)
     about = {
         **provenance(),
         **_started(run),
         "command": command,
         **({} if seconds is None else {"seconds": round(seconds, 1)}),
         **_about(run, dataset, predictions, arms, seeds, widths=widths_words(precision)),
-        "coverage": [] if has_vector is None else _coverage(has_vector, predictions["baseline"][0]),
+        "coverage": [] if has_vector is None else _coverage(has_vector, predictions[BASELINE][0]),
         "precision": [dict(row) for row in precision],
+        **equal,
+        "moved_items": _moved(predictions, dataset.items, texts) if LEARN in arms else [],
         **between,
         "warnings": [*_said_first(dataset), *alarms],
     }
@@ -100,7 +109,7 @@ def _about(
     *,
     widths: str,
 ) -> dict[str, Any]:
-    test = predictions["baseline"][0]
+    test = predictions[BASELINE][0]
     in_test = dataset.items[ITEM_ID].isin(test.loc[test[ITEM_BUCKET] == BUCKETS[0], ITEM_ID])
     return {
         "title": f"LEARN on {dataset.name}",
@@ -128,6 +137,18 @@ def _about(
             for result in read_json(run.history_of(arm, seed))
         ],
     }
+
+
+def _moved(
+    predictions: dict[str, list[pd.DataFrame]],
+    items: pd.DataFrame,
+    texts: Callable[[pd.DataFrame], list[str]] | None,
+) -> list[dict[str, Any]]:
+    """The items that gained and lost most, with what the encoder read of them."""
+    moved = moved_items(predictions[LEARN], predictions[BASELINE])
+    known = items[items[ITEM_ID].isin([row["item_id"] for row in moved])]
+    read = {} if texts is None else dict(zip(known[ITEM_ID], texts(known), strict=True))
+    return [{**row, "text": read.get(row["item_id"])} for row in moved]
 
 
 def _tuning(run: RunFolder) -> str:

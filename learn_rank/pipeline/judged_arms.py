@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from learn_rank.evaluation.compare import DeltaRow, ResultRow, adjust
+from learn_rank.evaluation.compare import DeltaRow, ResultRow
+from learn_rank.evaluation.equal_scores import adjust_once
 from learn_rank.evaluation.precision import PrecisionRow, precision_of
-from learn_rank.evaluation.tasks import TASKS, evaluate_arms
+from learn_rank.evaluation.tasks import TASKS, evaluate_arms, places_of
 from learn_rank.report_kit.rules import DECIDING_WIDTH
 from learn_rank.report_kit.words import BASELINE, HEADLINE_METRICS, LEARN, RAW_TEXT, SHUFFLED, width_words
 from learn_recall.columns import CONVERSION
@@ -22,8 +23,9 @@ def judge_arms(
     """Judge all arms of a run by every task that their tables allow.
 
     Definition: Holm's correction is taken over two families per task and metric: every arm against the
-    baseline in every bucket, arms with equal scores counted once (`learn_rank.evaluation.equal_scores`); and
-    LEARN against raw text and against shuffled vectors, which asks what a gain is made of.
+    baseline in every bucket, and LEARN against raw text and against shuffled vectors, which asks what a gain
+    is made of. Arms with equal scores and buckets of the same rows are counted once
+    (`learn_rank.evaluation.equal_scores`).
 
     Args:
         predictions: arm -> one table per training seed; "baseline" among them.
@@ -39,7 +41,8 @@ def judge_arms(
         if {LEARN, other} <= set(predictions):
             pair = {arm: predictions[arm] for arm in (other, LEARN)}
             contrasts += evaluate_arms(pair, other, tasks)[1]
-    deltas += adjust(contrasts, FAMILY)
+    places = places_of(predictions[BASELINE][0], tasks)
+    deltas += adjust_once(contrasts, {task: {LEARN: LEARN} for task in tasks}, places, BASELINE, FAMILY)
     learn, base = predictions.get(LEARN, ()), predictions[BASELINE]
     can_pair = len(learn) == len(base)
     precision = precision_of(learn, base, tasks, width=DECIDING_WIDTH) if can_pair else []

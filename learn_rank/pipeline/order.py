@@ -25,6 +25,7 @@ from learn_rank.pipeline.vector_stages import (
     encoded_store,
     evaluate_recall,
     export,
+    prompt_of,
     read_words,
     train_double_tower,
 )
@@ -33,6 +34,7 @@ from learn_rank.run.folder import RunFolder
 from learn_recall.files.places import check_place
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
+from learn_recall.text.prompt import render_items
 
 AB_DAYS = "ab_days"
 
@@ -171,6 +173,7 @@ def report_stage(
     run: RunFolder, config: RunConfig, command: str, seconds: float | None, console: Console
 ) -> None:
     """Prediction files -> report.json, report.html and the tables in the terminal."""
+    template = prompt_of(run, config)
     make_report(
         run,
         config.arms,
@@ -180,6 +183,7 @@ def report_stage(
         command=command,
         seconds=seconds,
         console=console,
+        texts=lambda items: render_items(items, template),
     )
     console.print(f"\nreport: {run.report_html}")
 

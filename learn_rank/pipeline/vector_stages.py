@@ -21,6 +21,12 @@ def encoded_store(run: RunFolder, config: RunConfig) -> Path:
     return run.language_model if config.word_dimension else run.content
 
 
+def prompt_of(run: RunFolder, config: RunConfig) -> str:
+    """The prompt that the run's items were written with: a template's name, or its text."""
+    store = encoded_store(run, config)
+    return EmbeddingStore.open(store, verify=False).card.prompt if store.exists() else config.template
+
+
 def template_of_content(content: Path) -> str:
     """The prompt of the store whose vectors a run takes over."""
     from learn_recall.convert.shared_content import template_of

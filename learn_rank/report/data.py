@@ -12,6 +12,7 @@ ROW_NAMES = ("model", "task", "metric", "bucket_kind", "bucket")
 ROW_KEYS = (*ROW_NAMES, "value", "low", "high", "n_rows", "n_users", "n_skipped_users")
 DELTA_NAMES = ("model", "baseline", "task", "metric", "bucket_kind", "bucket")
 DELTA_KEYS = (*DELTA_NAMES, "delta", "low", "high", "p", "p_adjusted", "n_rows", "n_users")
+SEED_DELTAS = "seed_deltas"  # of a difference, where several seeds were trained: one number a seed
 ABOUT_TEXTS = ("title", "dataset", "command", "commit", "machine", "started", "seconds", "confidence")
 ABOUT_DICTS = ("versions", "protocol")
 ABOUT_LISTS = ("seeds", "warnings")
@@ -19,6 +20,18 @@ ABOUT_TABLES = {
     "calibration": ("model", "task", "bucket_kind", "bucket", "value", "low", "high", "n_rows"),
     "auc_parts": ("model", "task", "bucket_kind", "positives", "negatives", "delta", "share_of_pairs"),
     "ties": ("model", "task", "bucket_kind", "bucket", "share"),
+    "equal_arms": ("task", "model", "same_as"),
+    "equal_buckets": ("task", "bucket_kind", "bucket", "same_kind", "same_bucket"),
+    "moved_items": (
+        "direction",
+        "item_id",
+        "text",
+        "change",
+        "n_rows",
+        "click_rate",
+        "baseline_pctr",
+        "learn_pctr",
+    ),
     "coverage": ("store", "bucket_kind", "bucket", "share_with_vector", "n"),
     "recall": ("model", "metric", "value"),
     "training": ("model", "seed", "epoch", "valid_auc"),
@@ -40,8 +53,9 @@ class Report:
         rows: one dict per model, task, metric and bucket, with exactly the keys of `ROW_KEYS`. `value`, `low`
             and `high` are fractions (AUC 0.83, not 83); None or NaN means undefined: the bucket is empty or
             has one class only. Such a cell is shown as a dash with its counts, never as 0.
-        deltas: one dict per comparison, with exactly the keys of `DELTA_KEYS`; `delta` = model - baseline, as
-            a fraction (shown in points, 1 point = 0.01); `p_adjusted` is None where nothing was adjusted.
+        deltas: one dict per comparison, with the keys of `DELTA_KEYS`; `delta` = model - baseline, as a
+            fraction (shown in points, 1 point = 0.01); `p_adjusted` is None where nothing was adjusted. One
+            more key may be there, `seed_deltas`: the differences of the single seeds, fractions too.
         about: where the numbers come from. Known keys, all optional: the texts and numbers of `ABOUT_TEXTS`
             (`confidence` is that of the intervals, e.g. 0.95), the dicts of `ABOUT_DICTS`, the lists of
             `ABOUT_LISTS` and the lists of dicts of `ABOUT_TABLES`, each with at least the keys named there.
@@ -58,7 +72,9 @@ class Report:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", _checked(self.rows, "rows", ROW_NAMES, ROW_KEYS))
-        object.__setattr__(self, "deltas", _checked(self.deltas, "deltas", DELTA_NAMES, DELTA_KEYS))
+        object.__setattr__(
+            self, "deltas", _checked(self.deltas, "deltas", DELTA_NAMES, DELTA_KEYS, (SEED_DELTAS,))
+        )
         object.__setattr__(self, "about", _checked_about(plain(dict(self.about), "about")))
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,19 +111,24 @@ def plain(value: Any, where: str) -> Any:
 
 
 def _checked(
-    rows: Iterable[Mapping[str, Any]], argument: str, names: tuple[str, ...], keys: tuple[str, ...]
+    rows: Iterable[Mapping[str, Any]],
+    argument: str,
+    names: tuple[str, ...],
+    keys: tuple[str, ...],
+    optional: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
     checked: list[dict[str, Any]] = []
     seen: dict[tuple[str, ...], int] = {}
     for position, row in enumerate(rows):
         where = f"{argument}[{position}]"
-        missing, unknown = sorted(set(keys) - set(row)), sorted(set(row) - set(keys))
+        missing, unknown = sorted(set(keys) - set(row)), sorted(set(row) - {*keys, *optional})
         if missing or unknown:
             raise ReportError(
                 f"{where}: expected exactly the keys {', '.join(keys)}; missing {missing}, unknown {unknown}"
             )
         clean = {key: _cell(plain(row[key], f"{where}[{key!r}]"), key, names, where) for key in keys}
         _check_interval(clean, where)
+        clean |= {key: _numbers(row[key], f"{where}[{key!r}]") for key in optional if key in row}
         cell = tuple(clean[name] for name in names)
         if cell in seen:
             raise ReportError(
@@ -149,6 +170,14 @@ def _cell(value: Any, key: str, names: tuple[str, ...], where: str) -> Any:
     if value is not None and not is_number:
         raise ReportError(f"{where}[{key!r}]: expected a number, NaN or None, got {value!r}")
     return None if value is None else float(value)
+
+
+def _numbers(values: Any, where: str) -> list[float]:
+    found = plain(values, where)
+    is_list = isinstance(found, list)
+    if not is_list or any(isinstance(one, bool) or not isinstance(one, int | float) for one in found):
+        raise ReportError(f"{where}: expected a list of numbers, got {values!r}")
+    return [float(one) for one in found]
 
 
 def _check_interval(row: dict[str, Any], where: str) -> None:

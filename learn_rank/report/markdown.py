@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from learn_rank.report.data import Report
+from learn_rank.report.once import shown_once
 from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.rules import find, headline_metric, says_nothing
@@ -16,7 +17,8 @@ def report_markdown(report: Report) -> str:
 
     The first has every task and metric over all test rows, the second the headline metric of the first task
     by bucket. Each shows the baseline's value and every other model's difference to it, in points (1 point =
-    0.01) with its interval; what is undefined is a dash.
+    0.01) with its interval; what is undefined is a dash, and a bucket without rows, or with those of another,
+    is left out.
 
     Args:
         report: what was found.
@@ -36,7 +38,7 @@ def report_markdown(report: Report) -> str:
             lines.append(_line([f"{task} {metric}", *_cells(own, deltas, models, place)]))
     for task in tasks[:1]:
         metric = headline_metric(report.deltas, task)
-        own = [row for row in report.rows if (row["task"], row["metric"]) == (task, metric)]
+        own = [row for row in shown_once(report).rows if (row["task"], row["metric"]) == (task, metric)]
         by_bucket = [model for model in models if model not in words.NOT_BY_BUCKET]
         lines += ["", *_header([f"{task} {metric}", "test rows", words.BASELINE, *by_bucket])]
         for kind, bucket in words.ordered_buckets(row for row in own if row["bucket_kind"] != "all"):

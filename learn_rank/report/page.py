@@ -7,15 +7,16 @@ from typing import Any
 from markupsafe import Markup
 
 from learn_rank.report.between import calibration_table, parts_table
-from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, Report
+from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, SEED_DELTAS, Report
 from learn_rank.report.enough import few_seeds_words
 from learn_rank.report.looks import LOOKS
+from learn_rank.report.once import equal_words, hidden_words, shown_once
 from learn_rank.report.plots import forest_plot, training_plot
 from learn_rank.report.verdict import TASK_ORDER, Verdict, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.provenance import provenance_lines
 from learn_rank.report_kit.render import render
-from learn_rank.report_kit.rules import find, headline_metric, mark
+from learn_rank.report_kit.rules import PRIOR_ROWS, find, headline_metric, mark
 from learn_rank.report_kit.value_table import value_table
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -33,10 +34,11 @@ def report_html(report: Report) -> str:
 
 def page_content(report: Report) -> dict[str, Any]:
     """Everything that the template shows, in the order of the page."""
+    whole, report = report, shown_once(report)
     rows, deltas = report.rows, report.deltas
     known = (*ABOUT_TEXTS, *ABOUT_DICTS, *ABOUT_LISTS, *ABOUT_TABLES)
     about = {**dict.fromkeys(known), **report.about}
-    verdict = verdict_of(deltas, about)
+    verdict = verdict_of(whole.deltas, about)  # auto has its say there
     tasks = words.ordered((row["task"] for row in (*rows, *deltas)), TASK_ORDER)
     seeds = about.get("seeds") or []
     return {
@@ -49,13 +51,17 @@ def page_content(report: Report) -> dict[str, Any]:
         "notices": [*(about.get("warnings") or []), *notices(report)],
         "cards": [card(report, verdict, task) for task in tasks],
         "tasks": tasks,
-        "matrix": matrix(deltas, tasks),
+        "matrix": matrix(whole, deltas, tasks),
+        "equal": equal_words(whole),
         "contrasts": contrast_table(deltas, tasks),
         "looks": LOOKS if verdict.control == "lift" else (),
         "plots": [task_plots(deltas, task) for task in tasks],
         "tables": [value_table(rows, task) for task in tasks],
         "calibration": [calibration_table(about.get("calibration") or [], task) for task in tasks],
         "parts": [parts_table(about.get("auc_parts") or [], task) for task in tasks],
+        "moved": moved_table(about.get("moved_items") or []),
+        "prior_rows": PRIOR_ROWS,
+        "has_seed_dots": any(row.get(SEED_DELTAS) for row in deltas),
         "coverage": about.get("coverage") or [],
         "recall": recall_table(about.get("recall") or []),
         "examples": about.get("examples") or [],
@@ -105,8 +111,12 @@ def card(report: Report, verdict: Verdict, task: str) -> dict[str, Any]:
     }
 
 
-def matrix(deltas: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[dict[str, Any]]:
-    """For whom: one row per bucket, one cell per task, LEARN against the baseline in the headline metric."""
+def matrix(whole: Report, deltas: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[dict[str, Any]]:
+    """For whom: one row per bucket, one cell per task, LEARN against the baseline in the headline metric.
+
+    Args:
+        whole: the report; deltas: those of it that are shown; tasks: in order.
+    """
     own = [row for row in deltas if (row["model"], row["baseline"]) == (words.LEARN, words.BASELINE)]
     found = []
     for kind, bucket in words.ordered_buckets(own):
@@ -114,7 +124,7 @@ def matrix(deltas: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[di
         for task in tasks:
             names = {"task": task, "metric": headline_metric(deltas, task)}
             row = find(own, bucket_kind=kind, bucket=bucket, **names)
-            cells.append({"row": row, "mark": mark(row)})
+            cells.append({"row": row, "mark": mark(row), "why": hidden_words(whole, task, kind, bucket)})
         found.append({"name": words.bucket_words(kind, bucket), "kind": kind, "cells": cells})
     return found
 
@@ -148,6 +158,12 @@ def task_plots(deltas: Sequence[Mapping[str, Any]], task: str) -> dict[str, Any]
     ]
     drawn = [plot for plot in drawn if plot["svg"]]
     return {"task": task, "first": drawn[:1], "others": drawn[1:]}
+
+
+def moved_table(moved: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """The items that gained most, then those that lost most, as far as there are any."""
+    parts = [(name, [row for row in moved if row["direction"] == name]) for name in ("gained", "lost")]
+    return [part for part in parts if part[1]]
 
 
 def recall_table(recall: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

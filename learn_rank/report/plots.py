@@ -39,7 +39,8 @@ def forest_plot(deltas: Sequence[Mapping[str, Any]], task: str, metric: str, pre
 
     Returns:
         An `<svg>` element in points (1 point = 0.01), or an empty string where there is nothing to draw.
-        A full marker is a clear difference, a hollow one is not (see `rules.mark`).
+        A full marker is a clear difference, a hollow one is not (see `rules.mark`); a small dot under an
+        interval is one training seed.
     """
     names = (task, metric, BASELINE)
     own = [row for row in deltas if (row["task"], row["metric"], row["baseline"]) == names]

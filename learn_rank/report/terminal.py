@@ -10,6 +10,7 @@ from rich.text import Text
 
 from learn_rank.report.data import Report
 from learn_rank.report.enough import few_seeds_words
+from learn_rank.report.once import equal_words, shown_once
 from learn_rank.report.verdict import TASK_ORDER, verdict_of
 from learn_rank.report_kit import words
 from learn_rank.report_kit.rules import find, headline_metric, mark, says_nothing
@@ -34,13 +35,16 @@ def print_report(report: Report, console: Console) -> None:
         console: where to print; a table that is too wide comes in blocks of columns. Given texts are never
             read as markup.
     """
-    verdict = verdict_of(report.deltas, report.about)
+    verdict = verdict_of(report.deltas, report.about)  # auto has its say there
+    equal, report = equal_words(report), shown_once(report)
     for task in words.ordered((row["task"] for row in (*report.rows, *report.deltas)), TASK_ORDER):
         console.print(headline_table(report, task))
         console.print(bucket_table(report, task))
     marks = ["better", "hint-better", "worse", "hint-worse", "none"]
     for key in [*marks, *(["vague"] if any(map(says_nothing, report.deltas)) else [])]:
         console.print(Text(f"{words.MARKS[key]} {words.MARK_WORDS[key]}", style="dim"))
+    for line in equal:
+        console.print(Text(line, style="dim"))
     few = few_seeds_words(report.about.get("seeds") or [])
     for warning in [*(report.about.get("warnings") or []), *([few] if few else [])]:
         console.print(Text(f"Note: {warning}", style="yellow"))

@@ -11,6 +11,7 @@ from learn_rank.report.checks import (
     raw_text_sentences,
 )
 from learn_rank.report.enough import widest_words
+from learn_rank.report.once import without_equal_buckets
 from learn_rank.report.shipping import Shipping, shipping_of
 from learn_rank.report_kit.rules import Delta, TaskVerdict, judge_task, mark, outcome, versus_baseline
 from learn_rank.report_kit.words import (
@@ -61,12 +62,14 @@ def verdict_of(deltas: Sequence[Delta], about: Mapping[str, Any] | None = None) 
 
     Args:
         deltas: rows with the keys of `DELTA_KEYS`.
-        about: of the report, of which the seeds and the precision say what would be enough.
+        about: of the report: its seeds and precision say what would be enough, its equal buckets which ones
+            are looked at once.
 
     Returns:
         The verdict; every number of points in its sentences is one of the given deltas.
     """
     told: Mapping[str, Any] = {} if about is None else about
+    deltas = without_equal_buckets(deltas, told)
     names = ordered((row["task"] for row in deltas), TASK_ORDER)
     tasks = tuple(judge_task(deltas, task) for task in names)
     tasks = tuple(task for task in tasks if task.delta is not None)

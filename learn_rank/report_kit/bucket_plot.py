@@ -10,6 +10,7 @@ from learn_rank.report_kit.words import bucket_words, count_words
 
 Style = tuple[str, str]  # colour, shape of the marker
 _SOFT = "#6b7280"
+_BELOW = 0.33  # how far under an interval its seeds stand; from one model to the next it is 1
 
 
 def draw_buckets(
@@ -25,7 +26,8 @@ def draw_buckets(
 
     Args:
         axes: to draw on.
-        rows: with model, bucket_kind, bucket, n_rows, low, high and `key`.
+        rows: with model, bucket_kind, bucket, n_rows, low, high and `key`; where one has `seed_deltas`, each
+            is a small dot under its interval.
         buckets: (bucket_kind, bucket) from top to bottom.
         styles: model -> (colour, marker), from top to bottom.
         key: "delta" is drawn in points around a line at 0; "value" as it is.
@@ -65,6 +67,8 @@ def draw_buckets(
             scale = 100 if key == "delta" else 1
             middle, low, high = (scale * row[name] for name in (key, "low", "high"))
             draw_interval(axes, height, (middle, low, high), (colour, shape), is_full=is_full(row))
+            seeds = [scale * value for value in row.get("seed_deltas") or ()]
+            axes.plot(seeds, [height - _BELOW] * len(seeds), ".", color=colour, markersize=3.4, alpha=0.8)
     for above, below, first, second in zip(centres, centres[1:], buckets, buckets[1:], strict=False):
         axes.axhline((above + below) / 2, color=FAINT, linewidth=1.4 if first[0] != second[0] else 0.5)
     axes.set_ylim(centres[-1] - step / 2, step / 2)

@@ -17,6 +17,9 @@ from learn_rank.report_kit.words import (
 #: An interval over all rows that contains 0 and is no wider than this hides no difference of 5 points, on
 #: either side. A run adds seeds until the intervals that decide are no wider (`--max-seeds`).
 DECIDING_WIDTH = 0.05
+#: Rows without a change that are added to each item before those that moved most are named, so that one lucky
+#: row makes no first place.
+PRIOR_ROWS = 20
 VAGUE = 0.5  # width of the interval of a difference of AUCs, which has a range of 1
 VAGUE_LIFT = 1.0  # of a relative lift: from -50 % to +50 %
 

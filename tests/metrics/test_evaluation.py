@@ -70,7 +70,8 @@ def test_every_cell_of_the_report_is_there_with_exactly_its_keys(judged):
     assert len(rows) == 3 * cells
     assert len(deltas) == 2 * cells
     assert all(list(row) == ROW_KEYS for row in rows)
-    assert all(list(row) == DELTA_KEYS for row in deltas)
+    assert all(list(row) == [*DELTA_KEYS, "seed_deltas"] for row in deltas if row["delta"] is not None)
+    assert all(list(row) == DELTA_KEYS for row in deltas if row["delta"] is None)
     assert {row["model"] for row in deltas} == {"learn", "shuffled"}
     json.dumps([rows, deltas], allow_nan=False)
 

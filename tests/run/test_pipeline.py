@@ -48,6 +48,14 @@ def test_the_run_ends_with_rows_of_every_arm_task_metric_and_bucket(finished):
     assert RunFolder(finished).report_html.read_text(encoding="utf-8").startswith("<!")
 
 
+def test_the_report_tells_what_the_encoder_read_of_the_items_that_moved_most(finished):
+    moved = read_report(RunFolder(finished).report_json).about["moved_items"]
+    items = read_dataset(RunFolder(finished).tables).items.set_index("item_id")["title"]
+    assert {row["direction"] for row in moved} == {"gained", "lost"} and len(moved) == 10
+    for row in moved:
+        assert row["text"].startswith(f'Item title is "{items[row["item_id"]]}".')
+
+
 def test_user_and_item_bucket_rows_partition_the_test_rows(finished):
     rows = pd.DataFrame(read_report(RunFolder(finished).report_json).rows)
     for task in ("CTR", "CTCVR"):

@@ -179,6 +179,23 @@ def example_about() -> dict:
             {"title": "Envy versatile five-petal flower earrings", "brand": "Envy", "bucket": "cold-start"},
             {"title": EVIL, "brand": "<b>bold</b>", "bucket": "long-tail"},
         ],
+        "moved_items": [
+            {
+                "direction": direction,
+                "item_id": item_id,
+                "text": text,
+                "change": change,
+                "n_rows": 210,
+                "click_rate": 0.2,
+                "baseline_pctr": 0.18,
+                "learn_pctr": 0.21,
+            }
+            for direction, item_id, text, change in (
+                ("gained", "A7", 'Item title is "Envy versatile five-petal flower earrings".', 0.0871),
+                ("gained", EVIL, EVIL, 0.0412),
+                ("lost", "B2", None, -0.0333),
+            )
+        ],
         "warnings": [
             "12 test rows name an item that is not in the items table; they got the fallback vector."
         ],
