@@ -33,6 +33,7 @@ PCTCVR = "pctcvr"  # probability of both
 USER_BUCKET = "user_bucket"  # one of learn_rank.metrics.buckets.BUCKETS, by counts of training
 ITEM_BUCKET = "item_bucket"
 ITEM_IS_NEW = "item_is_new"
+ITEM_AGE = "item_age"  # one of learn_rank.metrics.item_age.AGES, at the time of the row
 
 __all__ = [
     "ATTRIBUTES",
@@ -43,6 +44,7 @@ __all__ = [
     "CONVERSION",
     "HISTORY",
     "HISTORY_CONVERTED",
+    "ITEM_AGE",
     "ITEM_BUCKET",
     "ITEM_ID",
     "ITEM_IS_NEW",

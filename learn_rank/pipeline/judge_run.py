@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.evaluation.item_ages import has_ages, judge_by_age
 from learn_rank.evaluation.moved_items import moved_items
 from learn_rank.evaluation.twins import twins
 from learn_rank.metrics.buckets import BUCKETS, ITEM_RULE, USER_RULE
@@ -21,7 +22,7 @@ from learn_rank.report.files import Report, write_report
 from learn_rank.report.once import without_equal_buckets
 from learn_rank.report.terminal import print_report
 from learn_rank.report_kit.provenance import provenance
-from learn_rank.report_kit.words import AUTO, BASELINE, LEARN, RATES, RECENT
+from learn_rank.report_kit.words import AUTO, BASELINE, LEARN, NOT_BY_BUCKET, RATES, RECENT
 from learn_rank.run.auto_arm import choices
 from learn_rank.run.folder import RunFolder
 from learn_recall.columns import CONTEXT_ID, ITEM_BUCKET, ITEM_ID
@@ -79,12 +80,22 @@ def make_report(
         **equal,
         "moved_items": _moved(predictions, dataset.items, texts) if LEARN in arms else [],
         **between,
+        "item_age": _by_age(predictions, tasks),
         "warnings": [*_said_first(dataset), *alarms],
     }
     report = Report([dict(row) for row in rows], [dict(delta) for delta in deltas], about)
     write_report(report, run.path)
     print_report(report, console)
     return report
+
+
+def _by_age(predictions: dict[str, list[pd.DataFrame]], tasks: Sequence[str]) -> dict[str, Any]:
+    """Rows and differences by item age, of what is told by bucket; nothing where ages are not told apart."""
+    if not has_ages(predictions[BASELINE][0]):
+        return {}
+    told = {arm: tables for arm, tables in predictions.items() if arm not in NOT_BY_BUCKET}
+    rows, deltas = judge_by_age(told, BASELINE, tasks)
+    return {"rows": [dict(row) for row in rows], "deltas": [dict(delta) for delta in deltas]}
 
 
 def _started(run: RunFolder) -> dict[str, str]:

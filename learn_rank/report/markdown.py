@@ -13,12 +13,12 @@ from learn_rank.report_kit.rules import find, headline_metric, says_nothing
 
 
 def report_markdown(report: Report) -> str:
-    """Write a report as two Markdown tables under where the numbers come from, the verdict and what to ship.
+    """Write a report as Markdown tables under where the numbers come from, the verdict and what to ship.
 
     The first has every task and metric over all test rows, the second the headline metric of the first task
-    by bucket. Each shows the baseline's value and every other model's difference to it, in points (1 point =
-    0.01) with its interval; what is undefined is a dash, and a bucket without rows, or with those of another,
-    is left out.
+    by bucket, a third by item age where a run tells ages apart. Each shows the baseline's value and every
+    other model's difference to it, in points (1 point = 0.01) with its interval; what is undefined is a dash,
+    and a bucket without rows, or with those of another, is left out.
 
     Args:
         report: what was found.
@@ -36,18 +36,33 @@ def report_markdown(report: Report) -> str:
         for metric in words.ordered((row["metric"] for row in own), words.METRIC_ORDER):
             place = {"task": task, "metric": metric, "bucket_kind": "all", "bucket": "all"}
             lines.append(_line([f"{task} {metric}", *_cells(own, deltas, models, place)]))
+    by_bucket = [model for model in models if model not in words.NOT_BY_BUCKET]
+    by_age = report.about.get("item_age") or {"rows": [], "deltas": []}
     for task in tasks[:1]:
         metric = headline_metric(report.deltas, task)
-        own = [row for row in shown_once(report).rows if (row["task"], row["metric"]) == (task, metric)]
-        by_bucket = [model for model in models if model not in words.NOT_BY_BUCKET]
-        lines += ["", *_header([f"{task} {metric}", "test rows", words.BASELINE, *by_bucket])]
-        for kind, bucket in words.ordered_buckets(row for row in own if row["bucket_kind"] != "all"):
-            place = {"task": task, "metric": metric, "bucket_kind": kind, "bucket": bucket}
-            counted = find(own, **place)
-            n_rows = words.DASH if counted is None else f"{counted['n_rows']:,}"
-            cells = _cells(own, deltas, by_bucket, place)
-            lines.append(_line([words.bucket_words(kind, bucket), n_rows, *cells]))
+        for rows, differences in ((shown_once(report).rows, deltas), (by_age["rows"], by_age["deltas"])):
+            own = [row for row in rows if (row["task"], row["metric"]) == (task, metric)]
+            lines += _bucket_lines(own, differences, by_bucket)
     return "\n".join(lines) + "\n"
+
+
+def _bucket_lines(
+    rows: Sequence[dict[str, Any]], deltas: Sequence[dict[str, Any]], models: Sequence[str]
+) -> list[str]:
+    """A table by bucket of the rows of one task and metric, nothing where there is no bucket."""
+    inside = [row for row in rows if row["bucket_kind"] != "all"]
+    if not inside:
+        return []
+    names = {"task": inside[0]["task"], "metric": inside[0]["metric"]}
+    lines = ["", *_header([" ".join(names.values()), "test rows", words.BASELINE, *models])]
+    for kind, bucket in words.ordered_buckets(inside):
+        place = {**names, "bucket_kind": kind, "bucket": bucket}
+        counted = find(inside, **place)
+        n_rows = words.DASH if counted is None else f"{counted['n_rows']:,}"
+        lines.append(
+            _line([words.bucket_words(kind, bucket), n_rows, *_cells(inside, deltas, models, place)])
+        )
+    return lines
 
 
 def _source(about: Mapping[str, Any]) -> str:

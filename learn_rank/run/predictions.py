@@ -12,12 +12,14 @@ from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.host_statistics import HostStatistics
 from learn_rank.data.recent_popularity import RecentPopularity
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
+from learn_rank.metrics.item_age import item_ages
 from learn_rank.report_kit.words import RATES, RECENT
 from learn_rank.run.folder import RunFolder
 from learn_recall.columns import (
     CLICK,
     CONTEXT_ID,
     CONVERSION,
+    ITEM_AGE,
     ITEM_BUCKET,
     ITEM_ID,
     ITEM_IS_NEW,
@@ -37,6 +39,8 @@ SCORES = [PCTR, PCVR, PCTCVR]
 def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:
     """Rows with labels and what training alone says of them: buckets of user and item, items it never had.
 
+    Where all tables have time also how long the item had been around.
+
     Args:
         dataset: the rows.
         part: "test" or "valid".
@@ -51,6 +55,9 @@ def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:
         ITEM_BUCKET: assign_buckets(rows[ITEM_ID], counts.items, ITEM_RULE),
         ITEM_IS_NEW: ~rows[ITEM_ID].isin(dataset.train[ITEM_ID]),
     }
+    tables = (dataset.interactions, *dataset.parts.values())
+    if all(TIMESTAMP in table for table in tables):
+        known[ITEM_AGE] = item_ages(asked, *tables)
     return rows.assign(**known)
 
 
