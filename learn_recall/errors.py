@@ -1,7 +1,11 @@
-"""The error of the store and of ids: it always names what was expected, what came, and the remedy.
+"""The errors that several folders raise: each names what was expected, what came, and the remedy.
 
 Also what is said of a package that is missing.
 """
+
+
+class EncoderError(ValueError):
+    """A text encoder cannot be found or loaded, or cannot do what was asked of it."""
 
 
 class StoreError(ValueError):
@@ -34,4 +38,4 @@ def words_of_missing(error: ModuleNotFoundError) -> str:
     )
 
 
-__all__ = ["StoreError", "said_by", "words_of_missing"]
+__all__ = ["EncoderError", "StoreError", "said_by", "words_of_missing"]

@@ -15,7 +15,7 @@ ORDER = {  # lowest first; names in one line do not know each other
     "learn_recall": """
         columns errors
         files terminal
-        store
+        store model_files
         tables text encoder towers
         convert datasets encode train
         export evaluate comparison

@@ -79,7 +79,8 @@ def run(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="Text encoder: folder or hub name. Default: MiniLM from PyPI.", autocompletion=ENCODERS
+            help="Encoder: folder, .gguf file, smollm2, hub name; NAME@12 is its layer 12. Default: MiniLM.",
+            autocompletion=ENCODERS,
         ),
     ] = None,
     encoder_dtype: Annotated[
@@ -93,7 +94,7 @@ def run(
     template: Annotated[
         str | None,
         typer.Option(
-            help="Prompt: paper, short, or your own format string. Default: paper, or that of --content.",
+            help="Prompt: paper, short, one_word, or your own text. Default: paper, or that of --content.",
             autocompletion=TEMPLATES,
         ),
     ] = None,

@@ -33,17 +33,34 @@ def encode(
     out: Annotated[Path, typer.Option(help="Content store; the same command goes on after a stop.")],
     encoder: Annotated[
         str | None,
-        typer.Option(help="Model folder or hub name. Default: MiniLM, offline.", autocompletion=ENCODERS),
+        typer.Option(
+            help="Model folder, .gguf file, smollm2, installed package, or hub name; NAME@12 reads layer 12. "
+            "Default: MiniLM, offline.",
+            autocompletion=ENCODERS,
+        ),
     ] = None,
     template: Annotated[
         str,
         typer.Option(
-            help="Prompt: paper (six fields), short, or your own, e.g. 'Title: {title}'.",
+            help="Prompt: paper (six fields), short, one_word (for a decoder's last token), or your own, "
+            "e.g. "
+            "'Title: {title}'.",
             autocompletion=TEMPLATES,
         ),
     ] = "paper",
     pooling: Annotated[
-        str | None, typer.Option(help="mean, last, cls. Default: the model's own.", autocompletion=POOLINGS)
+        str | None,
+        typer.Option(
+            help="mean, last, cls, echo (the text twice, the second pooled). Default: the model's own.",
+            autocompletion=POOLINGS,
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the model ends: last, 12, or 9..12 (their mean). Default: last; of a decoder without "
+            "pooling settings a middle one."
+        ),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Texts are cut here. Default: the model's own, at most 256.")
@@ -83,6 +100,8 @@ def encode(
       learn-recall encode --items items.csv.gz --encoder Qwen/Qwen3-Embedding-0.6B --template short --out
       stores/qwen
 
+      learn-recall encode --items items.parquet --encoder smollm2 --layer 12 --out stores/smollm2
+
       learn-recall encode --items 'items/*.parquet' --out stores/content --dry-run
 
     [bold]Many workers[/bold] share a folder: run the same command as often and on as many machines
@@ -102,6 +121,7 @@ def encode(
         encoder=encoder,
         template=template,
         pooling=pooling,
+        layer=layer,
         max_tokens=max_tokens,
         dtype=dtype,
         store_dtype=store_dtype,

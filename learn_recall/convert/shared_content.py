@@ -13,6 +13,7 @@ from learn_recall.encoder.files import find_encoder, sha256_of_encoder
 from learn_recall.errors import StoreError
 from learn_recall.files.row_file import RowFile
 from learn_recall.files.safetensors_stream import StreamedArray, write_safetensors
+from learn_recall.model_files.layer_names import LAST
 from learn_recall.store import EmbeddingStore, layout
 from learn_recall.store.content_shards import TEXTS_FILE, ContentShard, known_texts
 from learn_recall.store.ids import as_id_array
@@ -51,7 +52,7 @@ def check_shared(
 
     Args:
         store: the content store.
-        encoder: folder or hub name; None takes the store's.
+        encoder: folder or hub name, with or without "@12"; None takes the store's, and without it its layer.
         template: name or text.
         dtype: of the arithmetic; "auto" takes the store's.
 
@@ -65,7 +66,11 @@ def check_shared(
     differences = []
     if encoder is not None:
         folder = find_encoder(encoder)
-        if sha256_of_encoder(folder, trust_remote_code=False) != store.card.encoder_sha256:
+        there = identity.get("layer", LAST)
+        layer = there if folder.layer is None else folder.layer
+        if layer != there:
+            differences.append(("layer", there, layer))
+        elif sha256_of_encoder(folder, trust_remote_code=False, layer=there) != store.card.encoder_sha256:
             differences.append(("encoder", store.card.encoder, f"{folder.name}, whose files hash otherwise"))
     if Template.of(template).text != Template.of(identity["template"]).text:
         differences.append(("template", label, Template.of(template).label))

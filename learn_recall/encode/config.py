@@ -9,8 +9,9 @@ import torch
 from learn_recall.encode.identity import ContentIdentity, EncodeError
 from learn_recall.encoder.text_encoder import COMPUTE_DTYPES, TextEncoder
 from learn_recall.files.claims import EXPIRY_SECONDS
+from learn_recall.model_files.layer_names import check_layer
 from learn_recall.store.card import DTYPES
-from learn_recall.text.prompt import Template
+from learn_recall.text.prompt import ONE_WORD, Template
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,11 @@ class EncodeConfig:
     """How items are encoded.
 
     Args:
-        encoder: folder, hub name, or None for the offline MiniLM.
-        template: "paper", "short", or an own text (`learn_recall.text.prompt`).
-        pooling: "mean", "last", "cls"; None as in `TextEncoder.load`.
+        encoder: as in `learn_recall.encoder.files.find_encoder`; None for the offline MiniLM.
+        template: "paper", "short", "one_word", or an own text (`learn_recall.text.prompt`).
+        pooling: "mean", "last", "cls", "echo"; None is "last" with the template "one_word", whose text ends
+            where its word would begin, else as in `TextEncoder.load`.
+        layer: "last", "12", "9..12"; None as in `TextEncoder.load`.
         max_tokens: length at which texts are cut; None as in `TextEncoder.load`.
         dtype: "float32", "bfloat16", "float16", "int8", or "auto": the fastest on this machine that keeps a
             sample's vectors (`learn_recall.encoder.compute_dtype`); later runs of the same store keep what it
@@ -41,6 +44,7 @@ class EncodeConfig:
     encoder: str | Path | None = None
     template: str | Template = "paper"
     pooling: str | None = None
+    layer: str | None = None
     max_tokens: int | None = None
     dtype: str = "auto"
     batch_tokens: int = 2048
@@ -61,12 +65,15 @@ class EncodeConfig:
             if number < 1:
                 raise EncodeError(f"{name}: expected at least 1, got {number}. Remedy: leave it out")
         Template.of(self.template)
+        if self.layer is not None:
+            check_layer(self.layer)
 
     def load(self) -> TextEncoder:
         """Load the encoder."""
         return TextEncoder.load(
             self.encoder,
-            pooling=self.pooling,
+            pooling=self._pooling,
+            layer=self.layer,
             max_tokens=self.max_tokens,
             trust_remote_code=self.trust_remote_code,
             device=local_device() if self.device is None else self.device,
@@ -82,7 +89,13 @@ class EncodeConfig:
             compute_dtype=self.dtype,
             store_dtype=self.store_dtype,
             dimension=encoder.dimension,
+            layer=encoder.layer,
         )
+
+    @property
+    def _pooling(self) -> str | None:
+        is_one_word = Template.of(self.template).name == ONE_WORD
+        return "last" if self.pooling is None and is_one_word else self.pooling
 
 
 def local_device() -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from learn_recall.encoder.compute_dtype import DtypeCheck, choose_dtype
 from learn_recall.encoder.parity import check_parity
 from learn_recall.encoder.text_encoder import TextEncoder
+from learn_recall.model_files.layer_names import LAST
 
 _N_SAMPLE = 32
 _N_PARITY = 8
@@ -26,12 +27,13 @@ class ContentIdentity:
     Args:
         encoder_sha256: hash of weights, tokenizer and config.
         template: text of the prompt template.
-        pooling: "mean", "last" or "cls".
+        pooling: "mean", "last", "cls" or "echo".
         max_tokens: length at which texts are cut.
         compute_dtype: "float32", "bfloat16", "float16" or "int8", of the matrix products; "auto" until it is
             settled.
         store_dtype: "float16" or "float32", of the stored vectors.
         dimension: C.
+        layer: that is read: "last", "12", "9..12".
     """
 
     encoder_sha256: str
@@ -41,9 +43,11 @@ class ContentIdentity:
     compute_dtype: str
     store_dtype: str
     dimension: int
+    layer: str = LAST
 
     def differences(self, other: dict[str, Any], *, but: tuple[str, ...] = ()) -> list[str]:
         """Name every field in which a recorded identity is another one, those in `but` aside."""
+        other = {"layer": LAST, **other}  # what was written before layers could be named
         mine = {name: value for name, value in asdict(self).items() if name not in but}
         return [
             f"{name}: {other.get(name)!r} there, {value!r} now"

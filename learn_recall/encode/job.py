@@ -25,8 +25,10 @@ from learn_recall.encode.plan import EncodePlan
 from learn_recall.encode.shards import WAIT_SECONDS, encode_shards
 from learn_recall.encode.start import EncodeRequest, StartedJob, start_job
 from learn_recall.encode.work_folder import WorkFolder
+from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.files.claims import Claims
 from learn_recall.files.whole_files import remove
+from learn_recall.model_files.gguf_convert import card_of
 from learn_recall.store import EmbeddingStore
 from learn_recall.text.prompt import Template
 
@@ -81,6 +83,8 @@ def run_job(
         with work.claims(request.config.claim_seconds) as claims:
             while True:
                 job = start_job(request, work, claims)
+                if progress:
+                    say_choice(job.encoder, console)
                 if job.plan is None and job.store is not None:
                     work.remove()
                     return job.store
@@ -89,6 +93,13 @@ def run_job(
                     return store
     finally:
         work.clean_up()
+
+
+def say_choice(encoder: TextEncoder, console: Console | None = None) -> None:
+    """Say what was chosen of an encoder's pooling and layer where nobody named it; nothing of others."""
+    if encoder.chosen:
+        shown = Console(stderr=True) if console is None else console
+        shown.print(encoder.chosen, markup=False, highlight=False, soft_wrap=True)
 
 
 def _work_and_finish(
@@ -142,11 +153,14 @@ def _finished_by_another(plan: EncodePlan, target: Path) -> EmbeddingStore:
 
 def _card_extra(job: StartedJob) -> dict[str, Any]:
     """What the card says beyond its own fields; nothing in it depends on how often a job was stopped."""
+    gguf = card_of(job.encoder.folder.path)
     return {
         "identity": asdict(job.identity),
         "dtype_check": job.check,
         "norm": "none",
         "stages_not_applied": list(job.encoder.folder.not_applied),
+        **({"chosen": job.encoder.chosen} if job.encoder.chosen else {}),
+        **({} if gguf is None else {"converted_from": gguf}),
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")},
     }
 

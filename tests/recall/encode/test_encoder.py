@@ -242,7 +242,7 @@ def test_a_pooling_that_we_do_not_have_must_be_chosen_by_name(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"pooling": "max"}, r"pooling: expected one of \('mean', 'last', 'cls'\), got 'max'"),
+        ({"pooling": "max"}, r"pooling: expected one of \('mean', 'last', 'cls', 'echo'\), got 'max'"),
         ({"dtype": "float64"}, "dtype: expected one of"),
         ({"padding_side": "both"}, "padding_side: expected one of"),
         ({"max_tokens": 65}, "max_tokens: .*at most the 64 that .* can read, got 65"),

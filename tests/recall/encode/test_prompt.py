@@ -94,7 +94,7 @@ def test_a_field_outside_of_clauses_that_is_absent_leaves_nothing_behind_at_the_
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("papre", r"a name among \['paper', 'short'\]"),
+        ("papre", r"a name among \['one_word', 'paper', 'short'\]"),
         ("{titel}", r"among the columns of the items \['title', 'colour'\], got \['titel'\]"),
         ("{brand}", r"got \['brand'\]"),
         ("{title", "character 0 '{' without its partner"),
