@@ -42,6 +42,7 @@ ORDER = {  # lowest first; names in one line do not know each other
         report
         run
         logged marketplace experiment
+        series
         sources
     """,
     "learn_rank.datasets": """

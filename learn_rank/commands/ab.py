@@ -22,6 +22,7 @@ from learn_rank.commands.experiment import (
     PrePeriod,
     Primary,
     RowIsUser,
+    TestColumn,
     check_alone,
     judge_experiment,
     share_of,
@@ -60,6 +61,7 @@ def ab(
         Path | None, typer.Option(help="Instead of CANDIDATES: logged decisions with propensities (mode R).")
     ] = None,
     experiment: Experiment = None,
+    experiment_column: TestColumn = None,
     pre_period: PrePeriod = None,
     primary: Primary = None,
     metric: Metrics = None,
@@ -168,6 +170,7 @@ def ab(
     check_writable("--json", json_out)
     check_writable("--html", html_out)
     own: dict[str, Any] = {
+        "experiment_column": experiment_column,
         "pre_period": pre_period,
         "primary": primary,
         "metric": metric,

@@ -53,6 +53,14 @@ Columns = Annotated[
     list[str] | None,
     typer.Option("--column", help="With --experiment: arm=NAME where the file has another. Repeatable."),
 ]
+TestColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--experiment-column",
+        help="With --experiment: many tests in one file; the column that names each. One row an arm, with "
+        "impressions and clicks.",
+    ),
+]
 RowIsUser = Annotated[
     bool, typer.Option("--row-is-user", help="With --experiment: each row is another user, without user_id.")
 ]
@@ -75,21 +83,70 @@ def judge_experiment(
         command: for the report.
         fail_if_worse: exit 1 where anything stands as worse.
     """
+    from learn_rank.ab.experiment.report.page import experiment_html
     from learn_rank.ab.experiment.report.result import write_experiment
     from learn_rank.ab.experiment.report.terminal import print_experiment
     from learn_rank.ab.experiment.run import run_experiment
     from learn_rank.ab.report import verdict
+    from learn_recall.files.whole_files import atomic_path
 
+    if given["experiment_column"] is not None:
+        return judge_series(path, given, outputs, command=command)
     about = {"title": path.name, "command": command}
     result = run_experiment(path, declaration_of(given), pre_period=given["pre_period"], about=about)
-    json_out, _ = outputs
+    json_out, html_out = outputs
     if json_out is not None:
         write_experiment(json_out, result)
+    if html_out is not None:
+        page = experiment_html(result)
+        with atomic_path(html_out) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     print_experiment(result, result_console())
     if result.status == verdict.INVALID:
         return INVALID
     losses = verdict.significant(result.rows, verdict.WORSE, given["level"])
     return IS_WORSE if fail_if_worse and losses else 0
+
+
+def judge_series(
+    path: Path, given: Mapping[str, Any], outputs: tuple[Path | None, Path | None], *, command: str
+) -> int:
+    """Judge, write and print many tests of one file; give the exit code of `learn-rank ab`.
+
+    Args:
+        path: the tests, one row an arm.
+        given: the values of the options by their names.
+        outputs: the JSON file, and no page.
+        command: for the report.
+
+    Raises:
+        ValueError: an option that many tests have no use for.
+    """
+    from learn_rank.ab.series.result import run_series, write_series
+    from learn_rank.ab.series.terminal import print_series
+
+    json_out, html_out = outputs
+    unused = ("pre_period", "primary", "metric", "covariate", "row_is_user", "control", "treatment_share")
+    wrong = [f"--{name.replace('_', '-')}" for name in unused if given[name]]
+    wrong += ["--html"] if html_out is not None else []
+    if wrong:
+        raise ValueError(
+            f"{wrong[0]}: expected no such option with --experiment-column, got one. Remedy: leave it out; "
+            "arms of equal shares are compared with each other in clicks over impressions, and --json holds "
+            "all tests."
+        )
+    result = run_series(
+        path,
+        given["experiment_column"],
+        columns=pairs_of(given["column"] or (), "--column", "clicks=YOURS"),
+        buckets=tuple(given["bucket"] or ()),
+        level=given["level"],
+        about={"title": path.name, "command": command},
+    )
+    if json_out is not None:
+        write_series(json_out, result)
+    print_series(result, result_console())
+    return 0
 
 
 def declaration_of(given: Mapping[str, Any]) -> Declaration:

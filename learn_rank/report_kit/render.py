@@ -17,16 +17,17 @@ from learn_rank.report_kit import words
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def render(template: str, content: Mapping[str, Any], folder: Path) -> str:
+def render(template: str, content: Mapping[str, Any], folder: Path, style: str | None = None) -> str:
     """Fill a template that extends `page.html.j2`; it may take cells from `cells.html.j2`.
 
     Args:
-        template: its name, `NAME.html.j2`; a `NAME.css` beside it follows the shared style.
+        template: its name, `NAME.html.j2`.
         content: what it shows, and `main_class` where the main part has a class; text is escaped, `Markup`
             is not.
         folder: where it lies.
+        style: the name of a file beside it that follows the shared style; None is `NAME.css`.
     """
-    own_style = folder / template.replace(".html.j2", ".css")
+    own_style = folder / (template.replace(".html.j2", ".css") if style is None else style)
     styles = [TEMPLATES / "page.css", *([own_style] if own_style.is_file() else [])]
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -171,6 +171,11 @@ _CASES = {
     "learn-rank ab": [
         ("outcomes that are not there", "nowhere.csv", "--experiment nowhere.csv"),
         ("outcomes without an arm", "scores.csv, column arm", "--experiment scores.csv"),
+        (
+            "tests without impressions",
+            "scores.csv, column impressions",
+            "--experiment scores.csv --experiment-column user_id",
+        ),
         ("a metric that decides without an experiment", "--primary", "log.csv --primary CTR"),
         ("no candidates", "CANDIDATES", ""),
         ("candidates that are not there", "nowhere.csv", "nowhere.csv"),

@@ -20,7 +20,7 @@ from learn_recall.tables.column_checks import TableCheck
 from learn_recall.tables.problems import TableError
 from learn_recall.tables.read import read_table
 
-__all__ = ["Rows", "read_outcomes", "read_rows"]
+__all__ = ["Rows", "read_outcomes", "read_rows", "renamed"]
 
 USER, ARM, DAY = "user_id", "arm", "day"
 MAY_BE_NEGATIVE = "revenue"  # refunds
@@ -124,7 +124,7 @@ def read_rows(path: str | os.PathLike[str], declared: Declaration, *, needs_arm:
     frame = read_table(
         path, id_columns=(at_file[USER],), as_text=(at_file[ARM], *raw_buckets), has_lists=False
     )
-    frame = _renamed(frame, here_to_file)
+    frame = renamed(frame, here_to_file)
     check = TableCheck(frame, os.fspath(path))
     user = _users(frame, check, declared)
     if needs_arm and check.has(ARM, "the name of the user's arm in each row"):
@@ -155,7 +155,12 @@ def read_rows(path: str | os.PathLike[str], declared: Declaration, *, needs_arm:
     return Rows(frame, as_id_array(user, name=USER), day.astype(np.int64), are_dates, values, metrics, counts)
 
 
-def _renamed(frame: pd.DataFrame, here_to_file: Mapping[str, str]) -> pd.DataFrame:
+def renamed(frame: pd.DataFrame, here_to_file: Mapping[str, str]) -> pd.DataFrame:
+    """The table with its columns by the names here.
+
+    Raises:
+        ValueError: a name that is no column of the file.
+    """
     missing = [f"{here}={there}" for here, there in here_to_file.items() if there not in frame]
     if missing:
         raise ValueError(

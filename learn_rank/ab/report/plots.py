@@ -58,7 +58,8 @@ def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> 
     """Draw the relative lift of every day as dots with bars, and the cumulated lift as a line with a band.
 
     Args:
-        daily: the rows ``ABResult.daily``; those of other metrics are left out.
+        daily: the rows ``ABResult.daily``; those of other metrics are left out. With ``always_low``
+            and ``always_high``, as of a real experiment, dashed lines are the ends that hold at every look.
         metric: e.g. ``revenue``.
         prefix: made part of every id.
 
@@ -81,6 +82,12 @@ def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> 
             )
             axes.fill_between(days, low, high, color=ESTIMATE, alpha=0.15, linewidth=0)
             axes.plot(days, middle, color=ESTIMATE, linewidth=2, label="all days so far")
+        watched = [row for row in summed if row.get("always_low") is not None]
+        for name, label in (("always_low", "holds at every look"), ("always_high", None)):
+            ends = [100 * row[name] for row in watched]
+            if ends:
+                days = [row["day"] for row in watched]
+                axes.plot(days, ends, "--", color=LAUNCH, linewidth=1.2, label=label)
         for row in single:
             middle, low, high = (100 * row[name] for name in ("relative", "relative_low", "relative_high"))
             bar = [[middle - low], [high - middle]]
@@ -90,13 +97,15 @@ def daily_plot(daily: Sequence[Mapping[str, Any]], metric: str, prefix: str) -> 
         axes.plot([], [], "o", color=FLAGGED, markersize=4, label="this day alone")
         axes.axhline(0, color=INK, linewidth=1, zorder=1)
         bottom, top = axes.get_ylim()
-        axes.set_ylim(max(bottom, -104.0), min(top, _reach([*single, *summed], "relative", "cumulative")))
+        axes.set_ylim(
+            max(bottom, -104.0), min(top, _reach([*single, *summed], "relative", "cumulative", "always"))
+        )
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("day")
         axes.set_ylabel("lift, percent")
         bare(axes)
         axes.grid(axis="y", color=FAINT, linewidth=0.5)
-        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        figure.legend(loc="outside upper center", ncols=3 if watched else 2, frameon=False)
         return svg_text(figure, prefix)
 
 
