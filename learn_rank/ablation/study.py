@@ -178,7 +178,9 @@ def ablate(
 def auto(run: RunFolder, name: str, seed: int, base: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
     """Predict the test rows by the choice that validation makes between the baseline and this variant."""
     old, new = (pd.read_parquet(run.ablation.validation_of(arm, seed)) for arm in (BASE, name))
-    chosen = combine(choose(old, old, new), base, fused, new_items(base))
+    is_new = new_items(base)
+    choice = choose(old, old, new, meets_new=is_new is not None and bool(is_new.any()))
+    chosen = combine(choice, base, fused, is_new)
     return pd.concat([base.drop(columns=SCORES), chosen], axis=1)
 
 

@@ -21,6 +21,7 @@ from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.pipeline.first_checks import label_problems
 from learn_rank.pipeline.judge_run import make_report
+from learn_rank.pipeline.more_seeds import add_seeds
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig, load_ranker
 from learn_rank.report.files import Report
@@ -41,6 +42,7 @@ def compare_rankers(
     out: str | os.PathLike[str],
     *,
     seeds: Sequence[int] = (0, 1, 2),
+    max_seeds: int = 5,
     training: RankTrainConfig = RankTrainConfig(),  # noqa: B008 - frozen
     history_length: int = 80,
     console: Console | None = None,
@@ -55,6 +57,9 @@ def compare_rankers(
         out: folder for ``predictions/<name>/seed-<n>.parquet``, ``report.json`` and ``report.html``. Rankers
             of these names that lie there are trained anew, since their code may have changed.
         seeds: of the training, at least one.
+        max_seeds: further seeds are trained, up to so many in all, while an interval of "learn" - "baseline"
+            that decides is wider than 5 points and seeds would narrow it (`learn_rank.pipeline.more_seeds`);
+            not above the number of `seeds`, none are. From one seed nobody knows whether they would.
         training: epochs, rates and sizes, alike for all; its seed is not used.
         console: where progress and the report's tables are told; None says nothing.
 
@@ -74,14 +79,24 @@ def compare_rankers(
     write_floors(run, dataset)
     per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
     fusion: LearnFeatureFusion | None = None
+    for name in rankers:
+        remove(run.predictions_of(name, 0).parent)
     with StageProgress(console=quiet, transient=True) as progress:
         bar = progress.add_task("", total=per_ranker * len(rankers) * len(seeds))
-        for name, make in rankers.items():
-            remove(run.predictions_of(name, 0).parent)
-            for seed in seeds:
+
+        def train(wanted: tuple[int, ...]) -> None:
+            nonlocal fusion
+            left = [
+                (name, seed)
+                for name in rankers
+                for seed in wanted
+                if not run.predictions_of(name, seed).is_file()
+            ]
+            progress.update(bar, total=per_ranker * len(rankers) * len(wanted))
+            for name, seed in left:
                 progress.update(bar, description=f"{name}, seed {seed}")
                 ranker = train_and_score(
-                    lambda make=make: make(data),  # type: ignore[misc]
+                    lambda make=rankers[name]: make(data),  # type: ignore[misc]
                     dataset,
                     data,
                     replace(training, seed=seed),
@@ -90,6 +105,13 @@ def compare_rankers(
                     on_step=lambda *_: progress.advance(bar),
                 )
                 fusion = ranker.fusion if fusion is None else fusion
+
+        said: list[str] = []
+        seeds = add_seeds(
+            run, list(rankers), seeds, max_seeds, train=train, tell=said.append, option="max_seeds"
+        )
+    for line in said:
+        quiet.print(line, markup=False)
     write_auto(run, list(rankers), seeds)
     return make_report(
         run,

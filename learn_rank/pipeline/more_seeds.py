@@ -1,7 +1,8 @@
-"""Seeds are added to a run while its deciding interval is too wide to decide anything."""
+"""Seeds are added to a run or a comparison while its deciding interval is too wide to decide anything."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -18,43 +19,81 @@ from learn_recall.files.whole_files import read_json, write_json
 
 
 def train_enough(run: RunFolder, config: RunConfig, console: Console) -> None:
-    """Train every arm with the seeds of the run, and with more while that would narrow what decides.
+    """Train every arm of a run with its seeds, and with more while that would narrow what decides.
 
-    Definition: the deciding interval of a task is that of LEARN - baseline over all rows, in UAUC (AUC, then
-    WUAUC where it is undefined). While one is wider than `DECIDING_WIDTH`, though the users alone would allow
-    a narrower one, the next seed is trained, up to `RunConfig.max_seeds`. The sign of the difference has no
-    say, so that the run does not stop where it likes the answer. The seeds end up in the run's settings; a
-    run that goes on after a stop finds the seeds that it had, and takes the same decisions again.
+    The seeds end up in the run's settings; a run that goes on after a stop finds the seeds that it had, and
+    takes the same decisions again.
 
     Args:
         run: folder of the run.
-        config: its settings.
+        config: its settings; `RunConfig.max_seeds` is where it ends.
         console: where it is told that a seed is added, and why none is.
     """
-    train_rankers(run, config, console)
-    while row := _too_wide(run, config):
-        if len(config.seeds) >= config.max_seeds or not _helps(row):
-            console.print(f"    {_why_not(row, config)}", markup=False)
-            break
-        seed = max(config.seeds) + 1
-        console.print(
-            f"    seed {seed} is added: {_widths(row)}, {width_words(DECIDING_WIDTH)} would do "
-            f"(up to {config.max_seeds} seeds, --max-seeds)",
-            markup=False,
-        )
-        config = replace(config, seeds=(*config.seeds, seed))
-        train_rankers(run, config, console)
+    seeds = add_seeds(
+        run,
+        config.arms,
+        config.seeds,
+        config.max_seeds,
+        train=lambda seeds: train_rankers(run, replace(config, seeds=seeds), console),
+        tell=lambda line: console.print(f"    {line}", markup=False),
+        option="--max-seeds",
+    )
     saved = read_json(run.settings) if run.settings.is_file() else {}
-    if saved and tuple(saved["config"]["seeds"]) != config.seeds:
-        write_json(run.settings, {**saved, "config": {**saved["config"], "seeds": list(config.seeds)}})
+    if saved and tuple(saved["config"]["seeds"]) != seeds:
+        write_json(run.settings, {**saved, "config": {**saved["config"], "seeds": list(seeds)}})
 
 
-def _too_wide(run: RunFolder, config: RunConfig) -> PrecisionRow | None:
+def add_seeds(
+    run: RunFolder,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    max_seeds: int,
+    *,
+    train: Callable[[tuple[int, ...]], None],
+    tell: Callable[[str], None],
+    option: str,
+) -> tuple[int, ...]:
+    """Train with the seeds, and with one more at a time while that would narrow what decides.
+
+    Definition: the deciding interval of a task is that of LEARN - baseline over all rows, in UAUC (AUC, then
+    WUAUC where it is undefined). While one is wider than `DECIDING_WIDTH`, though the users alone would allow
+    a narrower one, the next seed is trained, up to `max_seeds`. The sign of the difference has no say, so
+    that nobody stops where they like the answer.
+
+    Args:
+        run: folder with the predictions.
+        arms: that are trained; without LEARN nothing is added.
+        seeds: to begin with, at least one.
+        max_seeds: not above their number, none is added.
+        train: given all seeds, trains those that are not there yet, and leaves their predictions in `run`.
+        tell: where a line is told of a seed that is added, and why none is.
+        option: how the caller names `max_seeds`.
+
+    Returns:
+        The seeds that were trained.
+    """
+    found = tuple(seeds)
+    train(found)
+    while row := _too_wide(run, arms, found):
+        if len(found) >= max_seeds or not _helps(row):
+            tell(_why_not(row, f"{option} {max_seeds}", option))
+            break
+        seed = max(found) + 1
+        tell(
+            f"seed {seed} is added: {_widths(row)}, {width_words(DECIDING_WIDTH)} would do "
+            f"(up to {max_seeds} seeds, {option})"
+        )
+        found = (*found, seed)
+        train(found)
+    return found
+
+
+def _too_wide(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> PrecisionRow | None:
     """A deciding interval that is too wide: one that seeds would narrow, if there is any."""
-    if LEARN not in config.arms:
+    if LEARN not in arms:
         return None
     new, old = (
-        [pd.read_parquet(run.predictions_of(arm, seed)) for seed in config.seeds] for arm in (LEARN, BASELINE)
+        [pd.read_parquet(run.predictions_of(arm, seed)) for seed in seeds] for arm in (LEARN, BASELINE)
     )
     found = precision_of(new, old, tasks_of([*new, *old]), width=DECIDING_WIDTH)
     wide = [row for row in deciding(found) if row["width"] is not None and row["width"] > DECIDING_WIDTH]
@@ -72,12 +111,12 @@ def _widths(row: PrecisionRow) -> str:
     )
 
 
-def _why_not(row: PrecisionRow, config: RunConfig) -> str:
+def _why_not(row: PrecisionRow, limit: str, option: str) -> str:
     if not _helps(row):
         return f"no seed is added: {_widths(row)}, and no number of seeds narrows that"
     enough = row["enough_seeds"]
-    remedy = "" if enough is None else f"; about --max-seeds {enough} would do"
-    return f"no further seed (--max-seeds {config.max_seeds}): {_widths(row)}{remedy}"
+    remedy = "" if enough is None else f"; about {option} {enough} would do"
+    return f"no further seed ({limit}): {_widths(row)}{remedy}"
 
 
-__all__ = ["train_enough"]
+__all__ = ["add_seeds", "train_enough"]

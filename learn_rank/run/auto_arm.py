@@ -63,12 +63,13 @@ def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> Non
         return
     for seed in seeds:
         base, fused = (pd.read_parquet(run.validation_of(arm, seed)) for arm in (BASE, FUSED))
-        choice = choose(base, base, fused)
+        old, new = (pd.read_parquet(run.predictions_of(arm, seed)) for arm in (BASE, FUSED))
+        is_new = new_items(old)
+        choice = choose(base, base, fused, meets_new=is_new is not None and bool(is_new.any()))
         folder = run.model_of(AUTO, seed)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / _CHOICE, {"words": choice.words, **_plain(asdict(choice))})
-        old, new = (pd.read_parquet(run.predictions_of(arm, seed)) for arm in (BASE, FUSED))
-        scores = combine(choice, old, new, new_items(old))
+        scores = combine(choice, old, new, is_new)
         write_predictions(run.predictions_of(AUTO, seed), old.drop(columns=SCORES, errors="ignore"), scores)
 
 

@@ -21,7 +21,7 @@ from learn_rank.uncertainty.intervals import ClosedForm
 from learn_recall.columns import CLICK, CONVERSION, ITEM_BUCKET, ITEM_IS_NEW, PCTCVR, PCTR, PCVR, USER_ID
 
 LEAST_CLICKS = 100
-"""Clicks on items of a kind, new or known, below which no choice is made for that kind apart."""
+"""Clicks on items of a kind, new or known, below which nothing is proved for that kind."""
 OFF = 0.1
 """Predicted over observed of a bucket may lie this far from that of all rows before it forbids a ranker."""
 
@@ -33,12 +33,14 @@ class Choice:
     Attributes:
         click: items whose pCTR comes from the fused ranker: "none", "all", and where new items are to be
             served otherwise than those of training, "known" or "new".
-        conversion: items whose pCVR comes from it, "none" or "all". Where the two differ, or where items do,
-            both rankers have to be served.
+        conversion: items whose pCVR comes from it, "none", "all", or "known" where nothing is known of new
+            ones. Where the two differ, or where items do, both rankers have to be served.
         ctr: AUC of click, what is served - base, on the validation rows; of "all" where nothing was taken.
         cvr: AUC of conversion, fused - base, on the clicked validation rows; None where conversions are not
             recorded.
         against: what spoke against the fused ranker in sentences, one a reason.
+        few_new_clicks: clicks of validation on items that training never had, where they are fewer than
+            `LEAST_CLICKS` though such items are served; None else.
     """
 
     click: str
@@ -46,6 +48,7 @@ class Choice:
     ctr: Delta
     cvr: Delta | None
     against: tuple[str, ...] = ()
+    few_new_clicks: int | None = None
 
     @property
     def fuses_ctr(self) -> bool:
@@ -64,17 +67,34 @@ class Choice:
             return "both heads from the fused ranker"
         if self.click == self.conversion == NONE:
             return "both heads from the base ranker: validation shows no gain"
-        clicks = {
-            ALL: "the click head from the fused ranker",
-            NONE: "the click head from the base",
-            KNOWN: "the click head from the fused ranker for items of training, from the base for new ones",
-            NEW: "the click head from the fused ranker for new items, from the base for those of training",
+        of_kind = {
+            NONE: "the base",
+            ALL: "the fused ranker",
+            KNOWN: "the fused ranker for items of training, from the base for new ones",
+            NEW: "the fused ranker for new items, from the base for those of training",
         }
-        conversions = "the fused ranker" if self.fuses_cvr else "the base"
-        return f"{clicks[self.click]}, the conversion head from {conversions}: both are served"
+        few = ""
+        if self.few_new_clicks is not None:
+            few = (
+                f"; nothing was proved for new items, of which validation has {self.few_new_clicks} clicks, "
+                f"and {LEAST_CLICKS} are needed"
+            )
+        if self.click == self.conversion:
+            return f"both heads from {of_kind[self.click]}: both are served{few}"
+        return (
+            f"the click head from {of_kind[self.click]}, the conversion head from "
+            f"{of_kind[self.conversion]}: both are served{few}"
+        )
 
 
-def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, level: float = 0.95) -> Choice:
+def choose(
+    labels: pd.DataFrame,
+    base: pd.DataFrame,
+    fused: pd.DataFrame,
+    *,
+    level: float = 0.95,
+    meets_new: bool = False,
+) -> Choice:
     """Choose on validation rows, in favour of the base.
 
     Definition: the click head is fused where the paired, user-clustered interval of its AUC difference lies
@@ -82,7 +102,9 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
     are off beside the others: predicted over observed, divided by that of all rows, differs from 1 by more
     than `OFF` with its whole interval, and by more than the base's. With enough clicks on items that training
     never had and on the others, it may be fused for one kind alone: where that passes and all does not, or
-    where it is better than all with its interval above 0. The conversion head goes with a click head that is
+    where it is better than all with its interval above 0. With fewer clicks on items that training never had,
+    though such items are served, nothing is proved for them, and both heads leave them to the base: "all" is
+    then every item of training. The conversion head goes with a click head that is
     fused for all unless its own difference is negative; alone, it is fused where its interval lies above 0;
     calibration forbids it too. So rankers that are equal in truth are taken for better in at most
     (1 - level) / 2 of the cases, shared among what was tried, and vectors that harm are not taken at all.
@@ -93,6 +115,7 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
         base: pctr and, unless it ranks by clicks alone, pcvr of the ranker without the plugin, row by row.
         fused: the same of the ranker with it.
         level: of the intervals.
+        meets_new: whether items that training never had are served, also where validation has none.
 
     Raises:
         ValueError: other numbers of rows, or rows that cannot be judged (`learn_rank.metrics.labelled_rows`).
@@ -102,14 +125,17 @@ def choose(labels: pd.DataFrame, base: pd.DataFrame, fused: pd.DataFrame, *, lev
             f"labels, base, fused: expected the same validation rows, got {len(labels)}, {len(base)} and "
             f"{len(fused)} rows. Remedy: score one table with both rankers"
         )
-    click, ctr, against = _click_head(_Head.of(labels, CLICK, base[PCTR], fused[PCTR]), level)
+    of_clicks = _Head.of(labels, CLICK, base[PCTR], fused[PCTR])
+    few = of_clicks.few_new_clicks(meets_new)
+    whole = ALL if few is None else KNOWN
+    click, ctr, against = _click_head(of_clicks, whole, level)
     if not (CONVERSION in labels and PCVR in base and PCVR in fused):
-        return Choice(click, ALL if click == ALL else NONE, ctr, None, against)
+        return Choice(click, whole if click == whole else NONE, ctr, None, against, few)
     clicked = labels[CLICK].to_numpy() > 0
     head = _Head.of(labels[clicked], CONVERSION, base.loc[clicked, PCVR], fused.loc[clicked, PCVR])
-    cvr, off = head.difference(AUC(), ALL, level), head.miscalibrated(ALL, level)
-    is_better = cvr.low > 0 or (click == ALL and not cvr.delta < 0)
-    return Choice(click, ALL if is_better and not off else NONE, ctr, cvr, (*against, *off))
+    cvr, off = head.difference(AUC(), whole, level), head.miscalibrated(whole, level)
+    is_better = cvr.low > 0 or (click == whole and not cvr.delta < 0)
+    return Choice(click, whole if is_better and not off else NONE, ctr, cvr, (*against, *off), few)
 
 
 def combine(
@@ -126,7 +152,10 @@ def combine(
     if PCVR not in base:
         return pd.DataFrame({PCTR: pctr})
     if choice.click == choice.conversion:
-        return (fused if choice.click == ALL else base)[[PCTR, PCVR, PCTCVR]]
+        columns = (PCTR, PCVR, PCTCVR)
+        return pd.DataFrame(
+            {name: _served(choice.click, base[name], fused[name], is_new) for name in columns}
+        )
     pcvr = _served(choice.conversion, base[PCVR], fused[PCVR], is_new)
     return pd.DataFrame({PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr})
 
@@ -164,6 +193,13 @@ class _Head:
         clicks = [float(self.rows.labels[kind].sum()) for kind in (self.is_new, ~self.is_new)]
         return (KNOWN, NEW) if min(clicks) >= LEAST_CLICKS else ()
 
+    def few_new_clicks(self, meets_new: bool) -> int | None:
+        """Clicks on items that training never had, where they are too few to prove anything for those."""
+        if self.is_new is None or not (meets_new or self.is_new.any()):
+            return None
+        n_clicks = int(self.rows.labels[self.is_new].sum())
+        return n_clicks if n_clicks < LEAST_CLICKS else None
+
     def served(self, items: str) -> np.ndarray:
         return _served(items, self.base, self.fused, self.is_new).to_numpy()
 
@@ -198,9 +234,12 @@ class _Head:
         return tuple(found)
 
 
-def _click_head(head: _Head, level: float) -> tuple[str, Delta, tuple[str, ...]]:
-    """What is served of the fused ranker's clicks, its difference to the base, and what spoke against all."""
-    kinds = (ALL, *head.divisions)
+def _click_head(head: _Head, whole: str, level: float) -> tuple[str, Delta, tuple[str, ...]]:
+    """What is served of the fused ranker's clicks, its difference to the base, and what spoke against it.
+
+    `whole` is what it would serve alone: every item, or every one of training.
+    """
+    kinds = (whole, *head.divisions)
     shared = 1 - (1 - level) / len(kinds)
     passed, against = {}, {}
     for items in kinds:
@@ -214,9 +253,9 @@ def _click_head(head: _Head, level: float) -> tuple[str, Delta, tuple[str, ...]]
             passed[items] = auc.delta
     best = max(passed, key=lambda items: passed[items], default=NONE)
     # one ranker is simpler to serve than two: they have to be better, and not by chance
-    if ALL in passed and best != ALL and not head.difference(AUC(), best, shared, than=ALL).low > 0:
-        best = ALL
-    return best, head.difference(AUC(), ALL if best == NONE else best, level), against[ALL]
+    if whole in passed and best != whole and not head.difference(AUC(), best, shared, than=whole).low > 0:
+        best = whole
+    return best, head.difference(AUC(), whole if best == NONE else best, level), against[whole]
 
 
 def is_fused(items: str, is_new: np.ndarray) -> np.ndarray:

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from learn_rank.run.auto_arm import choices, served_heads, write_auto
 from learn_rank.run.auto_choice import choose, combine
+from learn_rank.run.folder import RunFolder
+from learn_rank.run.predictions import write_predictions
 
 
 def world(n_users=400, n_rows=20, seed=0):
@@ -137,6 +140,62 @@ def test_few_clicks_on_new_items_are_no_reason_to_divide():
     base = scores(noisy(liking, 0.5, rng) - 1, buying)
     fused = scores(np.where(rare, 3 * liking, noisy(liking, 1.0, rng)) - 1, buying)
     assert choose(labels.assign(item_is_new=rare), base, fused).click == "none"
+
+
+def better_everywhere(n_new):
+    """A fused ranker that orders better; the first rows, a few, are of items that training never had."""
+    labels, liking, buying, rng = world()
+    base = scores(noisy(liking, 1.5, rng) - 1, noisy(buying, 1.5, rng))
+    fused = scores(noisy(liking, 0.5, rng) - 1, noisy(buying, 0.5, rng))
+    is_new = np.arange(len(labels)) < n_new
+    return labels.assign(item_is_new=is_new), base, fused, is_new
+
+
+def test_new_items_of_which_validation_saw_few_clicks_stay_with_the_base_in_both_heads():
+    labels, base, fused, is_new = better_everywhere(120)
+    n_clicks = int(labels["click"][is_new].sum())
+    assert 0 < n_clicks < 100
+    choice = choose(labels, base, fused)
+    assert (choice.click, choice.conversion, choice.few_new_clicks) == ("known", "known", n_clicks)
+    assert choice.words == (
+        "both heads from the fused ranker for items of training, from the base for new ones: both are "
+        f"served; nothing was proved for new items, of which validation has {n_clicks} clicks, and 100 are "
+        "needed"
+    )
+    served = combine(choice, base, fused, is_new)
+    pd.testing.assert_frame_equal(served[is_new], base[is_new])
+    pd.testing.assert_frame_equal(served[~is_new], fused[~is_new])
+
+
+def test_without_a_new_item_in_validation_they_stay_with_the_base_where_there_will_be_some():
+    labels, base, fused, _ = better_everywhere(0)
+    there = choose(labels, base, fused, meets_new=True)
+    assert (there.click, there.conversion, there.few_new_clicks) == ("known", "known", 0)
+    nowhere = choose(labels, base, fused)
+    assert (nowhere.click, nowhere.conversion, nowhere.few_new_clicks) == ("all", "all", None)
+    unknown = choose(labels.drop(columns="item_is_new"), base, fused, meets_new=True)
+    assert (unknown.click, unknown.few_new_clicks) == ("all", None)  # predictions of an older version
+
+
+def test_new_items_with_enough_clicks_come_from_the_ranker_that_is_better_for_all():
+    labels, base, fused, _ = better_everywhere(1000)
+    choice = choose(labels, base, fused, meets_new=True)
+    assert (choice.click, choice.conversion, choice.few_new_clicks) == ("all", "all", None)
+
+
+def test_a_run_whose_test_rows_have_new_items_serves_the_base_there_and_says_so(tmp_path):
+    labels, base, fused, _ = better_everywhere(0)
+    run, is_new = RunFolder(tmp_path), np.arange(len(labels)) % 5 == 0
+    for arm, own in (("baseline", base), ("learn", fused)):
+        write_predictions(run.validation_of(arm, 0), labels, own)
+        write_predictions(run.predictions_of(arm, 0), labels.assign(item_is_new=is_new), own)
+    write_auto(run, ["baseline", "learn"], [0])
+    served = pd.read_parquet(run.predictions_of("auto", 0))
+    for name in ("pctr", "pcvr", "pctcvr"):
+        np.testing.assert_array_equal(served[name], np.where(is_new, base[name], fused[name]))
+    heads = served_heads(run, 0)
+    assert (heads.click, heads.conversion, heads.arm) == ("known", "known", None)
+    assert "nothing was proved for new items, of which validation has 0 clicks" in choices(run, [0])
 
 
 def test_a_ranker_that_gains_between_users_and_loses_inside_them_is_not_taken():

@@ -1,5 +1,9 @@
 """A team's own rankers compared in one call: what is written, what is judged, what is refused."""
 
+import os
+from types import SimpleNamespace
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -20,8 +24,11 @@ from learn_rank import (
 )
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.metrics.auc import AUC
+from learn_rank.pipeline import compare_rankers as comparison
 from learn_rank.rankers.train import predict
 from learn_rank.run.folder import RunFolder
+from learn_rank.run.predictions import labelled_rows, write_predictions
+from learn_recall.files.whole_files import write_json
 from learn_recall.store import id_keys
 
 TRAINING = RankTrainConfig(n_epochs=2, batch_size=128, learning_rate=5e-3)
@@ -157,6 +164,43 @@ def test_a_console_is_told_the_verdict(world, tmp_path):
     once = RankTrainConfig(n_epochs=1, batch_size=1024)
     compare_rankers(dataset, arms, tmp_path, seeds=[0], training=once, console=console)
     assert "Verdict" in console.export_text()
+
+
+@pytest.mark.parametrize(("max_seeds", "expected"), [(4, (2, 5, 6, 7)), (2, (2, 5))])
+def test_seeds_are_added_while_they_would_narrow_what_decides(
+    world, tmp_path, monkeypatch, max_seeds, expected
+):
+    dataset, _, _ = world
+
+    def scored(make, dataset, data, training, run, *, arm, on_step):
+        """A ranker whose scores know the click better or worse by its seed."""
+        skill = 0.3 if arm == "baseline" else (0.25, 0.4)[training.seed % 2]
+        for path, part in ((run.predictions_of, "test"), (run.validation_of, "valid")):
+            labels = labelled_rows(dataset, part)
+            click = labels["click"].to_numpy(float)
+            pctr = skill * click + (1 - skill) * np.random.default_rng(0).random(len(click))
+            write_predictions(path(arm, training.seed), labels, pd.DataFrame({"pctr": pctr}))
+        write_json(run.history_of(arm, training.seed), [])
+        trained.append((arm, training.seed))
+        return SimpleNamespace(fusion=None)
+
+    trained = []
+    monkeypatch.setattr(comparison, "train_and_score", scored)
+    console = Console(record=True, width=300, file=open(os.devnull, "w"))  # noqa: SIM115 - closed below
+    report = compare_rankers(
+        dataset,
+        {"baseline": None, "learn": None},
+        tmp_path,
+        seeds=[2, 5],
+        max_seeds=max_seeds,
+        console=console,
+    )
+    console.file.close()
+    assert report.about["seeds"] == list(expected)
+    assert sorted(trained) == sorted((arm, seed) for arm in ("baseline", "learn") for seed in expected)
+    told = console.export_text()
+    assert f"no further seed (max_seeds {max_seeds}): the interval of LEARN - baseline in CTR UAUC" in told
+    assert ("seed 6 is added" in told) == (max_seeds == 4)
 
 
 def test_every_public_name_is_there():
