@@ -75,7 +75,8 @@ def open_study(run: Path, *, device: str | None = None) -> Study:
 
     @cache
     def encoded(ease: str) -> EncodedDataset:
-        return host_rows(dataset, items, ease, history_length=config.fusion.history_length)
+        length, recent = config.fusion.history_length, config.recent_popularity
+        return host_rows(dataset, items, ease, history_length=length, recent_popularity=recent)
 
     def vectors(variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
         if variant.preset is not None:

@@ -148,6 +148,9 @@ def run(
             autocompletion=HOSTS,
         ),
     ] = "none",
+    recent_popularity: Annotated[
+        bool, typer.Option("--recent-popularity", help="Every arm's host also knows what was popular lately.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -208,6 +211,7 @@ def run(
             seeds=tuple(range(seeds)),
             max_seeds=max_seeds,
             ease=ease,
+            recent_popularity=recent_popularity,
             interactions_until=None if interactions_until is None else seconds_of(interactions_until),
             fusion_kind=fusion,
             ranker=RankerConfig(kind=ranker, layers=layers),

@@ -26,6 +26,7 @@ def host_rows(
     ease: str = "none",
     *,
     history_length: int = 80,
+    recent_popularity: bool = False,
     save: Path | None = None,
 ) -> EncodedDataset:
     """The rows of a run as its host sees them: `encode_dataset`, and behind its dense features EASE's.
@@ -34,10 +35,10 @@ def host_rows(
         dataset: with contexts for every row.
         items: as in `cross_fitted`.
         ease: of `HOSTS`.
-        history_length: as in `encode_dataset`.
+        history_length, recent_popularity: as in `encode_dataset`.
         save: file for the `EaseFeatures` with which requests are given the same columns.
     """
-    data = encode_dataset(dataset, history_length=history_length)
+    data = encode_dataset(dataset, history_length=history_length, recent_popularity=recent_popularity)
     if ease == "none":
         return data
     features, served = cross_fitted(dataset, items)

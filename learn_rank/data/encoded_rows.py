@@ -15,6 +15,7 @@ from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.dense_features import standardised
 from learn_rank.data.host_statistics import ITEM_FEATURES, HostStatistics
 from learn_rank.data.newness import Newness
+from learn_rank.data.recent_popularity import RECENT_ITEM, with_recent
 from learn_recall.columns import (
     CLICK,
     CONTEXT_ID,
@@ -160,12 +161,16 @@ def joined_features(dataset: RankingDataset, names: Sequence[str]) -> dict[str, 
     }
 
 
-def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> EncodedDataset:
+def encode_dataset(
+    dataset: RankingDataset, *, history_length: int = 80, recent_popularity: bool = False
+) -> EncodedDataset:
     """Turn the frames into codes and standardised numbers; everything is fitted on ``train``.
 
     Args:
         dataset: with contexts for every row.
         history_length: most recent items of a context that are kept for the similarity features.
+        recent_popularity: the host also knows what was popular lately
+            (`learn_rank.data.recent_popularity.RecentPopularity.host_features`), where rows have time.
 
     Raises:
         ValueError: a row without context, a dense feature that float32 cannot hold once it is standardised,
@@ -173,13 +178,14 @@ def encode_dataset(dataset: RankingDataset, *, history_length: int = 80) -> Enco
     """
     parts = dataset.parts
     statistics = HostStatistics(parts, is_sampled=dataset.is_sampled)
-    known = statistics.features()
+    known = with_recent(dataset, statistics.features()) if recent_popularity else statistics.features()
     joined = joined_features(dataset, (*dataset.dense, *dataset.categorical))
     dense, mean_std = standardised(known, {name: joined[name][list(dataset.dense)] for name in joined})
     mean, std = mean_std
-    of_item = [name for name in statistics.names if name in ITEM_FEATURES]
-    item_columns = np.array([statistics.names.index(name) for name in of_item])
-    prior = np.array([statistics.prior[name] for name in of_item])
+    names = list(known["train"].columns)
+    of_item = [name for name in names if name in (*ITEM_FEATURES, *RECENT_ITEM)]
+    item_columns = np.array([names.index(name) for name in of_item])
+    prior = np.array([statistics.prior.get(name, 0.0) for name in of_item])
     unknown_item = ((prior - mean[item_columns]) / std[item_columns]).astype(np.float32)
 
     codes: dict[str, dict[str, np.ndarray]] = {name: {} for name in parts}

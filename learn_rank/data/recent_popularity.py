@@ -6,6 +6,7 @@ that nobody has met yet is known by its brand and its category.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,13 @@ from learn_rank.metrics.auc import AUC
 from learn_recall.columns import BRAND, CATEGORY, CLICK, CONVERSION, ITEM_ID, PCTCVR, PCTR, PCVR, TIMESTAMP
 
 DAY = 86_400.0
+Codes = tuple[np.ndarray, np.ndarray]  # of the rows of the log, and of those that ask
 WINDOWS = (1.0, 3.0, 7.0, 30.0)
 """Days that are looked back, of which validation chooses."""
+HOST_DAYS = 7.0
+"""Days that a host's features look back; fixed, so that a request is given what its training rows had."""
+RECENT_ITEM = ("recent_item_ctr", "recent_item_cvr")
+"""The host's features that are of the item alone: 0, what its brand is, for an item that nobody met."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +62,47 @@ class RecentPopularity:
             part: "train", "valid" or "test".
             days: looked back.
         """
+        *_, (_, pctr, pcvr, _) = self._rates(part, days)
+        scores = {PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr}
+        return pd.DataFrame(scores).astype(np.float32)
+
+    def host_features(self, part: str, days: float = HOST_DAYS) -> pd.DataFrame:
+        """What a host may know of the rows of a part, float32; names are `recent_item_ctr` and the like.
+
+        Definition: of category, brand and item, as far as there are any, the log odds of the rate less those
+        of the one above it (of training, for the first), so that 0 is "no more than is known anyway" and the
+        features of an item that nobody met are 0. Where impressions are sampled, the logarithm of 1 + clicks
+        stands in place of click rates. Conversions are there where they are recorded.
+
+        Args:
+            part: "train", "valid" or "test".
+            days: looked back.
+        """
+        columns: dict[str, np.ndarray] = {}
+        rates = self._rates(part, days)
+        _, *above, _ = next(rates)
+        for kind, pctr, pcvr, clicked in rates:
+            is_sampled = self.dataset.is_sampled
+            columns[f"recent_{kind}_ctr"] = (
+                np.log1p(clicked) if is_sampled else _logit(pctr) - _logit(above[0])
+            )
+            if self.dataset.has_conversions:
+                columns[f"recent_{kind}_cvr"] = _logit(pcvr) - _logit(above[1])
+            above = [pctr, pcvr]
+        return pd.DataFrame(columns).astype(np.float32)
+
+    def _rates(self, part: str, days: float) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+        """Name, click rate, conversion rate and clicks: of training, then of category, brand and item."""
         log = pd.concat(list(self.dataset.parts.values()), ignore_index=True)
         train, asked = self.dataset.train, self.dataset.parts[part]
         clicks = float(train[CLICK].sum())
         bought = float(train[CONVERSION].fillna(0.0).sum()) if CONVERSION in train else 0.0
         pctr = np.full(len(asked), clicks / max(len(train), 1))
         pcvr = np.full(len(asked), bought / clicks if clicks else 0.0)
+        yield "train", pctr, pcvr, np.full(len(asked), clicks)
         events = _events(log)
         times = log[TIMESTAMP].to_numpy(np.float64), asked[TIMESTAMP].to_numpy(np.float64)
-        for codes in self._kinds(log, asked):
+        for kind, codes in self._kinds(log, asked):
             counts = _within(codes, times, events, days * DAY)
             shown, clicked, converted = counts.T
             if self.dataset.is_sampled:  # equal counts are told apart by what is above: brand, category
@@ -72,8 +110,7 @@ class RecentPopularity:
             else:
                 pctr = (clicked + self.click_prior * pctr) / (shown + self.click_prior)
             pcvr = (converted + self.conversion_prior * pcvr) / (clicked + self.conversion_prior)
-        scores = {PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr}
-        return pd.DataFrame(scores).astype(np.float32)
+            yield kind, pctr, pcvr, clicked
 
     def best_window(self) -> float:
         """The days of `WINDOWS` whose pctr has the best AUC on validation."""
@@ -81,8 +118,8 @@ class RecentPopularity:
         found = {days: AUC()(labels, self.scores("valid", days)[PCTR]).value for days in WINDOWS}
         return max(found, key=lambda days: -1.0 if np.isnan(found[days]) else found[days])
 
-    def _kinds(self, log: pd.DataFrame, asked: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Codes of the rows' category, brand and item, as far as there are any; -1 = not known."""
+    def _kinds(self, log: pd.DataFrame, asked: pd.DataFrame) -> list[tuple[str, Codes]]:
+        """Name and codes of the rows' category, brand and item, as far as there are any; -1 = not known."""
         items = self.dataset.items.set_index(ITEM_ID)
         found = []
         for column in (CATEGORY, BRAND, ITEM_ID):
@@ -93,7 +130,8 @@ class RecentPopularity:
                 for rows in (log, asked)
             )
             known = pd.Index(of_log.dropna().unique())
-            found.append((known.get_indexer(pd.Index(of_log)), known.get_indexer(pd.Index(of_asked))))
+            codes = known.get_indexer(pd.Index(of_log)), known.get_indexer(pd.Index(of_asked))
+            found.append(("item" if column == ITEM_ID else column, codes))
         return found
 
 
@@ -133,9 +171,27 @@ def _within(
     return np.where((codes[1] >= 0)[:, None], before(times[1]) - before(times[1] - seconds), 0.0)
 
 
+def _logit(rate: np.ndarray) -> np.ndarray:
+    clipped = np.clip(rate, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def with_recent(dataset: RankingDataset, known: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The host's statistics of every part and, where rows have time, its recent popularity behind them."""
+    if not has_time(dataset):
+        return known
+    recent = RecentPopularity(dataset)
+    return {part: pd.concat([rows, recent.host_features(part)], axis=1) for part, rows in known.items()}
+
+
+def has_time(dataset: RankingDataset) -> bool:
+    """Whether every part has timestamps."""
+    return all(TIMESTAMP in part for part in dataset.parts.values())
+
+
 def _is_list(column: pd.Series) -> bool:
     filled = column.dropna()
     return len(filled) > 0 and isinstance(filled.iloc[0], list | tuple | np.ndarray)
 
 
-__all__ = ["WINDOWS", "RecentPopularity"]
+__all__ = ["HOST_DAYS", "RECENT_ITEM", "WINDOWS", "RecentPopularity", "has_time", "with_recent"]

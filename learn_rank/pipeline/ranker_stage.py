@@ -50,7 +50,14 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
     dataset = read_dataset(run.tables)
     users, items = EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)
     length = config.fusion.history_length
-    data = host_rows(dataset, items, config.ease, history_length=length, save=run.ease)
+    data = host_rows(
+        dataset,
+        items,
+        config.ease,
+        history_length=length,
+        recent_popularity=config.recent_popularity,
+        save=run.ease,
+    )
     write_floors(run, dataset)
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker

@@ -41,6 +41,8 @@ class RunConfig:
         arms: names of `learn_rank.run.arms.ARMS`.
         ease: of `learn_rank.data.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
             together. A lift over a host that does is smaller, and more believable where yours does.
+        recent_popularity: whether the host, in every arm, also knows what was popular in the last days
+            (`learn_rank.data.recent_popularity`), where rows have time.
         interactions_until: unix seconds that no interaction lies behind, for interactions in order alone
             beside impressions with timestamps; None where they say it themselves.
         fusion_kind: of `learn_rank.fusion.kinds.FUSIONS`.
@@ -59,6 +61,7 @@ class RunConfig:
     embedding_decays: tuple[float, ...] = (1.0, 10.0)
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
     ease: str = "none"
+    recent_popularity: bool = False
     interactions_until: float | None = None
     fusion_kind: str = "learn"
     fusion: FusionConfig = field(default_factory=FusionConfig)

@@ -83,7 +83,10 @@ class _TrainedRun:
         dataset = read_dataset(place.tables)
         stores = {"user": EmbeddingStore.open(place.users), "item": EmbeddingStore.open(place.items)}
         length = config.fusion.history_length
-        rows = host_rows(dataset, stores["item"], config.ease, history_length=length)
+        recent = config.recent_popularity
+        rows = host_rows(
+            dataset, stores["item"], config.ease, history_length=length, recent_popularity=recent
+        )
         return cls(place, fitted_to(config, dataset), rows, stores)
 
     def ranker(self, arm: str, seed: int) -> MultiTaskRanker:

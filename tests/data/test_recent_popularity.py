@@ -6,11 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learn_rank.data.dataset import RankingDataset
-from learn_rank.data.recent_popularity import DAY, WINDOWS, RecentPopularity
+from learn_rank.data.encoded_rows import encode_dataset
+from learn_rank.data.recent_popularity import DAY, RECENT_ITEM, WINDOWS, RecentPopularity
 
 
 def dataset(rows, items, n_train, n_valid, **settings):
@@ -92,6 +94,91 @@ def test_where_negatives_are_sampled_recent_clicks_rank_and_brands_break_ties():
     ]
     scores = RecentPopularity(dataset(rows, ITEMS, 2, 1, is_sampled=True)).scores("test", 7.0)["pctr"]
     assert scores[0] > scores[1] > scores[2] > 0 and scores[0] <= 1
+
+
+def log_odds(rate):
+    return np.log(rate / (1 - rate))
+
+
+def test_a_host_knows_by_how_much_category_brand_and_item_lie_above_what_is_known_anyway():
+    rows = [(0, 1, 1, 1.0), (0, 3, 0, np.nan), (5, 1, 1, 0.0), (5, 3, 0, np.nan), (6, 2, 1, 0.0)]
+    data = dataset([*rows, (6.5, 1, 0, np.nan)], ITEMS, 2, 2)
+    known = RecentPopularity(data, click_prior=2.0, conversion_prior=1.0).host_features("test", 3.0)
+    category = (1 + 2 * 0.5) / 3
+    brand = (1 + 2 * category) / 3
+    expected = [log_odds(category) - log_odds(0.5), log_odds(brand) - log_odds(category), 0.0]
+    names = ["recent_category_ctr", "recent_brand_ctr", "recent_item_ctr"]
+    np.testing.assert_allclose(known.loc[0, names].to_numpy(float), expected, atol=1e-6)
+    item = (1 + 2 * (2 + 2 * (2 + 2 * 0.5) / 4) / 4) / 3  # category 2 of 2, brand 2 of 2, item 1 of 1
+    above = (2 + 2 * (2 + 2 * 0.5) / 4) / 4
+    assert known["recent_item_ctr"][1] == pytest.approx(log_odds(item) - log_odds(above), abs=1e-5)
+    assert known["recent_item_cvr"][0] == pytest.approx(0.0, abs=1e-6)
+    assert list(known) == [
+        f"recent_{kind}_{rate}" for kind in ("category", "brand", "item") for rate in ("ctr", "cvr")
+    ]
+
+
+@given(events)
+@settings(max_examples=25)
+def test_what_a_host_knows_of_a_row_hangs_neither_on_its_part_nor_on_what_is_not_earlier(found):
+    rows = [(day, item, click, 0.0 if click else np.nan) for day, item, click in sorted(found)]
+    n_train = len(rows) // 2
+    one, other = dataset(rows, ITEMS, n_train, 1), dataset(rows, ITEMS, n_train, len(rows) - n_train - 1)
+    moved = [
+        pd.concat(
+            [RecentPopularity(data).host_features(part) for part in ("valid", "test")], ignore_index=True
+        )
+        for data in (one, other)
+    ]
+    pd.testing.assert_frame_equal(*moved)
+    last = one.test["timestamp"].max()
+    is_last = one.test["timestamp"] == last
+    changed = replace(
+        one, test=one.test.assign(click=np.where(is_last, 1 - one.test["click"], one.test["click"]))
+    )
+    pd.testing.assert_frame_equal(
+        RecentPopularity(one).host_features("test"), RecentPopularity(changed).host_features("test")
+    )
+
+
+@pytest.mark.parametrize("is_sampled", [False, True])
+def test_a_simulated_new_item_keeps_its_brand_and_looks_like_one_that_nobody_met(is_sampled):
+    generator = np.random.default_rng(0)
+    rows = [
+        (day, item, click, float(generator.integers(0, 2)) if click else np.nan)
+        for day, item, click in zip(
+            np.sort(generator.random(60)) * 10,
+            generator.integers(1, 3, 60),
+            generator.integers(0, 2, 60),
+            strict=True,
+        )
+    ]
+    data = dataset(
+        [*rows, (11.0, 4, 0, np.nan)],
+        pd.concat([ITEMS, ITEMS[:1].assign(item_id=4)]),
+        50,
+        5,
+        is_sampled=is_sampled,
+    )
+    plain, recent = encode_dataset(data), encode_dataset(data, recent_popularity=True)
+    names = list(RecentPopularity(data).host_features("train"))
+    own = [plain.n_dense + names.index(name) for name in RECENT_ITEM]
+    kept = [plain.n_dense + at for at in range(len(names)) if plain.n_dense + at not in own]
+    assert recent.n_dense == plain.n_dense + 6
+    np.testing.assert_array_equal(recent.test.dense[:, : plain.n_dense], plain.test.dense)
+    (before,) = recent.train.batches(100)
+    new = recent.train.newness.of(before, torch.ones(len(before.click), dtype=torch.bool))
+    assert torch.equal(new.dense[:, kept], before.dense[:, kept])
+    assert before.dense[:, own].std(0).min() > 0
+    never_met = recent.test.dense[-1, own]
+    np.testing.assert_allclose(new.dense[:, own], np.tile(never_met, (len(before.click), 1)), atol=1e-5)
+
+
+def test_rows_without_time_are_encoded_without_it():
+    rows = [(day, 1 + day % 2, day % 3 == 0, 0.0 if day % 3 == 0 else np.nan) for day in range(12)]
+    data = dataset(rows, ITEMS, 6, 3)
+    bare = replace(data, **{name: part.drop(columns="timestamp") for name, part in data.parts.items()})
+    assert encode_dataset(bare, recent_popularity=True).n_dense == encode_dataset(bare).n_dense
 
 
 def test_the_window_is_the_one_that_validation_likes():

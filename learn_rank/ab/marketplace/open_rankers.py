@@ -147,7 +147,7 @@ def open_rankers(
         )
     config = fitted_to(config, dataset)
     log = pd.concat([dataset.valid, dataset.test, traffic.feed], ignore_index=True)
-    rows = _encoded(dataset, traffic, log, config.fusion.history_length)
+    rows = _encoded(dataset, traffic, log, config)
     served = with_new_ids(rows, {"valid": log, "test": traffic.asked}) if retrains else rows
     day_of_log = np.r_[np.full(len(log) - len(traffic.feed), -1), traffic.feed[DAY].to_numpy(np.int64)]
     vectors = _vectors_of_contexts(place, config, traffic.contexts, work)
@@ -171,13 +171,14 @@ def open_rankers(
 
 
 def _encoded(
-    dataset: RankingDataset, traffic: Traffic, log: pd.DataFrame, history_length: int
+    dataset: RankingDataset, traffic: Traffic, log: pd.DataFrame, config: RunConfig
 ) -> EncodedDataset:
     """Candidates stand where the test rows stood; all that is recorded or happens in the feed is valid."""
     contexts = pd.concat([dataset.contexts, traffic.contexts], ignore_index=True)
     contexts = contexts.drop_duplicates(CONTEXT_ID, ignore_index=True)
     asked = replace(dataset, valid=log, test=traffic.asked, contexts=contexts)
-    return encode_dataset(asked, history_length=history_length)
+    length, recent = config.fusion.history_length, config.recent_popularity
+    return encode_dataset(asked, history_length=length, recent_popularity=recent)
 
 
 def _vectors_of_contexts(
