@@ -25,6 +25,7 @@ from learn_rank import (
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.metrics.auc import AUC
 from learn_rank.pipeline import compare_rankers as comparison
+from learn_rank.rankers.by_head import RankerByHead
 from learn_rank.rankers.train import predict
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import labelled_rows, write_predictions
@@ -113,7 +114,8 @@ def test_what_auto_serves_is_a_ranker_with_the_weights_of_its_choice(world, comp
     dataset, users, items = world
     data = encode_dataset(dataset)
     ranker = chosen_ranker(rankers(users, items, dataset.contexts, "ctr"), data, compared[0], seed=3)
-    assert isinstance(ranker, HostRanker) and ranker.fusion is not None  # the vectors say everything
+    # the vectors say everything, but of new items validation has too few clicks to prove it for those
+    assert isinstance(ranker, RankerByHead) and (ranker.click, ranker.conversion) == ("known", "known")
     found = predict(ranker, data.test)["pctr"]
     expected = pd.read_parquet(RunFolder(compared[0]).predictions_of("auto", 3))["pctr"]
     pd.testing.assert_series_equal(found, expected)
