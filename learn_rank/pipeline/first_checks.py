@@ -129,7 +129,7 @@ def _text_problems(dataset: RankingDataset, config: RunConfig) -> list[Problem]:
     items = dataset.items
     template = Template.of(config.template)
     check_fields(template, [str(name) for name in items.columns])
-    known = items[items[ITEM_ID].isin(dataset.interactions[ITEM_ID])]
+    known = items[items[ITEM_ID].isin(dataset.interactions[ITEM_ID].unique())]
     columns = ", ".join(name for name in template.fields if name in items)
     remedy = "give the items texts of their own (title, category, brand), or name other fields: --template"
     first: str | None = None

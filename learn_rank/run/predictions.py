@@ -53,7 +53,7 @@ def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:
     known: dict[str, Any] = {
         USER_BUCKET: assign_buckets(rows[USER_ID], counts.users, USER_RULE),
         ITEM_BUCKET: assign_buckets(rows[ITEM_ID], counts.items, ITEM_RULE),
-        ITEM_IS_NEW: ~rows[ITEM_ID].isin(dataset.train[ITEM_ID]),
+        ITEM_IS_NEW: ~rows[ITEM_ID].isin(dataset.train[ITEM_ID].unique()),
     }
     tables = (dataset.interactions, *dataset.parts.values())
     if all(TIMESTAMP in table for table in tables):
