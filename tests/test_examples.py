@@ -14,6 +14,7 @@ import pytest
 import torch
 from launcher import torchrun
 from pages import ROOT, blocks_of
+from run_victim import PLOTS
 from typer.testing import CliRunner
 
 from learn_rank import (
@@ -103,10 +104,11 @@ def test_what_the_page_serves_scores_as_what_it_trained(page):
 
 @pytest.fixture(scope="module")
 def market_once():
-    """Let the examples, which have the same market, share its tables."""
+    """Let the examples, which have the same market, share its tables; the page above has drawn its plots."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "examples")
         patch.setattr("marketplace_slice.read_marketplace", cache(read_marketplace))
+        patch.setattr(PLOTS, lambda *_: "")
         yield
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from run_victim import chosen, config
+from run_victim import PLOTS, chosen, config
 from tiny_models import save_tiny_model
 
 from learn_rank.ab.candidates.files import CandidateFiles
@@ -52,7 +52,7 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "STAGE_TEST", TEST)
-        patch.setattr("learn_rank.report.page.forest_plot", lambda *_: "")  # plots of another page
+        patch.setattr(PLOTS, lambda *_: "")  # plots of another page
         source = {"market": "small", "ab_days": MARKET.ab_days}
         run_pipeline(lambda: read_marketplace(MARKET), source, out, settings, console=Console(quiet=True))
     return out

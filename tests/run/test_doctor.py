@@ -234,17 +234,29 @@ def test_the_doctor_works_where_torch_cannot_be_imported_at_all(tmp_path):
     assert done.stdout.strip() == expected.replace("2.13.0+cpu", version)
 
 
-def bare(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A console script where the standard library and our own files are all that there is."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = {[program, *arguments]!r}; "
-        f"from {program.replace('-', '_')}.entry import main; main()"
-    )
-    command = [sys.executable, "-I", "-S", "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+@pytest.fixture
+def bare(tmp_path):
+    """Runs a console script where the standard library and our own files are all that there is.
+
+    The interpreters that it starts have no more: else the doctor's probes would load what it is to miss.
+    """
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    python.chmod(0o755)
+
+    def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        code = (
+            f"import sys; sys.executable = {str(python)!r}; sys.path.insert(0, {str(ROOT)!r}); "
+            f"sys.argv = {[program, *arguments]!r}; "
+            f"from {program.replace('-', '_')}.entry import main; main()"
+        )
+        command = [str(python), "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+    return run
 
 
-def test_the_doctor_needs_the_standard_library_alone_and_names_all_that_is_missing_at_once():
+def test_the_doctor_needs_the_standard_library_alone_and_names_all_that_is_missing_at_once(bare):
     done = bare("learn-rank", "doctor")
     assert (done.returncode, done.stderr) == (3, "")
     for name, specifier in doctor.REQUIRED.items():
@@ -257,7 +269,7 @@ def test_the_doctor_needs_the_standard_library_alone_and_names_all_that_is_missi
 
 
 @pytest.mark.parametrize("program", ["learn-rank", "learn-recall"])
-def test_a_command_without_its_packages_says_so_and_sends_to_the_doctor(program):
+def test_a_command_without_its_packages_says_so_and_sends_to_the_doctor(bare, program):
     done = bare(program, "--help")
     assert (done.returncode, done.stdout) == (2, "")
     assert (

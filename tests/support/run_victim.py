@@ -19,6 +19,8 @@ from learn_rank.run.config import RunConfig
 from learn_rank.run.folder import RunFolder
 
 MARKET = MarketplaceConfig(n_users=150, n_items=120, n_impressions=6000)
+#: takes most of a report's time, and is patched away where a test asks for the numbers of another report
+PLOTS = "learn_rank.report.page.forest_plot"
 
 
 def config(encoder: str) -> RunConfig:
