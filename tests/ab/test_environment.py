@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from benchmarks.ab.candidate_worlds import small_world
 from learn_rank.ab.candidates.files import CandidateFiles
+from learn_rank.ab.fitted_environment import trees
 from learn_rank.ab.fitted_environment.features import FeatureCodes
 from learn_rank.ab.fitted_environment.fit import fit_environment, open_fitted_environment
 from learn_rank.ab.fitted_environment.gate import GateRow, gate_guard, gate_rows, has_passed_gate
@@ -245,6 +246,16 @@ def small_log():
     return rows.drop(columns=["p_click", "p_conversion", "department"])
 
 
+@pytest.fixture
+def few_trees(monkeypatch):
+    """Ten trees a model, where nobody asks how well they fit."""
+    whole = trees.HistGradientBoostingClassifier
+    monkeypatch.setattr(
+        trees, "HistGradientBoostingClassifier", lambda **asked: whole(**{**asked, "max_iter": 10})
+    )
+
+
+@pytest.mark.usefixtures("few_trees")
 def test_types_that_say_the_same_give_the_same_environment(tmp_path):
     rows = small_log()
     expected = fit_environment(rows, tmp_path / "frame", features=["quality", "shelf"])
