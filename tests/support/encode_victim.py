@@ -1,9 +1,9 @@
 """Runs the encode job in children that are killed with SIGKILL at named places; used by test_encode_job.py.
 
-Usage: encode_victim.py MODEL ITEMS FOLDER SCENARIO... Each scenario (see `Scenario`) has a folder of its own:
-its children die where it says, and where none has finished the job another one runs undisturbed. The parent
-does the job once, on one thread, so that forking it is safe; its children inherit the model and the result of
-the parity check, which would cost more than all that they encode.
+`main` plays scenarios (see `Scenario`), each in a folder of its own: its children die where it says, and
+where none has finished the job another one runs undisturbed. The parent does the job once, on one thread, so
+that forking it is safe; its children inherit the model and the result of the parity check, which would cost
+more than all that they encode.
 """
 
 import os
@@ -174,7 +174,3 @@ def main(model: str, items: str, folder: str, *names: str) -> None:
         taken = Scenario(name, model, items, Path(folder), seconds).play()
         if name == "nowhere":
             seconds = taken
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

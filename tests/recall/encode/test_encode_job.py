@@ -3,8 +3,6 @@
 import errno
 import io
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import encode_victim
@@ -12,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from children import exit_codes_of
 from rich.console import Console
 from tiny_models import save_tiny_model
 
@@ -192,10 +191,8 @@ def played(model, tmp_path_factory) -> dict[str, dict[str, bytes]]:
     folder = tmp_path_factory.mktemp("played")
     scenarios = ["nowhere", *DEATHS, *MOMENTS, *SIDE_BY_SIDE]
     many_items().to_parquet(folder / "items.parquet")
-    arguments = [encode_victim.__file__, model, folder / "items.parquet", folder / "out", *scenarios]
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr
+    played = (str(model), str(folder / "items.parquet"), str(folder / "out"), *scenarios)
+    assert exit_codes_of(encode_victim.main, played) == [0]
     assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(scenarios)  # nothing else left
     return {name: content_bytes(folder / "out" / name) for name in scenarios}
 

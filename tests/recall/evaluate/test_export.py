@@ -1,17 +1,15 @@
 """Export: blocks, presence, cards, refusals, new items, and the same bytes after a kill."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import tower_world as world
+from children import exit_code_of_killed
 from torch.nn import functional as F
+from tower_victim import export_and_wait
 
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import sha256_of_file
@@ -267,27 +265,9 @@ def test_tower_c_exports_content_sized_vectors(trained, tmp_path):
 def test_a_killed_export_leaves_no_store_and_the_same_command_gives_the_same_bytes(trained, tmp_path):
     out, content, table = trained
     straight = export(trained, tmp_path / "straight")
-    table.to_parquet(tmp_path / "table.parquet")
-    script = f"""
-import pandas as pd, pathlib, time
-from learn_recall.export import vectors as module
-from learn_recall.store import EmbeddingStore
-whole = module._Vectors.user_chunks
-def slow(self, histories):
-    yield from whole(self, histories)
-    pathlib.Path("reached").touch()
-    time.sleep(60)
-module._Vectors.user_chunks = slow
-module.export_embeddings({str(out)!r}, EmbeddingStore.open({str(content.path)!r}), items_out="killed/items",
-    users_out="killed/users", interactions=pd.read_parquet("table.parquet"),
-    content_dimension=4, dtype="float32")
-"""
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
-    deadline = time.monotonic() + 240  # beside other jobs the import alone takes long
-    while time.monotonic() < deadline and not (tmp_path / "reached").exists():
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    killed, reached = tmp_path / "killed", tmp_path / "reached"
+    given = (table, content.path, out, killed, reached)
+    assert exit_code_of_killed(export_and_wait, *given, when=reached.exists) == -signal.SIGKILL
     assert (tmp_path / "killed" / "items").exists()
     assert not (tmp_path / "killed" / "users").exists()
     again = export(trained, tmp_path / "killed")

@@ -1,19 +1,17 @@
 """From interactions to a checkpoint: order, splits, batches, what is learned, and any interruption."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import tower_victim
 import tower_world as world
+from children import exit_code_of_killed
 from torch.nn import functional as F
 
 from learn_recall.store import StoreError, write_store
@@ -392,24 +390,12 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_bits(
 def test_a_killed_training_finishes_with_the_result_of_an_undisturbed_one(content, tmp_path):
     table = world.interactions()
     config = world.small_config(train={"n_epochs": 14, "patience": 14})
-    table.to_parquet(tmp_path / "table.parquet")
-    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
-    script = f"""
-import json, pandas as pd, torch
-from learn_recall.towers.config import RecallConfig
-from learn_recall.store import EmbeddingStore
-from learn_recall.train import train_towers
-torch.set_num_threads({torch.get_num_threads()})
-config = RecallConfig.from_dict(json.load(open("config.json")))
-train_towers(pd.read_parquet("table.parquet"), EmbeddingStore.open({str(content.path)!r}), "killed", config)
-"""
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stderr=subprocess.DEVNULL)
     history = tmp_path / "killed" / files.HISTORY
-    deadline = time.monotonic() + 240  # beside other jobs the import alone takes long
-    while time.monotonic() < deadline and not (history.exists() and len(log_of(history.parent)) >= 2):
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    given = (table, content.path, history.parent, config)
+    code = exit_code_of_killed(
+        tower_victim.train, *given, when=lambda: history.exists() and len(log_of(history.parent)) >= 2
+    )
+    assert code == -signal.SIGKILL
     assert 2 <= len(log_of(history.parent)) < 14
     killed = train_towers(table, content, tmp_path / "killed", config, progress=False)
     straight = train_towers(table, content, tmp_path / "straight", config, progress=False)
