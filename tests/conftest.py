@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 # OpenMP's threads wait for each other in busy loops: beside another job two of them take many times as long
 # as one, long enough for a test's time limit
@@ -15,13 +16,36 @@ settings.register_profile("learn", deadline=None)  # a slow machine is no failur
 settings.load_profile("learn")
 gc.disable()  # until all is imported
 _ROOT = Path(__file__).resolve().parents[1]
+# of one worker, whose server (support/children.py) imports torch and what lies on it once for all of them
+_WITH_CHILDREN = (
+    "test_examples.py",
+    "test_pipeline.py",
+    "test_engine.py",
+    "test_encode_job.py",
+    "test_tower_training.py",
+    "test_export.py",
+    "test_metric_ranks.py",
+)
 # first, so that no worker is left alone with one of them at the end
-_LONGEST = ("test_examples.py", "test_pipeline.py", "test_serving.py", "test_engine.py", "test_encode_job.py")
+_FIRST = (*_WITH_CHILDREN, "test_serving.py")
+
+
+class _ByFile(LoadFileScheduling):
+    """A file's tests on one worker, and those of all files with children on the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "children" if Path(file).name in _WITH_CHILDREN else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Give tests to workers by file, unless another way is asked for."""
+    return _ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first; the others keep their order."""
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    items.sort(key=lambda item: item.path.name not in _FIRST)
 
 
 def pytest_collection_finish() -> None:
