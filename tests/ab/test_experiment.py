@@ -405,6 +405,11 @@ def in_both(frame):
         (None, ("--pre-period", "others.parquet"), "--pre-period: expected users of the test, got none"),
         (None, ("--pre-period", "swapped.parquet"), "--pre-period: expected each user's arm of the test"),
         (None, ("--pre-period", "dated.parquet"), "--pre-period: expected days as the test writes them"),
+        (
+            None,
+            ("--covariate", "habit"),
+            "--covariate: expected a number among habit for CUPED, got text alone",
+        ),
         (change(blank=None), ("--covariate", "blank"), "--covariate: expected values in 'blank', got none"),
     ],
 )

@@ -92,6 +92,12 @@ def past_of(
             counts[f"users_without_{name}"] = n_empty
         covariates[name] = values
     if path is None:
+        has_numbers = any(map(pd.api.types.is_numeric_dtype, covariates.values()))
+        if covariates and declared.adjust == "cuped" and not has_numbers:
+            raise ValueError(
+                f"covariate: expected a number among {', '.join(covariates)} for CUPED, got text alone. "
+                "Remedy: --adjust cupac, whose model takes text."
+            )
         return Past({}, None, covariates, counts)
     rows = read_rows(path, declared, needs_arm=False)
     last, first = int(rows.day.max()), int(outcomes.days[0])

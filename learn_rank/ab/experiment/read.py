@@ -24,6 +24,7 @@ __all__ = ["Rows", "read_outcomes", "read_rows", "renamed"]
 
 USER, ARM, DAY = "user_id", "arm", "day"
 MAY_BE_NEGATIVE = "revenue"  # refunds
+NEGATIVE = "rows_with_negative_"  # how a count of them begins
 _COUNTS = tuple(
     dict.fromkeys(name for metric in STANDARD for name in metric.columns if name != MAY_BE_NEGATIVE)
 )
@@ -150,8 +151,10 @@ def read_rows(path: str | os.PathLike[str], declared: Declaration, *, needs_arm:
         check.has(bucket_of(text)[0], "a value of each user, known before the test")
     if check.problems:
         raise TableError(check.problems)
-    n_negative = int((values[MAY_BE_NEGATIVE] < 0).sum()) if MAY_BE_NEGATIVE in values else 0
-    counts = {"rows": len(frame), **({"rows_with_negative_revenue": n_negative} if n_negative else {})}
+    counts = {"rows": len(frame)}
+    for name, numbers in values.items():
+        if (numbers < 0).any():
+            counts[f"{NEGATIVE}{name}"] = int((numbers < 0).sum())
     return Rows(frame, as_id_array(user, name=USER), day.astype(np.int64), are_dates, values, metrics, counts)
 
 

@@ -18,7 +18,7 @@ from learn_rank.ab.experiment.metrics import Metric
 from learn_rank.ab.experiment.novelty import novelty_rows, wear_rows
 from learn_rank.ab.experiment.outcomes import Outcomes
 from learn_rank.ab.experiment.past import Past, past_of
-from learn_rank.ab.experiment.read import read_outcomes
+from learn_rank.ab.experiment.read import NEGATIVE, read_outcomes
 from learn_rank.ab.experiment.report.result import ExperimentResult
 from learn_rank.ab.experiment.report.verdict import verdicts
 from learn_rank.ab.experiment.table import METHODS, Adjustment, estimate_rows, n_rows, table
@@ -133,11 +133,12 @@ def notices(
             f"{n_gaps} days between {outcomes.day_names[0]} and {outcomes.day_names[-1]} have no row, the "
             f"first is {missing[0] - outcomes.days[0]} days after the start: nothing was logged on them."
         )
-    if counts.get("rows_with_negative_revenue"):
-        found.append(
-            f"{counts['rows_with_negative_revenue']:,} rows have a revenue below 0; they are taken as "
-            "refunds and summed."
-        )
+    for name, count in counts.items():
+        if name.startswith(NEGATIVE):
+            found.append(
+                f"{count:,} rows have a {name.removeprefix(NEGATIVE)} below 0; they are taken as refunds and "
+                "summed."
+            )
     if adjustment.judged != "none":
         found.append(
             f"What was known before the test was taken out of the noise ({METHODS[adjustment.judged]}); "
