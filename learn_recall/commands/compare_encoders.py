@@ -9,12 +9,15 @@ import typer
 
 from learn_recall.commands.common import INTERACTIONS_HELP, Device, Threads, compute_device, say, use_threads
 from learn_recall.commands.plain_errors import plain_errors
-from learn_recall.terminal.choices import MODELS, TEMPLATES
+from learn_recall.terminal.choices import MODELS, POOLINGS, TEMPLATES
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.whole_table import WholeTable
 
+ALL = "@all"
+
 if TYPE_CHECKING:
     from learn_recall.evaluate.compare_encoders import EncoderRow
+    from learn_recall.evaluate.encoder_layers import LayerComparison
 
 
 @plain_errors()
@@ -23,7 +26,8 @@ def compare_encoders(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Folders or hub names; default = the offline MiniLM; words = TF-IDF, no model.",
+            help="Folders, .gguf files or hub names; default = the offline MiniLM; words = TF-IDF, no model; "
+            "NAME@12 reads layer 12; NAME@all, alone, compares all its layers in one pass.",
             autocompletion=MODELS,
         ),
     ],
@@ -31,8 +35,12 @@ def compare_encoders(
     interactions: Annotated[Path, typer.Option(help=INTERACTIONS_HELP)],
     out: Annotated[Path, typer.Option(help="Folder for stores and towers; the same command goes on.")],
     template: Annotated[
-        str, typer.Option(help="Prompt: paper, short, or your own.", autocompletion=TEMPLATES)
+        str, typer.Option(help="Prompt: paper, short, one_word, or your own.", autocompletion=TEMPLATES)
     ] = "short",
+    pooling: Annotated[
+        str | None,
+        typer.Option(help="mean, last, cls, echo. Default: each model's own.", autocompletion=POOLINGS),
+    ] = None,
     max_users: Annotated[
         int, typer.Option(min=1, help="Users in the sample; only their items count.")
     ] = 5_000,
@@ -63,14 +71,36 @@ def compare_encoders(
     from learn_recall.files.whole_files import write_json
     from learn_recall.tables.read import read_interactions, read_items
 
+    log = read_interactions(interactions)
+    if any(model.endswith(ALL) for model in models):
+        from learn_recall.evaluate.encoder_layers import compare_layers, draw_layers
+
+        if len(models) > 1:
+            raise ValueError(f"models: expected NAME{ALL} alone, got {models}. Remedy: compare one at a time")
+        found = compare_layers(
+            read_items(items),
+            log,
+            models[0].removesuffix(ALL),
+            template=template,
+            pooling=pooling,
+            max_users=max_users,
+            trust_remote_code=trust_remote_code,
+            device=device,
+        )
+        if json_out is not None:
+            write_json(json_out, found)
+        draw_layers(found, out / "layers.png")
+        _print_layers(found, out / "layers.png")
+        return
     config = short_alignment()
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, n_epochs=epochs))
     rows = compare(
         read_items(items),
-        read_interactions(interactions),
+        log,
         models,
         out,
         template=template,
+        pooling=pooling,
         max_users=max_users,
         config=config,
         trust_remote_code=trust_remote_code,
@@ -79,6 +109,26 @@ def compare_encoders(
     if json_out is not None:
         write_json(json_out, rows)
     _print(rows)
+
+
+def _print_layers(found: LayerComparison, figure: Path) -> None:
+    table = WholeTable("layer", "neighbour hits@10", "whitened", "mean cosine", "eff. rank", "s per 1,000")
+    for row in found.rows:
+        table.add_row(
+            str(row.layer),
+            f"{row.neighbour_hit_rate:.4f}",
+            f"{row.whitened_hit_rate:.4f}",
+            f"{row.mean_cosine:.3f}",
+            "-" if row.effective_rank is None else f"{row.effective_rank:.0f}",
+            f"{row.seconds_per_1000:.1f}",
+        )
+    result_console().print(table)
+    say(
+        f"{found.encoder}, pooling {found.pooling}, {found.dtype}: the {found.n_items:,} items with most "
+        f"events, "
+        f"{found.n_tokens:,} tokens, {found.n_pairs:,} pairs of events that follow each other; figure: "
+        f"{figure}"
+    )
 
 
 def _print(rows: list[EncoderRow]) -> None:

@@ -117,7 +117,7 @@ def read_at(model: Any, layers: Layers) -> None:
     """
     if str(layers) == LAST:
         return
-    blocks = _blocks(model, layers.n_blocks)
+    blocks = blocks_of(model, layers.n_blocks)
     del blocks[max(layers.last, 1) :]
     config = model.config.get_text_config()
     for name in ("num_hidden_layers", "num_layers"):
@@ -182,7 +182,7 @@ def _keeper_of_input() -> Callable[..., None]:
     return keep
 
 
-def _blocks(model: Any, n_blocks: int) -> nn.ModuleList:
+def blocks_of(model: Any, n_blocks: int) -> nn.ModuleList:
     """The list of the model's blocks: the outermost list of so many modules of one kind."""
     found = [
         (name.count("."), module)
@@ -201,4 +201,4 @@ def _blocks(model: Any, n_blocks: int) -> nn.ModuleList:
     return outermost[0]
 
 
-__all__ = ["Reading", "asked_layer", "count_blocks", "read_at", "reading_of", "states_of"]
+__all__ = ["Reading", "asked_layer", "blocks_of", "count_blocks", "read_at", "reading_of", "states_of"]

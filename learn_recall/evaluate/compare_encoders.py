@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from learn_recall.columns import ITEM_ID, POSITION, TIMESTAMP, USER_ID
+from learn_recall.encode.config import EncodeConfig
 from learn_recall.encode.job import encode_items
 from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.evaluate.towers import evaluate_towers
@@ -68,6 +69,7 @@ def compare_encoders(
     out: str | os.PathLike[str],
     *,
     template: str = "short",
+    pooling: str | None = None,
     max_users: int = 5_000,
     config: RecallConfig | None = None,
     trust_remote_code: bool = False,
@@ -83,10 +85,11 @@ def compare_encoders(
     Args:
         items: item_id and the template's fields.
         interactions: user_id, item_id, and timestamp or position.
-        models: folders or hub names; "default" is the offline MiniLM; "words" is no model but
+        models: folders or hub names, with "@12" at their end those layers; "default" is the offline MiniLM;
+        "words" is no model but
             `learn_recall.text.word_vectors`, TF-IDF of the same texts: what any encoder has to beat.
         out: folder for stores and towers.
-        template: as `encode_items`.
+        template, pooling: as `encode_items`.
         max_users: users in the sample, drawn by the config's seed among those with three events or more.
         config: settings of the alignment; None is the preset default with 3 epochs and no id residual.
         trust_remote_code: run code that lies in a model's folder.
@@ -104,7 +107,7 @@ def compare_encoders(
             f"models: expected one or more, each once; got {list(models)}. Remedy: name each model once"
         )
     config = short_alignment() if config is None else config
-    sample = _drawn_users(interactions, max_users, config.train.seed)
+    sample = drawn_users(interactions, max_users, config.train.seed)
     items = items[items[ITEM_ID].isin(sample[ITEM_ID])].reset_index(drop=True)
     is_last = ~sample.duplicated(USER_ID, keep="last")
     rows = []
@@ -120,13 +123,21 @@ def compare_encoders(
                 folder / "content",
                 encoder=name,
                 template=template,
+                pooling=pooling,
                 trust_remote_code=trust_remote_code,
                 device=device,
                 progress=progress,
             )
             texts = [text for text in render_items(items, template) if text][:_N_TIMED]
             dtype = store.card.extra["identity"]["compute_dtype"]
-            encoder = TextEncoder.load(name, trust_remote_code=trust_remote_code, dtype=dtype, device=device)
+            config_of = EncodeConfig(
+                encoder=name,
+                template=template,
+                pooling=pooling,
+                trust_remote_code=trust_remote_code,
+                device=device,
+            )
+            encoder = config_of.load().with_dtype(dtype)
             speed = _items_per_second(encoder, texts)
         train = sample[~is_last]
         towers = train_towers(train, store, folder / "towers", config, progress=progress, device=device)
@@ -165,7 +176,7 @@ def short_alignment() -> RecallConfig:
     )
 
 
-def _drawn_users(interactions: pd.DataFrame, max_users: int, seed: int) -> pd.DataFrame:
+def drawn_users(interactions: pd.DataFrame, max_users: int, seed: int) -> pd.DataFrame:
     """The events of the sample, user by user, oldest first."""
     order = [name for name in (TIMESTAMP, POSITION) if name in interactions]
     if not order:
@@ -186,16 +197,29 @@ def _drawn_users(interactions: pd.DataFrame, max_users: int, seed: int) -> pd.Da
 
 
 def _hit_rate(store: EmbeddingStore, present: np.ndarray, events: pd.DataFrame, seed: int) -> float:
-    """Neighbour hit rate of pairs of events that follow each other; at most 20,000, drawn by seed."""
+    """Neighbour hit rate of pairs of events that follow each other."""
     place = np.where(store.present, np.cumsum(store.present) - 1, -1)
     row = place[store.positions(events[ITEM_ID].to_numpy())]
-    user = events[USER_ID].to_numpy()
+    return neighbour_hit_rate(present, pairs_in_order(row, events[USER_ID].to_numpy(), seed))
+
+
+def pairs_in_order(row: np.ndarray, user: np.ndarray, seed: int) -> np.ndarray:
+    """Pairs of different items in events of one user that follow each other; at most 20,000, drawn by seed.
+
+    Args:
+        row: (n,) int, the item of each event, negative where it has no vector; user by user, oldest first.
+        user: (n,) of each event.
+        seed: of the draw.
+
+    Returns:
+        (m, 2) rows of items.
+    """
     pairs = np.stack([row[:-1], row[1:]], axis=1)
     is_pair = (user[:-1] == user[1:]) & (pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])
     pairs = pairs[is_pair]
     if len(pairs) > _MAX_PAIRS:
         pairs = pairs[np.random.default_rng(seed).choice(len(pairs), _MAX_PAIRS, replace=False)]
-    return neighbour_hit_rate(present, pairs)
+    return pairs
 
 
 def _words(items: pd.DataFrame, template: str, out: Path) -> tuple[EmbeddingStore, float]:
@@ -232,4 +256,11 @@ def _value(value: float | None) -> float:
     return 0.0 if value is None else value
 
 
-__all__ = ["WORDS", "EncoderRow", "compare_encoders", "short_alignment"]
+__all__ = [
+    "WORDS",
+    "EncoderRow",
+    "compare_encoders",
+    "drawn_users",
+    "pairs_in_order",
+    "short_alignment",
+]

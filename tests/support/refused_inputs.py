@@ -122,6 +122,7 @@ _CASES = {
     ],
     "learn-recall compare-encoders": [
         ("an encoder twice", "models", f"words words {_LOG} --out out"),
+        ("all layers of one model beside another model", "models", f"a@all words {_LOG} --out out"),
         (
             "milliseconds",
             "ms.csv, column timestamp",

@@ -87,6 +87,17 @@ def test_every_encoder_gets_a_row_on_the_same_users(models, tmp_path):
     assert rows[0].mean_cosine != rows[1].mean_cosine
 
 
+def test_two_layers_of_a_model_are_two_encoders(models, tmp_path):
+    items, interactions = tables()
+    config = small_config(train={"n_epochs": 1})
+    names = [f"{models[1]}@1", f"{models[1]}@0..2"]
+    rows = compare_encoders(items, interactions, names, tmp_path, config=config, max_users=20, progress=False)
+    assert [row.encoder for row in rows] == names
+    stores = [EmbeddingStore.open(path) for path in sorted(tmp_path.glob("*/content"))]
+    assert sorted(store.card.extra["identity"]["layer"] for store in stores) == ["0..2", "1"]
+    assert rows[0].mean_cosine != rows[1].mean_cosine
+
+
 def test_words_are_compared_on_the_same_users_and_have_the_vectors_of_their_own_module(tmp_path):
     items, interactions = tables()
     config = small_config(train={"n_epochs": 1})
