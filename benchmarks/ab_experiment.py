@@ -166,7 +166,7 @@ def _truth(name: str) -> float:
 
 
 def main(
-    tests: Annotated[int, typer.Option(help="A/A tests a line of the first table.")] = 2000,
+    tests: Annotated[int, typer.Option(help="A/A tests a line of the first table, and of the third.")] = 2000,
     worlds: Annotated[int, typer.Option(help="Worlds of the other tables.")] = 300,
 ) -> None:
     """Print every table as markdown."""
@@ -175,8 +175,8 @@ def main(
     _print(f"A/A watched daily for 60 days, {tests} tests a line; at most {high:.2%}", watched_table(tests))
     high = stats.binom.ppf(0.9995, worlds, 0.05) / worlds
     _print(f"By the code that judges a file, {worlds} tests; at most {high:.2%}", ratio_table(worlds))
-    low, high = rejection_band(2 * worlds)
-    _print(f"The declared order, A/A; band {low:.2%} .. {high:.2%}", order_table(2 * worlds))
+    low, high = rejection_band(tests)
+    _print(f"The declared order, A/A; band {low:.2%} .. {high:.2%}", order_table(tests))
     _print(f"CTR with a lift of 30 %, {worlds} worlds", way_table(worlds))
     print(f"\n{time.monotonic() - started:.0f} s")
 
