@@ -14,7 +14,6 @@ from learn_rank.ablation.ids_tower import ids_tower_vectors
 from learn_rank.ablation.preset_tower import preset_tower_vectors
 from learn_rank.ablation.variants import VARIANTS, Variant
 from learn_rank.data.dataset_files import read_dataset
-from learn_rank.data.ease_rows import host_rows
 from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.evaluation.compare import DeltaRow
 from learn_rank.evaluation.tasks import evaluate_arms
@@ -26,6 +25,7 @@ from learn_rank.run.auto_choice import choose, combine, new_items
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import SCORES, labelled_rows, write_predictions
+from learn_rank.run.rows import rows_of_run
 from learn_recall.columns import PCTCVR, PCTR, PCVR
 from learn_recall.files.whole_files import read_json, write_json
 from learn_recall.store import EmbeddingStore
@@ -75,8 +75,7 @@ def open_study(run: Path, *, device: str | None = None) -> Study:
 
     @cache
     def encoded(ease: str) -> EncodedDataset:
-        length, recent = config.fusion.history_length, config.recent_popularity
-        return host_rows(dataset, items, ease, history_length=length, recent_popularity=recent)
+        return rows_of_run(dataset, items, config, ease=ease)
 
     def vectors(variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
         if variant.preset is not None:

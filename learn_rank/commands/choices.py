@@ -5,16 +5,17 @@ from __future__ import annotations
 from learn_recall.terminal.choices import among, or_folder, some_of, variants
 
 DATASETS = ("marketplace", "steam", "ml1m_ctr", "ebnerd", "kuairand")
-_ARMS = ("baseline", "learn", "raw_text", "shuffled")
+_ARMS = ("baseline", "learn", "raw_text", "shuffled", "no_history")
 
 KNOWN_SETS = among(*DATASETS)
 ARM = among(*_ARMS, "auto")
-SERVED_ARMS = among("auto", "baseline", "learn", "raw_text")
+SERVED_ARMS = among("auto", "baseline", "learn", "raw_text", "no_history")
 ARMS = some_of(*_ARMS)
 FUSIONS = among("learn", "gate", "experts", "similarity")
 RANKERS = among("esmm", "shared_bottom")
 LAYERS = among("shared_bottom", "mmoe", "ple")
 HOSTS = among("none", "own", "near")
+HISTORIES = among("none", "mean", "din", "sim")
 FUSION_VARIANTS = variants("learn_rank.ablation.variants")
 FROZEN_DTYPES = among("float32", "float16", "int8")
 ENVIRONMENTS = or_folder("known", holds="card.json")
@@ -42,6 +43,7 @@ __all__ = [
     "FROZEN_DTYPES",
     "FUSIONS",
     "FUSION_VARIANTS",
+    "HISTORIES",
     "HOSTS",
     "JOINED_DTYPES",
     "KNOWN_SETS",

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from learn_rank.commands.choices import DATASETS, FUSIONS, HOSTS, KNOWN_SETS, LAYERS, RANKERS
+from learn_rank.commands.choices import DATASETS, FUSIONS, HISTORIES, HOSTS, KNOWN_SETS, LAYERS, RANKERS
 from learn_rank.commands.common import names_of
+from learn_rank.commands.tables_of_run import tables_of_run
 from learn_recall.commands.common import Device, Threads, compute_device, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.choices import COMPUTE_DTYPES, ENCODERS, PRESETS, TEMPLATES
-
-if TYPE_CHECKING:
-    from learn_rank.data.dataset import RankingDataset
-
-
-AB_DAYS = 9  # of the generated marketplace, on which the trained arms are played against each other
 
 
 @plain_errors()
@@ -39,10 +33,10 @@ def run(
         Path | None, typer.Option(help="item_id, title, and any of category, brand, price, ..")
     ] = None,
     interactions: Annotated[
-        Path | None, typer.Option(help="user_id, item_id, timestamp: what the towers learn from.")
+        Path | None, typer.Option(help="user_id, item_id, timestamp, for the towers.")
     ] = None,
     train: Annotated[
-        Path | None, typer.Option(help="Impressions the ranker learns from, with click and conversion.")
+        Path | None, typer.Option(help="Impressions of the ranker, with click and conversion.")
     ] = None,
     valid: Annotated[Path | None, typer.Option(help="Impressions that select the epoch.")] = None,
     test: Annotated[Path | None, typer.Option(help="Impressions that are judged, once.")] = None,
@@ -140,6 +134,13 @@ def run(
     layers: Annotated[
         str, typer.Option(help="Its layers: shared_bottom, mmoe or ple.", autocompletion=LAYERS)
     ] = "shared_bottom",
+    history: Annotated[
+        str,
+        typer.Option(
+            help="Of its user's ids every arm's host reads: none, their mean, din or sim (attention).",
+            autocompletion=HISTORIES,
+        ),
+    ] = "din",
     ease: Annotated[
         str,
         typer.Option(
@@ -149,8 +150,8 @@ def run(
         ),
     ] = "none",
     recent_popularity: Annotated[
-        bool, typer.Option("--recent-popularity", help="Every arm's host also knows what was popular lately.")
-    ] = False,
+        bool, typer.Option(help="Every arm's host also knows what was popular lately, where rows have time.")
+    ] = True,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -185,7 +186,7 @@ def run(
         "test": test,
         "contexts": contexts,
     }
-    make, source, inputs = _source(
+    make, source, inputs = tables_of_run(
         dataset,
         data,
         own,
@@ -214,7 +215,7 @@ def run(
             recent_popularity=recent_popularity,
             interactions_until=None if interactions_until is None else seconds_of(interactions_until),
             fusion_kind=fusion,
-            ranker=RankerConfig(kind=ranker, layers=layers),
+            ranker=RankerConfig(kind=ranker, layers=layers, history=history, start="rates"),
             training=RankTrainConfig(n_epochs=epochs),
         ),
         command=shlex.join(["learn-rank", *sys.argv[1:]]),
@@ -231,69 +232,3 @@ def _template(asked: str | None, content: Path | None) -> str:
     from learn_rank.pipeline.vector_stages import template_of_content
 
     return template_of_content(content)
-
-
-def _source(
-    dataset: str | None, data: Path | None, own: dict[str, Path | None], options: dict[str, Any]
-) -> tuple[Callable, dict[str, object], dict[str, str]]:
-    """How to make the tables, what names them, and the hashes of files that it does not name."""
-    if dataset is not None:
-        return _known_source(dataset, data)
-    missing = [f"--{name}" for name, path in own.items() if path is None and name != "contexts"]
-    if missing:
-        raise ValueError(
-            f"{', '.join(missing)}: expected either --dataset ({', '.join(DATASETS)}) or all of --items, "
-            "--interactions, --train, --valid and --test, got neither. "
-            "Remedy: docs/tables.md shows what they hold."
-        )
-    from learn_rank.datasets.own import read_own_tables
-    from learn_recall.files.whole_files import sha256_of_file
-
-    given = {name: path for name, path in own.items() if path is not None}
-    absent = [str(path) for path in given.values() if not path.exists()]
-    if absent:
-        raise FileNotFoundError(
-            f"{', '.join(absent)}: expected a table, found no such file. Remedy: correct the path."
-        )
-    files = {
-        name: [sha256_of_file(part) for part in ([path] if path.is_file() else sorted(path.iterdir()))]
-        for name, path in given.items()
-    }
-
-    def make() -> RankingDataset:
-        return read_own_tables(
-            items=given["items"],
-            interactions=given["interactions"],
-            train=given["train"],
-            valid=given["valid"],
-            test=given["test"],
-            contexts=given.get("contexts"),
-            **options,
-        )
-
-    return make, {"files": files, **options}, {}
-
-
-def _known_source(dataset: str, data: Path | None) -> tuple[Callable, dict[str, object], dict[str, str]]:
-    if dataset not in DATASETS:
-        raise ValueError(
-            f"--dataset: expected one of {', '.join(DATASETS)}, got {dataset!r}. "
-            "Remedy: choose one, or give your own tables."
-        )
-    source: dict[str, object] = {"dataset": dataset, "protocol": 2}
-    if dataset == "marketplace":
-        from learn_rank.datasets.marketplace.config import MarketplaceConfig
-        from learn_rank.datasets.marketplace.read import read_marketplace
-
-        market = MarketplaceConfig(ab_days=AB_DAYS)
-        return lambda: read_marketplace(market), {**source, "ab_days": AB_DAYS}, {}
-    if data is None or not data.is_dir():
-        raise ValueError(
-            f"--data: expected the folder with the files of {dataset!r}, got "
-            f"{'none' if data is None else f'{data}, which is none'}. Remedy: name it."
-        )
-    from learn_rank.datasets.known import READERS
-    from learn_recall.files.whole_files import sha256_of_file
-
-    inputs = {path.name: sha256_of_file(path) for path in sorted(data.iterdir()) if path.is_file()}
-    return lambda: READERS[dataset](data), source, inputs

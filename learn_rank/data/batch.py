@@ -11,6 +11,7 @@ from torchrec import KeyedJaggedTensor
 from torchrec.streamable import Pipelineable
 
 CONVERTED_FEATURE = "learn_history_converted"  # 0 or 1 beside each value of learn_history
+HISTORY_ITEM = "history_item_id"  # the host's code of each value of learn_history; 0 = unknown to it
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Batch(Pipelineable):
 
     Attributes:
         sparse: categorical features (codes) and the plugin's ``learn_user``, ``learn_item`` and
-            ``learn_history`` (ids), with ``learn_history_converted`` (0 or 1) where it is known.
+            ``learn_history`` (ids), with ``learn_history_converted`` (0 or 1) where it is known. For hosts
+            that read histories themselves ``history_item_id`` (codes of ``item_id``) stands beside it.
         dense: (B, n_dense) float32, standardised by training.
         click: (B,) float32, 0 or 1.
         conversion: (B,) float32, 0 or 1, NaN where not clicked.

@@ -5,13 +5,28 @@ A time of day is lost in a unix time of float32, whose steps there are 128 secon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+_SMALLEST_RATE = 1e-6
 _SMALLEST_STATISTIC = 1e-6  # they come in float32: a spread below is rounding
 _SMALLEST_SHARE = 1e-12  # of the largest value, of features as they come
+
+
+def log_odds(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The frame with its rates among `names` as ``log(p / (1 - p))``, in which rates of several sides add up.
+
+    Example:
+        >>> rows = pd.DataFrame({"ctr": [0.5, 0.0], "clicks": [3, 0]})
+        >>> log_odds(rows, ["ctr"]).round(1).to_numpy().tolist()
+        [[0.0, 3.0], [-13.8, 0.0]]
+    """
+    rates = frame[[name for name in names if name in frame]].astype(np.float64)
+    inside = rates.clip(_SMALLEST_RATE, 1 - _SMALLEST_RATE)
+    odds: pd.DataFrame = inside / (1 - inside)
+    return frame.assign(**{str(name): np.log(odds[name]) for name in odds})
 
 
 def standardised(

@@ -26,6 +26,7 @@ def host_rows(
     ease: str = "none",
     *,
     history_length: int = 80,
+    has_item_history: bool = False,
     recent_popularity: bool = False,
     save: Path | None = None,
 ) -> EncodedDataset:
@@ -35,10 +36,15 @@ def host_rows(
         dataset: with contexts for every row.
         items: as in `cross_fitted`.
         ease: of `HOSTS`.
-        history_length, recent_popularity: as in `encode_dataset`.
+        history_length, has_item_history, recent_popularity: as in `encode_dataset`.
         save: file for the `EaseFeatures` with which requests are given the same columns.
     """
-    data = encode_dataset(dataset, history_length=history_length, recent_popularity=recent_popularity)
+    data = encode_dataset(
+        dataset,
+        history_length=history_length,
+        has_item_history=has_item_history,
+        recent_popularity=recent_popularity,
+    )
     if ease == "none":
         return data
     features, served = cross_fitted(dataset, items)

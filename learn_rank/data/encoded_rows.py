@@ -10,18 +10,23 @@ import pandas as pd
 import torch
 from torchrec import KeyedJaggedTensor
 
-from learn_rank.data.batch import CONVERTED_FEATURE, Batch
+from learn_rank.data.batch import CONVERTED_FEATURE, HISTORY_ITEM, Batch
 from learn_rank.data.dataset import RankingDataset
-from learn_rank.data.dense_features import standardised
-from learn_rank.data.host_statistics import ITEM_FEATURES, HostStatistics
+from learn_rank.data.dense_features import log_odds, standardised
+from learn_rank.data.encoded_histories import (
+    converted_items,
+    history_codes,
+    need_contexts,
+    recent_histories,
+    with_history_items,
+)
+from learn_rank.data.host_statistics import ITEM_FEATURES, RATE_FEATURES, HostStatistics
 from learn_rank.data.newness import Newness
 from learn_rank.data.recent_popularity import RECENT_ITEM, with_recent
 from learn_recall.columns import (
     CLICK,
     CONTEXT_ID,
     CONVERSION,
-    HISTORY,
-    HISTORY_CONVERTED,
     ITEM_ID,
     USER_ID,
 )
@@ -162,13 +167,21 @@ def joined_features(dataset: RankingDataset, names: Sequence[str]) -> dict[str, 
 
 
 def encode_dataset(
-    dataset: RankingDataset, *, history_length: int = 80, recent_popularity: bool = False
+    dataset: RankingDataset,
+    *,
+    history_length: int = 80,
+    has_item_history: bool = False,
+    recent_popularity: bool = False,
 ) -> EncodedDataset:
     """Turn the frames into codes and standardised numbers; everything is fitted on ``train``.
 
     Args:
         dataset: with contexts for every row.
-        history_length: most recent items of a context that are kept for the similarity features.
+        history_length: most recent items of a context that are kept for the similarity features and the
+            host's own history.
+        has_item_history: also give the host the codes of the history's items (`Batch.sparse`,
+            ``history_item_id``); it then knows the items of the training rows' histories, too, and not only
+            those that it was trained to rank.
         recent_popularity: the host also knows what was popular lately
             (`learn_rank.data.recent_popularity.RecentPopularity.host_features`), where rows have time.
 
@@ -178,28 +191,42 @@ def encode_dataset(
     """
     parts = dataset.parts
     statistics = HostStatistics(parts, is_sampled=dataset.is_sampled)
-    known = with_recent(dataset, statistics.features()) if recent_popularity else statistics.features()
+    known = {name: log_odds(frame, RATE_FEATURES) for name, frame in statistics.features().items()}
+    if recent_popularity:
+        known = with_recent(dataset, known)
     joined = joined_features(dataset, (*dataset.dense, *dataset.categorical))
     dense, mean_std = standardised(known, {name: joined[name][list(dataset.dense)] for name in joined})
     mean, std = mean_std
     names = list(known["train"].columns)
     of_item = [name for name in names if name in (*ITEM_FEATURES, *RECENT_ITEM)]
     item_columns = np.array([names.index(name) for name in of_item])
-    prior = np.array([statistics.prior.get(name, 0.0) for name in of_item])
+    priors = log_odds(pd.DataFrame([statistics.prior]), RATE_FEATURES).iloc[0]
+    prior = np.array([priors.get(name, 0.0) for name in of_item])
     unknown_item = ((prior - mean[item_columns]) / std[item_columns]).astype(np.float32)
 
     codes: dict[str, dict[str, np.ndarray]] = {name: {} for name in parts}
     lists: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {name: {} for name in parts}
     n_codes: dict[str, int] = {}
+    vocabularies = {column: pd.Index(parts["train"][column].unique()) for column in (USER_ID, ITEM_ID)}
+    if has_item_history:
+        vocabularies[ITEM_ID] = with_history_items(vocabularies[ITEM_ID], dataset)
     for column in (USER_ID, ITEM_ID, *dataset.categorical):
-        frames = parts if column in (USER_ID, ITEM_ID) else joined
-        if _is_list(frames["train"][column]):
-            n_codes[column] = _encode_lists(column, frames, lists)
+        if column in vocabularies:
+            n_codes[column] = _encode_scalars(column, parts, codes, vocabularies[column])
+        elif _is_list(joined["train"][column]):
+            n_codes[column] = _encode_lists(column, joined, lists)
         else:
-            n_codes[column] = _encode_scalars(column, frames, codes)
+            known_values = pd.Index(joined["train"][column].dropna().unique())
+            n_codes[column] = _encode_scalars(column, joined, codes, known_values)
 
-    history_keys, history_lengths, context_row = _histories(dataset.contexts, history_length)
-    converted = _converted(dataset.contexts, history_lengths, history_length)
+    history_keys, history_lengths, context_row = recent_histories(dataset.contexts, history_length)
+    converted = converted_items(dataset.contexts, history_lengths, history_length)
+    history_row = {name: context_row.get_indexer(pd.Index(part[CONTEXT_ID])) for name, part in parts.items()}
+    need_contexts(history_row)
+    if has_item_history:
+        of_host = history_codes(dataset.contexts, vocabularies[ITEM_ID], history_length)
+        for name, row in history_row.items():
+            lists[name][HISTORY_ITEM] = (row, of_host)
     encoded = {
         name: EncodedRows(
             codes=codes[name],
@@ -209,7 +236,7 @@ def encode_dataset(
             conversion=_conversions(part),
             user_key=id_keys(part[CONTEXT_ID].to_numpy()),
             item_key=id_keys(part[ITEM_ID].to_numpy()),
-            history_row=context_row.get_indexer(pd.Index(part[CONTEXT_ID])),
+            history_row=history_row[name],
             history_keys=history_keys,
             history_lengths=history_lengths,
             history_converted=converted,
@@ -218,13 +245,6 @@ def encode_dataset(
         )
         for name, part in parts.items()
     }
-    for name, rows in encoded.items():
-        if (rows.history_row < 0).any():
-            raise ValueError(
-                f"contexts: expected a row for every context_id of {name}, "
-                f"{int((rows.history_row < 0).sum())} are missing; add them, with an empty history if need "
-                "be."
-            )
     return EncodedDataset(**encoded, n_codes=n_codes, n_dense=dense["train"].shape[1])
 
 
@@ -241,9 +261,11 @@ def _is_list(column: pd.Series) -> bool:
 
 
 def _encode_scalars(
-    column: str, frames: dict[str, pd.DataFrame], codes: dict[str, dict[str, np.ndarray]]
+    column: str,
+    frames: dict[str, pd.DataFrame],
+    codes: dict[str, dict[str, np.ndarray]],
+    vocabulary: pd.Index,
 ) -> int:
-    vocabulary = pd.Index(frames["train"][column].dropna().unique())
     for name, frame in frames.items():
         codes[name][column] = vocabulary.get_indexer(pd.Index(frame[column])) + 1
     return len(vocabulary) + 1
@@ -269,32 +291,3 @@ def _encode_lists(
     for name, entries in as_tuples.items():
         lists[name][column] = (entries.map(row_of).to_numpy(np.int64), table)
     return len(vocabulary) + 1
-
-
-def _converted(contexts: pd.DataFrame, lengths: np.ndarray, length: int) -> np.ndarray | None:
-    """(contexts, length) int8 beside the keys of `_histories`; None where the contexts do not say."""
-    if HISTORY_CONVERTED not in contexts:
-        return None
-    cells = zip(contexts[HISTORY_CONVERTED], contexts[HISTORY], strict=True)
-    is_other = [len(flags) != len(items) for flags, items in cells]
-    if any(is_other):
-        first = contexts.iloc[is_other.index(True)]
-        raise ValueError(
-            f"contexts: expected a value of {HISTORY_CONVERTED} for each item of {HISTORY}, got "
-            f"{len(first[HISTORY_CONVERTED])} beside {len(first[HISTORY])} in context {first[CONTEXT_ID]!r}, "
-            f"{sum(is_other)} such rows. Remedy: filter and cut both lists alike."
-        )
-    converted = np.zeros((len(contexts), length), np.int8)
-    flat = [flag for flags in contexts[HISTORY_CONVERTED] for flag in list(flags)[-length:]]
-    converted[np.arange(length) < lengths[:, None]] = flat
-    return converted
-
-
-def _histories(contexts: pd.DataFrame, length: int) -> tuple[np.ndarray, np.ndarray, pd.Index]:
-    recent = [list(items)[-length:] for items in contexts[HISTORY]]
-    lengths = np.array([len(items) for items in recent], np.int64)
-    keys = np.zeros((len(recent), length), np.int64)
-    flat = [item for items in recent for item in items]
-    if flat:
-        keys[np.arange(length) < lengths[:, None]] = id_keys(np.array(flat))
-    return keys, lengths, pd.Index(contexts[CONTEXT_ID])

@@ -24,6 +24,7 @@ FEATURES = (
     "pair_clicks_log",
 )
 ITEM_FEATURES = ("item_clicks_log", "item_cvr", "item_ctr", "pair_clicks_log")
+RATE_FEATURES = ("user_cvr", "item_cvr", "user_ctr", "item_ctr")
 _PAIR = "pair"
 
 

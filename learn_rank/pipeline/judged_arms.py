@@ -11,7 +11,15 @@ from learn_rank.evaluation.equal_scores import adjust_once
 from learn_rank.evaluation.precision import PrecisionRow, precision_of
 from learn_rank.evaluation.tasks import TASKS, evaluate_arms, places_of
 from learn_rank.report_kit.rules import DECIDING_WIDTH
-from learn_rank.report_kit.words import BASELINE, HEADLINE_METRICS, LEARN, RAW_TEXT, SHUFFLED, width_words
+from learn_rank.report_kit.words import (
+    BASELINE,
+    HEADLINE_METRICS,
+    LEARN,
+    NO_HISTORY,
+    RAW_TEXT,
+    SHUFFLED,
+    width_words,
+)
 from learn_recall.columns import CONVERSION
 
 FAMILY = ("task", "metric")
@@ -25,7 +33,8 @@ def judge_arms(
     Definition: Holm's correction is taken over two families per task and metric: every arm against the
     baseline in every bucket, and LEARN against raw text and against shuffled vectors, which asks what a gain
     is made of. Arms with equal scores and buckets of the same rows are counted once
-    (`learn_rank.evaluation.equal_scores`).
+    (`learn_rank.evaluation.equal_scores`). What the host's own history brings is a question of its own, and
+    no chance of a false alarm among these.
 
     Args:
         predictions: arm -> one table per training seed; "baseline" among them.
@@ -35,7 +44,8 @@ def judge_arms(
         as the baseline).
     """
     tasks = tasks_of([table for tables in predictions.values() for table in tables])
-    rows, deltas = evaluate_arms(predictions, BASELINE, tasks, family=FAMILY)
+    fused = {arm: tables for arm, tables in predictions.items() if arm != NO_HISTORY}
+    rows, deltas = evaluate_arms(fused, BASELINE, tasks, family=FAMILY)
     contrasts: list[DeltaRow] = []
     for other in (RAW_TEXT, SHUFFLED):
         if {LEARN, other} <= set(predictions):
@@ -43,6 +53,11 @@ def judge_arms(
             contrasts += evaluate_arms(pair, other, tasks)[1]
     places = places_of(predictions[BASELINE][0], tasks)
     deltas += adjust_once(contrasts, {task: {LEARN: LEARN} for task in tasks}, places, BASELINE, FAMILY)
+    if NO_HISTORY in predictions:
+        pair = {arm: predictions[arm] for arm in (NO_HISTORY, BASELINE)}
+        of_pair, of_history = evaluate_arms(pair, NO_HISTORY, tasks, family=FAMILY)
+        rows += [row for row in of_pair if row["model"] == NO_HISTORY]
+        deltas += of_history
     learn, base = predictions.get(LEARN, ()), predictions[BASELINE]
     can_pair = len(learn) == len(base)
     precision = precision_of(learn, base, tasks, width=DECIDING_WIDTH) if can_pair else []

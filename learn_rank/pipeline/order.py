@@ -133,7 +133,7 @@ def run_pipeline(
             "training": asdict(config.training),
             "embedding_decays": config.embedding_decays,
             **({} if config.ease == "none" else {"ease": config.ease}),
-            **({"recent_popularity": True} if config.recent_popularity else {}),
+            "recent_popularity": config.recent_popularity,
         },
         (run.predictions,),
         lambda: train_enough(run, config, console),

@@ -27,9 +27,9 @@ MOST_STEPS_WIDER = 2
 
 def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
     """Every arm and seed without predictions: train, select on validation, score the test rows once."""
-    from learn_rank.data.ease_rows import host_rows
     from learn_rank.rankers.multi_task import MultiTaskRanker
     from learn_rank.run.arms import make_fusion
+    from learn_rank.run.rows import rows_of_run
     from learn_rank.run.train_arm import train_and_score
 
     wanted = [
@@ -49,15 +49,7 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
         return
     dataset = read_dataset(run.tables)
     users, items = EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)
-    length = config.fusion.history_length
-    data = host_rows(
-        dataset,
-        items,
-        config.ease,
-        history_length=length,
-        recent_popularity=config.recent_popularity,
-        save=run.ease,
-    )
+    data = rows_of_run(dataset, items, config, save=run.ease)
     write_floors(run, dataset)
     fitted = fitted_to(config, dataset)
     fusion_config, ranker_config = fitted.fusion, fitted.ranker
@@ -73,6 +65,7 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
                 progress.update(bar, completed=done * n_steps + step)
 
             def build(arm: Arm = arm, seed: int = seed) -> MultiTaskRanker:
+                shape = arm.shape_of(ranker_config)
                 fusion = make_fusion(
                     arm,
                     users,
@@ -80,9 +73,9 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
                     fusion_config,
                     seed=seed,
                     kind=config.fusion_kind,
-                    host_dim=MultiTaskRanker.host_dim(data.n_codes, ranker_config),
+                    host_dim=MultiTaskRanker.host_dim(data.n_codes, shape),
                 )
-                return MultiTaskRanker(data.n_codes, data.n_dense, ranker_config, fusion)
+                return MultiTaskRanker(data.n_codes, data.n_dense, shape, fusion)
 
             train_and_score(
                 build, dataset, data, replace(training, seed=seed), run, arm=arm.name, on_step=advance

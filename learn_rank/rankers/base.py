@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
 from learn_rank.data.batch import Batch
+from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.rankers.scores import LOSS_KINDS, Scores, ranking_loss
 
@@ -43,6 +44,20 @@ class Ranker(nn.Module, ABC):
             sparse: codes of the host's categorical features, and the plugin's ids.
             dense: (B, n_dense) float32.
         """
+
+    def start_from(self, rows: EncodedRows, *, newness_rate: float, seed: int) -> bool:
+        """Set, before the first step, what the ranker says without any; called once, with the training rows.
+
+        Args:
+            rows: of training.
+            newness_rate: share of rows whose item training makes new.
+            seed: of the training.
+
+        Returns:
+            Whether what it says now is a candidate, to be held against every epoch on validation. False of a
+            ranker that begins at random, as this one does.
+        """
+        return False
 
     def loss(self, scores: Scores, batch: Batch) -> Tensor:
         """Ranking loss of the tasks plus the plugin's auxiliary loss, a scalar."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
-from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, EmbeddingCollection, PoolingType
+from torchrec import (
+    EmbeddingBagCollection,
+    EmbeddingBagConfig,
+    EmbeddingCollection,
+    EmbeddingConfig,
+    PoolingType,
+)
 
 _HOLDERS = (EmbeddingBagCollection, EmbeddingCollection, nn.EmbeddingBag, nn.Embedding)
 
@@ -32,6 +38,24 @@ def embedding_tables(n_codes: Mapping[str, int], embedding_dim: int) -> list[Emb
         )
         for name, size in n_codes.items()
     ]
+
+
+def shared_table(name: str, n_codes: int, embedding_dim: int, features: Sequence[str]) -> EmbeddingConfig:
+    """One table for several features of which every id is wanted for itself, such as target and history.
+
+    Args:
+        name: feature that the table is called after, as in `embedding_tables`.
+        n_codes: of it.
+        embedding_dim: width.
+        features: names of the features that are looked up in it.
+    """
+    return EmbeddingConfig(
+        name=f"table_{name}",
+        embedding_dim=embedding_dim,
+        num_embeddings=n_codes,
+        feature_names=list(features),
+        init_fn=_small_normal,
+    )
 
 
 def table_parameters(model: nn.Module) -> list[nn.Parameter]:

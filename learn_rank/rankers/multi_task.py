@@ -9,16 +9,23 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
+from torchrec import EmbeddingBagCollection, EmbeddingCollection, KeyedJaggedTensor
 
+from learn_rank.data.batch import CONVERTED_FEATURE, HISTORY_ITEM
+from learn_rank.data.encoded_rows import EncodedRows
+from learn_rank.data.newness import UNKNOWN
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.rankers.base import Ranker
-from learn_rank.rankers.id_tables import embedding_tables
+from learn_rank.rankers.history import HISTORIES, HistoryEncoder
+from learn_rank.rankers.id_tables import embedding_tables, shared_table
+from learn_rank.rankers.rate_start import RateStart
 from learn_rank.rankers.scores import LOSS_KINDS, Scores, ranking_loss
 from learn_rank.rankers.task_layers import TASK_LAYERS
 from learn_rank.rankers.zero_start import LogitResidual, widen_first_layers
+from learn_recall.columns import ITEM_ID
 
 FUSION_ENTRIES = ("concat", "widened", "logit")
+STARTS = ("zero", "rates")
 
 __all__ = ["MultiTaskRanker", "RankerConfig", "Scores", "ranking_loss"]
 
@@ -40,6 +47,15 @@ class RankerConfig:
             paper's); "widened" the same, but the host's layers are drawn without the plugin and its columns
             start at zero, so that the first scores are the host's to the bit; "logit" as a delta on the
             host's logits that starts at zero (`learn_rank.rankers.zero_start`).
+        history: what the host makes of the ids of its user's history (`learn_rank.rankers.history`): "none",
+            their "mean", target attention ("din"), or target attention to the most alike ("sim"). Their
+            embeddings are those of ``item_id``; the encoding was asked for them
+            (`encode_dataset(has_item_history=True)`).
+        history_top_k: items that "sim" attends to.
+        has_converted_history: the host also knows which of those items the user converted on.
+        start: what the logits begin at: "zero", or "rates", a logistic regression on the dense features
+            (`learn_rank.rankers.rate_start`); the network learns what lies beyond it, and where it learns
+            nothing that holds on validation, the start is kept.
     """
 
     kind: str = "esmm"
@@ -49,6 +65,10 @@ class RankerConfig:
     tower_dim: int = 32
     dropout: float = 0.1
     fusion_entry: str = "concat"
+    history: str = "none"
+    history_top_k: int = 32
+    has_converted_history: bool = False
+    start: str = "zero"
 
     def __post_init__(self) -> None:
         if self.kind not in LOSS_KINDS:
@@ -65,6 +85,20 @@ class RankerConfig:
             raise ValueError(
                 f"fusion_entry: expected one of {list(FUSION_ENTRIES)}, got {self.fusion_entry!r}."
             )
+        if self.history not in HISTORIES:
+            raise ValueError(
+                f"history: expected one of {list(HISTORIES)}, got {self.history!r}. Remedy: choose one."
+            )
+
+        if self.start not in STARTS:
+            raise ValueError(
+                f"start: expected one of {list(STARTS)}, got {self.start!r}. Remedy: choose one."
+            )
+
+    @property
+    def has_history(self) -> bool:
+        """Whether the host reads the items of its user's history."""
+        return self.history != "none"
 
 
 class MultiTaskRanker(Ranker):
@@ -88,10 +122,27 @@ class MultiTaskRanker(Ranker):
     ) -> None:
         super().__init__(config.kind)
         self.config = config
-        self.embeddings = EmbeddingBagCollection(embedding_tables(n_codes, config.embedding_dim))
+        pooled = dict(n_codes)
+        self.sequences: EmbeddingCollection | None = None
+        self.history: HistoryEncoder | None = None
+        if config.has_history:
+            if ITEM_ID not in n_codes:
+                raise ValueError(
+                    f"n_codes: expected {ITEM_ID!r}, whose table the history shares, got {list(n_codes)}. "
+                    'Remedy: history="none", or a feature of that name.'
+                )
+            items = shared_table(ITEM_ID, pooled.pop(ITEM_ID), config.embedding_dim, (ITEM_ID, HISTORY_ITEM))
+            self.sequences = EmbeddingCollection([items])
+            self.history = HistoryEncoder(
+                config.history,
+                config.embedding_dim,
+                top_k=config.history_top_k,
+                has_conversions=config.has_converted_history,
+            )
+        self.embeddings = EmbeddingBagCollection(embedding_tables(pooled, config.embedding_dim))
         self.fusion = fusion
-        self.feature_names = tuple(n_codes)
-        self.n_features = len(n_codes)
+        self.feature_names = tuple(pooled)
+        self.n_features = self.host_dim(n_codes, config) // config.embedding_dim
         above = torch.triu_indices(self.n_features, self.n_features, offset=1)
         self.register_buffer("pair", above, persistent=False)
         n_pairs = above.shape[1]
@@ -101,6 +152,12 @@ class MultiTaskRanker(Ranker):
         self.bottom = TASK_LAYERS[config.layers](width + n_beside, config.bottom_dims, config.dropout)
         self.ctr_tower = _tower(config.bottom_dims[-1], config.tower_dim)
         self.cvr_tower = _tower(config.bottom_dims[-1], config.tower_dim)
+        self.start: RateStart | None = None
+        if config.start == "rates":
+            self.start = RateStart(n_dense)
+            for tower in (self.ctr_tower, self.cvr_tower):
+                nn.init.zeros_(tower[-1].weight)  # type: ignore[arg-type]
+                nn.init.zeros_(tower[-1].bias)  # type: ignore[arg-type]
         self.residual: LogitResidual | None = None
         if fusion is not None and config.fusion_entry == "widened":
             widen_first_layers(self.bottom, width, n_added)
@@ -110,13 +167,22 @@ class MultiTaskRanker(Ranker):
     @staticmethod
     def host_dim(n_codes: dict[str, int], config: RankerConfig) -> int:
         """Width of the ranker's own embeddings side by side, which fusions with `needs_host` are given."""
-        return len(n_codes) * config.embedding_dim
+        return (len(n_codes) + config.has_history) * config.embedding_dim
 
     def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
         """Score B rows."""
         embedded = self.embeddings(sparse)
         # by name: a sharded collection gives its features in another order on another number of processes
-        embedded_BN = torch.cat([embedded[name] for name in self.feature_names], dim=1)
+        of_features = [embedded[name] for name in self.feature_names]
+        if self.sequences is not None and self.history is not None:
+            _need_history(sparse, self.config.has_converted_history)
+            of_items = self.sequences(sparse)
+            target_BE, history = of_items[ITEM_ID].values(), of_items[HISTORY_ITEM]
+            is_known = sparse[HISTORY_ITEM].values() > UNKNOWN
+            flags = sparse[CONVERTED_FEATURE].values() if self.config.has_converted_history else None
+            of_history_BE = self.history(history.values(), history.lengths(), target_BE, is_known, flags)
+            of_features = [*of_features, target_BE, of_history_BE]
+        embedded_BN = torch.cat(of_features, dim=1)
         parts = [embedded_BN, self._pairwise_products(embedded_BN), dense]
         fused = None
         if self.fusion is not None:
@@ -125,16 +191,37 @@ class MultiTaskRanker(Ranker):
                 parts.append(fused.features)
         click_BS, conversion_BS = self.bottom(torch.cat(parts, dim=1))
         ctr_B, cvr_B = self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0]
+        if self.start is not None:
+            start_B2 = self.start(dense)
+            ctr_B, cvr_B = ctr_B + start_B2[:, 0], cvr_B + start_B2[:, 1]
         if fused is not None and self.residual is not None:
             delta_B2 = self.residual(fused.features)
             ctr_B, cvr_B = ctr_B + delta_B2[:, 0], cvr_B + delta_B2[:, 1]
         return Scores(ctr_B, cvr_B, fused)
+
+    def start_from(self, rows: EncodedRows, *, newness_rate: float, seed: int) -> bool:
+        """Fit the start, where there is one (`RankerConfig.start`)."""
+        if self.start is None:
+            return False
+        self.start.fit(rows, newness_rate=newness_rate, seed=seed)
+        return True
 
     def _pairwise_products(self, embedded_BN: Tensor) -> Tensor:
         """Inner products of every two features' embeddings, as in DLRM (arXiv 1906.00091)."""
         embedded_BFE = embedded_BN.reshape(-1, self.n_features, self.config.embedding_dim)
         products_BFF = torch.bmm(embedded_BFE, embedded_BFE.transpose(1, 2))
         return products_BFF[:, self.pair[0], self.pair[1]]
+
+
+def _need_history(sparse: KeyedJaggedTensor, has_conversions: bool) -> None:
+    if isinstance(sparse, torch.fx.Proxy):
+        return
+    names, needed = list(sparse.keys()), [HISTORY_ITEM, CONVERTED_FEATURE][: 1 + has_conversions]
+    if not set(needed) <= set(names):
+        raise ValueError(
+            f"sparse: expected the features {needed} for a ranker with a history, got {names}. Remedy: "
+            'encode_dataset(has_item_history=True), or RankerConfig(history="none").'
+        )
 
 
 def _tower(width: int, hidden: int) -> nn.Sequential:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,18 +11,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows
 from learn_rank.metrics.auc import AUC
 from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.checkpoints import (
+    load_weights,
+    read_tensors,
+    resumable_state,
+    save_tensors,
+    trainable_weights,
+)
 from learn_rank.rankers.id_tables import table_parameters
 from learn_rank.rankers.scores import Scores
 from learn_rank.rankers.zero_start import zero_start_parameters
 from learn_recall.columns import PCTCVR, PCTR, PCVR
-from learn_recall.files.whole_files import atomic_path
+from learn_recall.files.whole_files import read_json, write_json
+
+_START = "start.json"  # validation of what a training began at
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class RankTrainConfig:
 
     Attributes:
         n_epochs: passes over the training rows; the learning rate falls linearly to 0 over them, and the
-            epoch with the best validation score is kept.
+            epoch with the best validation score is kept, or what the ranker began at (`Ranker.start_from`).
         batch_size: rows a step.
         learning_rate: of the dense layers.
         zero_start_learning_rate: of the plugin's weights that start at zero (`RankerConfig.fusion_entry`).
@@ -97,7 +104,8 @@ def train_ranker(
         make_ranker: builds the ranker, ours or a team's own; called with the random state of the seed.
         data: encoded rows.
         config: of the training.
-        out: folder for ``last.safetensors`` (to resume) and ``model.safetensors`` (the best epoch).
+        out: folder for ``last.safetensors`` (to resume), ``model.safetensors`` (the best epoch) and
+            ``start.json`` (validation of what the ranker began at, where that is a candidate).
         on_step: called with (steps done, steps in all) for a progress bar.
 
     Returns:
@@ -118,6 +126,8 @@ def train_ranker(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         ranker = make_ranker()
+    if not (out / "last.safetensors").exists():
+        _judge_start(ranker, data, config, out)
     optimizer = torch.optim.AdamW(parameter_groups(ranker, config))
     per_epoch = -(-len(data.train) // config.batch_size)
     n_steps = per_epoch * config.n_epochs
@@ -149,15 +159,29 @@ def train_ranker(
                 if on_step is not None:
                     on_step(step, n_steps)
         history.append(_validate(ranker, data.valid, epoch, time.perf_counter() - began))
-        if history[-1].score >= max(result.score for result in history):
-            _save(out / "model.safetensors", _trainable(ranker), {"epoch": epoch})
-        _save(out / "last.safetensors", _resumable(ranker, optimizer), _header(config, history))
+        if history[-1].score >= max(_start_score(out), *(result.score for result in history)):
+            save_tensors(out / "model.safetensors", trainable_weights(ranker), {"epoch": epoch})
+        save_tensors(out / "last.safetensors", resumable_state(ranker, optimizer), _header(config, history))
     return load_ranker(ranker, out), history
+
+
+def _judge_start(ranker: Ranker, data: EncodedDataset, config: RankTrainConfig, out: Path) -> None:
+    """Keep what the ranker begins at, where that is a candidate, as if it were an epoch before the first."""
+    began = time.perf_counter()
+    if ranker.start_from(data.train, newness_rate=config.newness_rate, seed=config.seed):
+        start = _validate(ranker, data.valid, -1, time.perf_counter() - began)
+        save_tensors(out / "model.safetensors", trainable_weights(ranker), {"epoch": -1})
+        write_json(out / _START, asdict(start))
+
+
+def _start_score(out: Path) -> float:
+    path = out / _START
+    return EpochResult(**read_json(path)).score if path.is_file() else -math.inf
 
 
 def load_ranker(ranker: Ranker, folder: Path) -> Ranker:
     """Give a ranker the weights of the best epoch that `train_ranker` left in a folder."""
-    _load(ranker, _read(folder / "model.safetensors")[0])
+    load_weights(ranker, read_tensors(folder / "model.safetensors")[0])
     return ranker.eval()
 
 
@@ -224,42 +248,8 @@ def parameter_groups(ranker: Ranker, config: RankTrainConfig) -> list[dict[str, 
     ]
 
 
-def _trainable(ranker: Ranker) -> dict[str, Tensor]:
-    """Weights without the frozen tables, which the stores hold already."""
-    return {name: value for name, value in ranker.state_dict().items() if "_vectors." not in name}
-
-
-def _resumable(ranker: Ranker, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {f"model.{name}": value for name, value in _trainable(ranker).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    return tensors
-
-
 def _header(config: RankTrainConfig, history: list[EpochResult]) -> dict[str, object]:
     return {"config": asdict(config), "history": [asdict(result) for result in history]}
-
-
-def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
-    kept = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(kept, temporary, metadata={"learn_rank": json.dumps(header, sort_keys=True)})
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    with safe_open(path, framework="pt") as file:
-        names = file.keys()  # safe_open is no mapping and cannot be iterated
-        return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["learn_rank"])
-
-
-def _load(ranker: Ranker, tensors: dict[str, Tensor]) -> None:
-    missing, unexpected = ranker.load_state_dict(tensors, strict=False)
-    lacking = [name for name in missing if "_vectors." not in name]
-    if lacking or unexpected:
-        raise ValueError(
-            f"checkpoint: expected the weights of this ranker, lacking {lacking}, unknown {unexpected}; "
-            "it was made with another configuration, train into a new folder."
-        )
 
 
 def _resume(
@@ -268,12 +258,12 @@ def _resume(
     path = out / "last.safetensors"
     if not path.exists():
         return []
-    tensors, header = _read(path)
+    tensors, header = read_tensors(path)
     if header["config"] != asdict(config):
         raise ValueError(
             f"{path}: expected a training with {asdict(config)}, got {header['config']}; use another folder."
         )
-    _load(ranker, {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    load_weights(ranker, {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

@@ -130,17 +130,23 @@ def matrix(whole: Report, deltas: Sequence[Mapping[str, Any]], tasks: Sequence[s
 
 
 def contrast_table(deltas: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[dict[str, Any]]:
-    """LEARN minus shuffled and minus raw text over all rows: a cell per task, in its headline metric."""
+    """LEARN minus shuffled and raw text, and what the host's history brings; a cell per task, all rows."""
     found = []
-    for other in (words.SHUFFLED, words.RAW_TEXT):
+    asked = (
+        (words.LEARN, words.SHUFFLED),
+        (words.LEARN, words.RAW_TEXT),
+        (words.BASELINE, words.NO_HISTORY),
+    )
+    for model, other in asked:
         cells = []
         for task in tasks:
             metric = headline_metric(deltas, task)
             place = {"task": task, "metric": metric, "bucket_kind": "all", "bucket": "all"}
-            row = find(deltas, model=words.LEARN, baseline=other, **place)
+            row = find(deltas, model=model, baseline=other, **place)
             cells.append({"row": row, "mark": mark(row)})
         if any(cell["row"] is not None for cell in cells):
-            name = f"LEARN minus {words.short_model_words(other).lower()}"
+            names = words.short_model_words(model), words.short_model_words(other).lower()
+            name = " minus ".join(names)
             found.append({"name": name, "cells": cells})
     return found
 

@@ -8,7 +8,8 @@ BASELINE, LEARN, RAW_TEXT, SHUFFLED = "baseline", "learn", "raw_text", "shuffled
 AUTO = "auto"  # LEARN where validation proves it better, else the baseline
 RATES = "rates"  # item rate + user rate
 RECENT = "recent"  # what was clicked lately, of the item, its brand and its category
-FLOORS = (RATES, RECENT)  # no rankers, but what any ranker must beat
+NO_HISTORY = "no_history"  # the baseline without the items of its user's history
+FLOORS = (RATES, RECENT, NO_HISTORY)  # what any ranker must beat
 #: told over all rows only: floors would squeeze every plot, and auto is one of the arms
 NOT_BY_BUCKET = (*FLOORS, AUTO)
 HEADLINE_METRICS = ("UAUC", "AUC", "WUAUC")
@@ -23,6 +24,7 @@ MODEL_WORDS = {
     SHUFFLED: "Shuffled (control)",
     RATES: "Plain rates",
     RECENT: "Recent popularity",
+    NO_HISTORY: "Baseline without history",
 }
 TASK_WORDS = {"CTR": "clicks", "CVR": "conversions after a click", "CTCVR": "conversions per impression"}
 METRIC_ORDER = ("AUC", "UAUC", "WUAUC", "SlateAUC")

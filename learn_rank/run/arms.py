@@ -11,6 +11,7 @@ from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.rankers.multi_task import RankerConfig
 from learn_recall.store import EmbeddingStore, StoreError, id_keys
 
 WORDS = "words"
@@ -29,6 +30,7 @@ class Arm:
             (`FusionConfig.projected_blocks`): the ranker would overfit there to what was learned from clicks.
         is_shuffled: every id gets the vector of another id: equal in capacity, empty in content.
         is_random: every id gets random directions instead, block by block.
+        has_history: the host reads the items of its user's history, if it does in the run at all.
     """
 
     name: str
@@ -36,6 +38,11 @@ class Arm:
     compared: tuple[str, ...] = ()
     is_shuffled: bool = False
     is_random: bool = False
+    has_history: bool = True
+
+    def shape_of(self, host: RankerConfig) -> RankerConfig:
+        """The host's shape in this arm."""
+        return host if self.has_history else replace(host, history="none", has_converted_history=False)
 
     def found_in(self, store: EmbeddingStore) -> Arm:
         """The arm without the block of words where the store's text was read by a language model alone.
@@ -56,10 +63,11 @@ class Arm:
 
 
 BASELINE = Arm("baseline", None)
+NO_HISTORY = Arm("no_history", None, has_history=False)
 LEARN = Arm("learn", ("tower", *TEXT), compared=("tower",))
 RAW_TEXT = Arm("raw_text", TEXT)
 SHUFFLED = Arm("shuffled", ("tower", *TEXT), compared=("tower",), is_shuffled=True)
-ARMS = (BASELINE, LEARN, RAW_TEXT, SHUFFLED)
+ARMS = (BASELINE, LEARN, RAW_TEXT, SHUFFLED, NO_HISTORY)
 
 
 def make_fusion(

@@ -12,7 +12,7 @@ from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.kinds import FUSIONS
 from learn_rank.rankers.multi_task import RankerConfig
 from learn_rank.rankers.train import RankTrainConfig
-from learn_rank.run.arms import ARMS
+from learn_rank.run.arms import ARMS, NO_HISTORY
 from learn_rank.run.folder import RunFolder
 from learn_recall.columns import HISTORY_CONVERTED
 from learn_recall.files.whole_files import read_json
@@ -38,7 +38,7 @@ class RunConfig:
         embedding_decays: weight decays of the id embeddings that the baseline tries with the first seed, and
             further ones while the best is the largest or the smallest; the best on validation is used in
             every arm, so it is the baseline that is tuned.
-        arms: names of `learn_rank.run.arms.ARMS`.
+        arms: names of `learn_rank.run.arms.ARMS`; "no_history" is left out of a host that has none.
         ease: of `learn_rank.data.ease_rows.HOSTS`: whether the host, in every arm, also knows which items go
             together. A lift over a host that does is smaller, and more believable where yours does.
         recent_popularity: whether the host, in every arm, also knows what was popular in the last days
@@ -61,11 +61,11 @@ class RunConfig:
     embedding_decays: tuple[float, ...] = (1.0, 10.0)
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
     ease: str = "none"
-    recent_popularity: bool = False
+    recent_popularity: bool = True
     interactions_until: float | None = None
     fusion_kind: str = "learn"
     fusion: FusionConfig = field(default_factory=FusionConfig)
-    ranker: RankerConfig = field(default_factory=RankerConfig)
+    ranker: RankerConfig = field(default_factory=lambda: RankerConfig(history="din", start="rates"))
     training: RankTrainConfig = field(default_factory=RankTrainConfig)
 
     def __post_init__(self) -> None:
@@ -76,6 +76,9 @@ class RunConfig:
                 f"arms: expected some of {known}, {known[0]!r} among them, got {list(self.arms)}. "
                 "Remedy: choose some."
             )
+        if not self.ranker.has_history:
+            kept = tuple(name for name in self.arms if name != NO_HISTORY.name)
+            object.__setattr__(self, "arms", kept)
         if self.fusion_kind not in FUSIONS:
             raise ValueError(
                 f"fusion_kind: expected one of {list(FUSIONS)}, got {self.fusion_kind!r}. Remedy: choose one."
@@ -92,13 +95,15 @@ def fitted_to(config: RunConfig, dataset: RankingDataset) -> RunConfig:
     """The settings with what the tables allow.
 
     Without conversions the ranker and the auxiliary head learn clicks; where the contexts say which items of
-    a history converted, the fusion compares the target with those too.
+    a history converted, the host's own history says so too, and the fusion compares the target with those.
     """
     ranker, fusion = config.ranker, config.fusion
     if not dataset.has_conversions:
         ranker, fusion = replace(ranker, kind="ctr"), replace(fusion, auxiliary_task="ctr")
-    elif HISTORY_CONVERTED in dataset.contexts and fusion.history_feature is not None:
-        fusion = replace(fusion, converted_feature=CONVERTED_FEATURE)
+    elif HISTORY_CONVERTED in dataset.contexts:
+        ranker = replace(ranker, has_converted_history=ranker.has_history)
+        if fusion.history_feature is not None:
+            fusion = replace(fusion, converted_feature=CONVERTED_FEATURE)
     return replace(config, ranker=ranker, fusion=fusion)
 
 
@@ -124,7 +129,9 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     parts["seeds"] = tuple(range(n_seeds)) if n_seeds else tuple(parts["seeds"])
     parts["embedding_decays"] = tuple(parts["embedding_decays"])
     parts["arms"] = arms or tuple(parts["arms"])
-    parts.setdefault("word_dimension", 0)  # of a run from before there were any
+    # of a run from before there were any
+    parts.setdefault("word_dimension", 0)
+    parts.setdefault("recent_popularity", False)
     config = RunConfig(
         **{
             **parts,

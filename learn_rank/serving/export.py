@@ -43,7 +43,7 @@ def export_ranker(
     """Write a ranker as it is served: any number of rows, nothing that only training needs.
 
     Args:
-        ranker: any host with ``forward(sparse, dense)`` that reads ``sparse[name]`` and embedding bag
+        ranker: any host with ``forward(sparse, dense)`` that reads ``sparse[name]`` and torchrec's embedding
             collections, with or without a `LearnFeatureFusion`; it is not changed. A ranker of the engine is
             loaded into one process first.
         out: folder to make or replace, in one step.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from learn_rank.data.batch import CONVERTED_FEATURE, HISTORY_ITEM
 from learn_rank.data.dataset_files import read_dataset
-from learn_rank.data.ease_rows import host_rows
 from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import load_ranker
@@ -15,8 +15,10 @@ from learn_rank.run.arms import ARMS, make_fusion
 from learn_rank.run.auto_arm import FUSED, served_heads
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
+from learn_rank.run.rows import rows_of_run
 from learn_rank.serving.export import export_ranker
 from learn_rank.serving.swap import VectorSource
+from learn_recall.columns import USER_ID
 from learn_recall.store import EmbeddingStore
 
 N_EXAMPLES = 256
@@ -82,11 +84,7 @@ class _TrainedRun:
         config, place = read_config(run)[0], RunFolder(run)
         dataset = read_dataset(place.tables)
         stores = {"user": EmbeddingStore.open(place.users), "item": EmbeddingStore.open(place.items)}
-        length = config.fusion.history_length
-        recent = config.recent_popularity
-        rows = host_rows(
-            dataset, stores["item"], config.ease, history_length=length, recent_popularity=recent
-        )
+        rows = rows_of_run(dataset, stores["item"], config)
         return cls(place, fitted_to(config, dataset), rows, stores)
 
     def ranker(self, arm: str, seed: int) -> MultiTaskRanker:
@@ -98,6 +96,7 @@ class _TrainedRun:
                 f"arm: expected one of {[*trained, AUTO]}, trained in {self.place.path} with seed {seed}, "
                 f"got {arm!r}."
             )
+        shape = known[arm].shape_of(self.config.ranker)
         fusion = make_fusion(
             known[arm],
             self.stores["user"],
@@ -105,9 +104,9 @@ class _TrainedRun:
             self.config.fusion,
             seed=seed,
             kind=self.config.fusion_kind,
-            host_dim=MultiTaskRanker.host_dim(self.rows.n_codes, self.config.ranker),
+            host_dim=MultiTaskRanker.host_dim(self.rows.n_codes, shape),
         )
-        ranker = MultiTaskRanker(self.rows.n_codes, self.rows.n_dense, self.config.ranker, fusion)
+        ranker = MultiTaskRanker(self.rows.n_codes, self.rows.n_dense, shape, fusion)
         load_ranker(ranker, folders[arm])
         return ranker
 
@@ -125,4 +124,7 @@ class _TrainedRun:
         """Features that are the same for all candidates of a request."""
         fused = self.config.fusion
         plugin = (fused.user_feature, fused.history_feature, fused.converted_feature) if has_plugin else ()
-        return ("user_id", *(name for name in plugin if name is not None))
+        host = (HISTORY_ITEM,) if self.config.ranker.has_history else ()
+        if self.config.ranker.has_converted_history:
+            host = (*host, CONVERTED_FEATURE)
+        return tuple(dict.fromkeys((USER_ID, *host, *(name for name in plugin if name is not None))))

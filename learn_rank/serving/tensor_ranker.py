@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torchrec import EmbeddingBagCollection, JaggedTensor, KeyedTensor
+from torchrec import EmbeddingBagCollection, EmbeddingCollection, JaggedTensor, KeyedTensor
 
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.frozen.rows import FrozenRows
@@ -30,7 +30,8 @@ class ServingRanker(nn.Module):
     """A copy of a host that takes ``{name: {"values", "lengths"}}``, dense features and frozen tables.
 
     Args:
-        ranker: ``forward(sparse, dense)``, which reads ``sparse[name]`` and embedding bag collections only.
+        ranker: ``forward(sparse, dense)``, which reads ``sparse[name]`` and torchrec's embedding collections
+            only.
         per_request: features that come with one row for all rows of the dense features.
 
     Raises:
@@ -46,6 +47,8 @@ class ServingRanker(nn.Module):
         for name, module in list(self.ranker.named_modules()):
             if isinstance(module, EmbeddingBagCollection):
                 _put(self.ranker, name, _PlainBags(module, per_request))
+            elif isinstance(module, EmbeddingCollection):
+                _put(self.ranker, name, _PlainSequences(module))
             elif isinstance(module, FrozenEmbedding):
                 _check_replicated(name, module)
                 self.table_names.append(name)
@@ -157,6 +160,28 @@ class _PlainBags(nn.Module):
             )
             pooled.append(part.expand(self.n_rows, -1) if name in self.per_request else part)
         return KeyedTensor(list(self.table_of), [part.shape[1] for part in pooled], torch.cat(pooled, dim=1))
+
+
+class _PlainSequences(nn.Module):
+    """An `EmbeddingCollection` by its own kernel, over a dict of features; lengths stay as they are given."""
+
+    def __init__(self, collection: EmbeddingCollection) -> None:
+        super().__init__()
+        self.table_of: dict[str, str] = {}
+        self.weights = nn.ParameterDict()
+        for table in collection.embedding_configs():
+            weight = collection.embeddings[table.name].weight
+            self.weights[table.name] = nn.Parameter(weight.detach().clone(), requires_grad=False)
+            self.table_of |= dict.fromkeys(table.feature_names, table.name)
+
+    def forward(self, features: Mapping[str, JaggedTensor]) -> dict[str, JaggedTensor]:
+        return {
+            name: JaggedTensor(
+                functional.embedding(features[name].values(), self.weights[table]),
+                lengths=features[name].lengths(),
+            )
+            for name, table in self.table_of.items()
+        }
 
 
 class _SeenParameters(TorchFunctionMode):

@@ -42,10 +42,11 @@ def finished(tmp_path_factory, encoder):
 def test_the_run_ends_with_rows_of_every_arm_task_metric_and_bucket(finished):
     report = read_report(RunFolder(finished).report_json)
     rows = pd.DataFrame(report.rows)
-    assert set(rows.model) == {"baseline", "learn", "auto", "raw_text", "shuffled", "rates", "recent"}
+    floors = {"rates", "recent", "no_history"}
+    assert set(rows.model) == {"baseline", "learn", "auto", "raw_text", "shuffled"} | floors
     assert set(rows.task) == {"CTR", "CVR", "CTCVR"}
     assert set(rows.metric) == {"AUC", "UAUC", "WUAUC"}
-    assert len(rows) == 7 * 3 * 3 * 7  # models, tasks, metrics, buckets and all rows
+    assert len(rows) == 8 * 3 * 3 * 7  # models, tasks, metrics, buckets and all rows
     whole = rows[(rows.bucket_kind == "all") & (rows.task == "CTR") & (rows.metric == "AUC")]
     assert (whole.n_rows == len(read_dataset(RunFolder(finished).tables).test)).all()
     assert RunFolder(finished).report_html.read_text(encoding="utf-8").startswith("<!")
@@ -73,7 +74,7 @@ def test_a_run_killed_in_one_stage_after_another_ends_like_an_undisturbed_one(fi
     for stage in ("export", "rankers", "report"):
         assert exit_codes_of(run, (out, encoder, stage)) == [-signal.SIGKILL]
     assert exit_codes_of(run, (out, encoder)) == [0]
-    for arm in ("baseline", "learn", "raw_text", "shuffled"):
+    for arm in ("baseline", "learn", "raw_text", "shuffled", "no_history"):
         for seed in (0, 1):
             pd.testing.assert_frame_equal(
                 pd.read_parquet(RunFolder(out).predictions_of(arm, seed)),
@@ -135,12 +136,12 @@ def test_an_arm_that_a_run_did_not_choose_or_train_is_not_exported(finished, tmp
 
     with pytest.raises(ValueError, match=r"expected a choice between 'baseline' and 'learn' of seed 7"):
         export_run(finished, tmp_path / "none", arm="auto", seed=7)
-    with pytest.raises(ValueError, match=r"expected one of \['baseline', 'learn', 'raw_text', 'auto'\]"):
+    with pytest.raises(ValueError, match=r"one of \['baseline', 'learn', 'raw_text', 'no_history', 'auto'\]"):
         export_run(finished, tmp_path / "none", arm="thorough")
 
 
 def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say(finished, tmp_path):
-    from learn_rank.data.encoded_rows import encode_dataset
+    from learn_rank.run.rows import rows_of_run
     from learn_rank.serving import VectorSource, load_exported, swap_vectors
 
     runner = CliRunner()
@@ -152,7 +153,8 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
     assert "fused.fusion.item_vectors: 120 of 120 ids with a vector, float16" in result.output
     ranker = load_exported(served)
     assert ranker.manifest.choice is not None and ranker.manifest.choice["conversion"] == "none"
-    data = encode_dataset(read_dataset(RunFolder(finished).tables), history_length=8)
+    tables = read_dataset(RunFolder(finished).tables)
+    data = rows_of_run(tables, EmbeddingStore.open(RunFolder(finished).items), read_config(finished)[0])
     scores = [ranker(batch.sparse, batch.dense) for batch in data.test.batches(97)]
     for head, arm, name in (("ctr_logit", "learn", "pctr"), ("cvr_logit", "baseline", "pcvr")):
         found = torch.cat([part[head] for part in scores]).sigmoid()
@@ -166,9 +168,10 @@ def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say
     expected = pd.read_parquet(RunFolder(finished).predictions_of("raw_text", 0))["pctr"]
     assert of_request.manifest.per_request == (
         "user_id",
+        "history_item_id",
+        "learn_history_converted",
         "learn_user",
         "learn_history",
-        "learn_history_converted",
     )
     for row, batch in enumerate(data.test.batches(1)):
         if row == 20:
@@ -314,8 +317,8 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
     out = shutil.copytree(finished, tmp_path / "run")
     before = pd.read_parquet(RunFolder(finished).predictions_of("baseline", 0))
     from learn_rank.data.ease_features import EASE_FEATURES, EaseFeatures
-    from learn_rank.data.ease_rows import host_rows
     from learn_rank.pipeline.order import run_pipeline
+    from learn_rank.run.rows import rows_of_run
     from learn_rank.serving import load_exported
     from learn_rank.serving.run_export import export_run
 
@@ -332,7 +335,7 @@ def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_e
     assert read_config(out)[0].ease == "near"
     ranker = load_exported(export_run(out, tmp_path / "exported"))
     items = EmbeddingStore.open(RunFolder(out).items)
-    rows = host_rows(read_dataset(RunFolder(out).tables), items, "near", history_length=8).test
+    rows = rows_of_run(read_dataset(RunFolder(out).tables), items, asked).test
     found = [ranker(batch.sparse, batch.dense)["ctr_logit"].sigmoid() for batch in rows.batches(97)]
     expected = pd.read_parquet(RunFolder(out).predictions_of("learn", 0))["pctr"]
     np.testing.assert_allclose(np.concatenate([part.numpy() for part in found]), expected, atol=2e-6)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from learn_rank.data.batch import Batch
+from learn_rank.data.batch import HISTORY_ITEM, Batch
 from learn_rank.engine import (
     BatchColumns,
     EngineConfig,
@@ -34,8 +34,8 @@ from learn_rank.testing import assert_frozen
 from learn_recall.store import EmbeddingStore, write_store
 
 N_ROWS, N_USERS, N_ITEMS = 1003, 60, 50
-N_CODES = {"user_code": N_USERS + 1, "item_code": N_ITEMS + 1, "tags": 9}
-COLUMNS = BatchColumns(tuple(N_CODES), ("price",))
+N_CODES = {"user_code": N_USERS + 1, "item_code": N_ITEMS + 1, "tags": 9, "item_id": N_ITEMS + 1}
+COLUMNS = BatchColumns((*N_CODES, HISTORY_ITEM), ("price",), item="item_key")
 HALF = 5
 
 
@@ -69,10 +69,12 @@ def make_world(folder: Path) -> None:
             "row": np.arange(N_ROWS),
             "user_code": user + 1,
             "item_code": item + 1,
+            "item_id": item + 1,
+            HISTORY_ITEM: [[one + 1 for one in items] for items in lists],
             "tags": [generator.integers(0, 9, generator.integers(0, 3)).tolist() for _ in range(N_ROWS)],
             "price": generator.normal(size=N_ROWS),
             "context_id": user,
-            "item_id": item,
+            "item_key": item,
             "history": lists,
             "click": click,
             "conversion": conversion,
@@ -107,7 +109,12 @@ def ranker_of(
     ]
     torch.manual_seed(0)
     shape = RankerConfig(
-        embedding_dim=8, bottom_dims=(16,), tower_dim=8, dropout=0.0, fusion_entry=fusion_entry
+        embedding_dim=8,
+        bottom_dims=(16,),
+        tower_dim=8,
+        dropout=0.0,
+        fusion_entry=fusion_entry,
+        history="din",
     )
     fusion = LearnFeatureFusion(
         *tables, FusionConfig(projection_dim=8, hidden_dim=16, fusion_dim=8, history_length=3, dropout=0.0)
@@ -211,7 +218,8 @@ def data_parallel_trap(here: Processes) -> dict:
 
 def feature_order(folder: Path, here: Processes) -> list[str]:
     """The order in which the sharded collection gives its features."""
-    engine = RankerEngine(ranker_of(folder), here)
+    apart = EngineConfig(sharding={"table_item_code": ("column_wise",)})
+    engine = RankerEngine(ranker_of(folder), here, apart)
     batch = next(stream_of(folder).batches(rank=here.rank, n_ranks=here.n_ranks))
     with torch.no_grad():
         return engine.model.module.ranker.embeddings(batch.sparse).keys()

@@ -32,9 +32,9 @@ def config(encoder: str) -> RunConfig:
         content_dimension=16,
         seeds=(0, 1),
         embedding_decays=(1.0,),
-        arms=("baseline", "learn", "raw_text", "shuffled"),
+        arms=("baseline", "learn", "raw_text", "shuffled", "no_history"),
         fusion=FusionConfig(projection_dim=8, hidden_dim=16, fusion_dim=8, history_length=8),
-        ranker=RankerConfig(embedding_dim=4, bottom_dims=(16,), tower_dim=8),
+        ranker=RankerConfig(embedding_dim=4, bottom_dims=(16,), tower_dim=8, history="din"),
         training=RankTrainConfig(n_epochs=2, batch_size=512),
     )
 

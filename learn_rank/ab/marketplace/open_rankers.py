@@ -155,10 +155,11 @@ def open_rankers(
 
     def open_arm(name: str) -> OpenRanker:
         fusion = _fusion(place, known[name], vectors, config, rows=rows, seed=seed)
-        ranker = MultiTaskRanker(rows.n_codes, rows.n_dense, config.ranker, fusion)
+        shape = known[name].shape_of(config.ranker)
+        ranker = MultiTaskRanker(rows.n_codes, rows.n_dense, shape, fusion)
         load_ranker(ranker, place.model_of(name, seed))
         if retrains:
-            ranker = widened(ranker, MultiTaskRanker(served.n_codes, rows.n_dense, config.ranker, fusion))
+            ranker = widened(ranker, MultiTaskRanker(served.n_codes, rows.n_dense, shape, fusion))
         return OpenRanker(ranker, served, day_of_log, training)
 
     for name in arms:
@@ -177,8 +178,12 @@ def _encoded(
     contexts = pd.concat([dataset.contexts, traffic.contexts], ignore_index=True)
     contexts = contexts.drop_duplicates(CONTEXT_ID, ignore_index=True)
     asked = replace(dataset, valid=log, test=traffic.asked, contexts=contexts)
-    length, recent = config.fusion.history_length, config.recent_popularity
-    return encode_dataset(asked, history_length=length, recent_popularity=recent)
+    return encode_dataset(
+        asked,
+        history_length=config.fusion.history_length,
+        has_item_history=config.ranker.has_history,
+        recent_popularity=config.recent_popularity,
+    )
 
 
 def _vectors_of_contexts(

@@ -1,0 +1,131 @@
+"""Whether the reference host stays above what needs no ranker: plain rates and recent popularity.
+
+Run: python benchmarks/host_floor.py --rows 5000 30000 300000 --unseen 0 0.5 0.97
+
+Logs are drawn: an item's quality, which moves from day to day, a user's mood and taste decide a click and, of
+a click, a conversion. The share of validation and test rows whose users training never had is set. For each
+log the table has the AUC of both floors and of the host that begins at random and at rates, each with the
+decay of its id embeddings chosen on validation; a positive difference: the host is above the better floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
+
+import numpy as np
+import pandas as pd
+
+from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.encoded_rows import EncodedDataset, encode_dataset
+from learn_rank.data.recent_popularity import RecentPopularity
+from learn_rank.datasets.own import link_tables
+from learn_rank.metrics.auc import AUC
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.train import RankTrainConfig, predict, train_ranker
+from learn_rank.run.predictions import rate_scores
+from learn_recall.columns import CLICK, CONVERSION, PCTR, PCVR
+
+N_DAYS, N_ITEMS, N_SECTIONS = 20, 400, 8
+DECAYS = (1.0, 10.0, 100.0)
+HOSTS = {"at random": RankerConfig(history="din"), "at rates": RankerConfig(history="din", start="rates")}
+
+
+def drawn_log(n_rows: int, unseen: float, seed: int = 0) -> RankingDataset:
+    """`n_rows` training rows of 14 days, and days of validation and test, `unseen` of whose users are new."""
+    generator = np.random.default_rng(seed)
+    n_users = max(50, n_rows // 25)
+    n = n_rows * N_DAYS // 14
+    day = np.sort(generator.integers(0, N_DAYS, n))
+    user, item = generator.integers(0, n_users, n), generator.integers(0, N_ITEMS, n)
+    is_later = (day >= 14) & (generator.random(n) < unseen)
+    user = np.where(is_later, n_users + generator.integers(0, n_users, n), user)
+    section = generator.integers(0, N_SECTIONS, N_ITEMS)
+    quality = generator.normal(0, 0.7, N_ITEMS) + np.cumsum(
+        generator.normal(0, 0.15, (N_DAYS, N_ITEMS)), axis=0
+    )
+    mood, taste = generator.normal(0, 0.5, 2 * n_users), generator.normal(0, 0.5, (2 * n_users, N_SECTIONS))
+    logit = -2.2 + quality[day, item] + mood[user] + taste[user, section[item]]
+    click = generator.random(n) < 1 / (1 + np.exp(-logit))
+    bought = generator.random(n) < 1 / (
+        1 + np.exp(-(quality[0, item] + 0.5 * taste[user, section[item]] - 0.5))
+    )
+    rows = pd.DataFrame(
+        {
+            "user_id": user,
+            "item_id": item,
+            "timestamp": 86_400 * (19_000 + day) + np.sort(generator.integers(0, 86_400, n)),
+            CLICK: click.astype(int),
+            CONVERSION: np.where(click, bought.astype(float), np.nan),
+        }
+    ).sort_values("timestamp", kind="stable")
+    of_day = (rows["timestamp"] // 86_400 - 19_000).to_numpy()
+    parts = {
+        "train": rows[of_day < 14].reset_index(drop=True),
+        "valid": rows[(of_day >= 14) & (of_day < 16)].reset_index(drop=True),
+        "test": rows[of_day >= 16].reset_index(drop=True),
+    }
+    items = pd.DataFrame(
+        {
+            "item_id": np.arange(N_ITEMS),
+            "title": [f"thing {number}" for number in range(N_ITEMS)],
+            "category": [f"section {number}" for number in section],
+        }
+    )
+    clicks = parts["train"].loc[parts["train"][CLICK] == 1, ["user_id", "item_id", "timestamp"]]
+    return link_tables("drawn", items, clicks.reset_index(drop=True), parts, categorical=("category",))
+
+
+def test_scores(data: EncodedDataset, shape: RankerConfig) -> pd.DataFrame:
+    """Test scores of the host with the decay that validates best."""
+    best: tuple[float, pd.DataFrame] | None = None
+    for decay in DECAYS:
+        settings = RankTrainConfig(embedding_weight_decay=decay)
+        with tempfile.TemporaryDirectory() as folder:
+            ranker, history = train_ranker(
+                lambda: MultiTaskRanker(data.n_codes, data.n_dense, shape), data, settings, Path(folder)
+            )
+        score = max(result.score for result in history)
+        if best is None or score > best[0]:
+            best = score, predict(ranker, data.test)
+    assert best is not None
+    return best[1]
+
+
+def main() -> None:
+    """Print a row for each log and task."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[5_000, 30_000, 300_000])
+    parser.add_argument("--unseen", type=float, nargs="+", default=[0.0, 0.5, 0.97])
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print("| training rows | unseen users | task | rates | recent | at random | at rates | over the floor |")
+    print("|---|---|---|---|---|---|---|---|")
+    for n_rows in options.rows:
+        for unseen in options.unseen:
+            dataset = drawn_log(n_rows, unseen, options.seed)
+            data = encode_dataset(dataset, has_item_history=True, recent_popularity=True)
+            recent = RecentPopularity(dataset)
+            scores = {
+                "rates": rate_scores(dataset),
+                "recent": recent.scores("test", recent.best_window()),
+                **{name: test_scores(data, replace(shape)) for name, shape in HOSTS.items()},
+            }
+            clicked = dataset.test[CLICK].to_numpy() == 1
+            for task, column, rows in (("CTR", PCTR, clicked | True), ("CVR", PCVR, clicked)):
+                label = dataset.test[CLICK if task == "CTR" else CONVERSION].to_numpy()[rows]
+                auc = {
+                    name: AUC()(label, table[column].to_numpy()[rows]).value for name, table in scores.items()
+                }
+                over = 100 * (auc["at rates"] - max(auc["rates"], auc["recent"]))
+                values = " | ".join(f"{value:.4f}" for value in auc.values())
+                print(f"| {n_rows:,} | {unseen:.0%} | {task} | {values} | {over:+.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
