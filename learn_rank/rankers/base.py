@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import pandas as pd
 from torch import Tensor, nn
 from torchrec import KeyedJaggedTensor
 
@@ -58,6 +60,14 @@ class Ranker(nn.Module, ABC):
             ranker that begins at random, as this one does.
         """
         return False
+
+    def settle(self, rows: EncodedRows, score: Callable[[], pd.DataFrame]) -> None:
+        """Set, after an epoch, what validation chooses; nothing of this ranker.
+
+        Args:
+            rows: of validation.
+            score: the rows' scores by the ranker as it is.
+        """
 
     def loss(self, scores: Scores, batch: Batch) -> Tensor:
         """Ranking loss of the tasks plus the plugin's auxiliary loss, a scalar."""

@@ -5,8 +5,10 @@ B rows, E embedding dimension.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torchrec import EmbeddingBagCollection, EmbeddingCollection, KeyedJaggedTensor
@@ -191,12 +193,14 @@ class MultiTaskRanker(Ranker):
                 parts.append(fused.features)
         click_BS, conversion_BS = self.bottom(torch.cat(parts, dim=1))
         ctr_B, cvr_B = self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0]
-        if self.start is not None:
-            start_B2 = self.start(dense)
-            ctr_B, cvr_B = ctr_B + start_B2[:, 0], cvr_B + start_B2[:, 1]
         if fused is not None and self.residual is not None:
             delta_B2 = self.residual(fused.features)
             ctr_B, cvr_B = ctr_B + delta_B2[:, 0], cvr_B + delta_B2[:, 1]
+        if self.start is not None:
+            start_B2 = self.start(dense)
+            if not self.training:
+                ctr_B, cvr_B = ctr_B * self.start.shares[0], cvr_B * self.start.shares[1]
+            ctr_B, cvr_B = ctr_B + start_B2[:, 0], cvr_B + start_B2[:, 1]
         return Scores(ctr_B, cvr_B, fused)
 
     def start_from(self, rows: EncodedRows, *, newness_rate: float, seed: int) -> bool:
@@ -205,6 +209,12 @@ class MultiTaskRanker(Ranker):
             return False
         self.start.fit(rows, newness_rate=newness_rate, seed=seed)
         return True
+
+    def settle(self, rows: EncodedRows, score: Callable[[], pd.DataFrame]) -> None:
+        """Choose how much of the network is taken beside the start, where there is one."""
+        if self.start is not None:
+            self.start.shares.fill_(1.0)
+            self.start.choose_shares(rows, score())
 
     def _pairwise_products(self, embedded_BN: Tensor) -> Tensor:
         """Inner products of every two features' embeddings, as in DLRM (arXiv 1906.00091)."""

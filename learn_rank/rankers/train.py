@@ -158,6 +158,7 @@ def train_ranker(
                 step += 1
                 if on_step is not None:
                     on_step(step, n_steps)
+        ranker.settle(data.valid, lambda: predict(ranker, data.valid))
         history.append(_validate(ranker, data.valid, epoch, time.perf_counter() - began))
         if history[-1].score >= max(_start_score(out), *(result.score for result in history)):
             save_tensors(out / "model.safetensors", trainable_weights(ranker), {"epoch": epoch})

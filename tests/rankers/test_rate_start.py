@@ -56,6 +56,39 @@ def test_a_training_that_learns_leaves_its_start(data, tmp_path):
     assert trained.ctr_tower[-1].weight.any()
 
 
+def test_of_a_network_that_says_nothing_nothing_is_taken_and_of_one_that_knows_all(data):
+    rows, start = data.valid, RateStart(data.n_dense)
+    start.fit(data.train, newness_rate=0.0, seed=0)
+    begun = start(torch.from_numpy(rows.dense)).numpy()
+    noise = np.random.default_rng(0).normal(0, 3, len(rows))
+    bought = np.nan_to_num(rows.conversion)
+    logits = {"pctr": begun[:, 0] + noise, "pcvr": begun[:, 1] + 9 * bought}
+    scores = pd.DataFrame({name: 1 / (1 + np.exp(-logit)) for name, logit in logits.items()})
+    start.choose_shares(rows, scores)
+    assert start.shares.tolist() == [0.0, 1.0]
+    start.shares.fill_(0.5)
+    start.choose_shares(rows, scores[["pctr"]])
+    assert start.shares.tolist() == [0.0, 1.0]  # of a task without scores all
+
+
+def test_the_share_is_taken_where_a_ranker_scores_and_not_where_it_trains(data):
+    host = ranker(data)
+    host.start_from(data.train, newness_rate=0.0, seed=0)
+    for tower in (host.ctr_tower, host.cvr_tower):
+        torch.nn.init.normal_(tower[-1].weight)
+    rows = next(data.valid.batches(64))
+    with torch.no_grad():
+        begun = host.start(rows.dense)
+        whole = host.train()(rows.sparse, rows.dense)
+        host.start.shares.copy_(torch.tensor([0.25, 0.5]))
+        again, scored = host(rows.sparse, rows.dense), host.eval()(rows.sparse, rows.dense)
+    torch.testing.assert_close(again.ctr_logit, whole.ctr_logit)
+    expected = begun[:, 1] + 0.5 * (whole.cvr_logit - begun[:, 1])
+    torch.testing.assert_close(scored.cvr_logit, expected)
+    expected = begun[:, 0] + 0.25 * (whole.ctr_logit - begun[:, 0])
+    torch.testing.assert_close(scored.ctr_logit, expected)
+
+
 def test_a_training_that_was_stopped_goes_on_from_its_epochs_and_still_knows_its_start(data, tmp_path):
     wild = RankTrainConfig(n_epochs=2, batch_size=64, learning_rate=1.0)
     whole, history = train_ranker(lambda: ranker(data), data, wild, tmp_path / "whole")
