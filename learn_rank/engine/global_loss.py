@@ -45,7 +45,7 @@ def gathered(scores: Scores, batch: Batch, group: dist.ProcessGroup) -> tuple[Sc
     The gradient is multiplied by the number of processes, because data parallel wrappers and sharded tables
     take the mean over them.
     """
-    fused = () if scores.fusion is None else tuple(scores.fusion)
+    fused = () if scores.fusion is None else tuple(scores.fusion.columns.values())  # no loss reads the slots
     conversion_logit = () if scores.cvr_logit is None else (scores.cvr_logit,)
     columns = [batch.click, batch.conversion, scores.ctr_logit, *conversion_logit, *fused]
     table = torch.cat([column.reshape(len(column), -1).float() for column in columns], dim=1)

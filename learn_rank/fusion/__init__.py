@@ -14,6 +14,7 @@ from learn_rank.fusion.learn_feature_fusion import (
     FusionOutput,
     LearnFeatureFusion,
 )
+from learn_rank.fusion.slots import HistorySlots, SlotAttention
 
 __all__ = [
     "FUSIONS",
@@ -21,7 +22,9 @@ __all__ = [
     "FusionConfig",
     "FusionOutput",
     "GateFusion",
+    "HistorySlots",
     "LearnFeatureFusion",
     "SimilarityFusion",
+    "SlotAttention",
     "fusion_of_kind",
 ]

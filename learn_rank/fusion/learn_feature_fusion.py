@@ -24,6 +24,7 @@ from learn_rank.fusion.inputs import (
 )
 from learn_rank.fusion.row_ids import feature_of, flags_of_history, only_given, row_ids
 from learn_rank.fusion.similarity import compared_blocks, cosine_features, cosine_of_user, similarity_names
+from learn_rank.fusion.slots import HistorySlots
 from learn_rank.fusion.user_runs import UserRuns, fused_runs, to_rows, user_runs
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class FusionOutput(NamedTuple):
             and click; dropped at export.
         has_user: (B,) bool, the user had a vector.
         has_item: (B,) bool, the item had a vector.
+        slots: the history item by item, for a host's own attention (`learn_rank.fusion.slots`); None without
+            a ``history_feature``.
     """
 
     features: Tensor
@@ -58,6 +61,12 @@ class FusionOutput(NamedTuple):
     auxiliary_logit: Tensor
     has_user: Tensor
     has_item: Tensor
+    slots: HistorySlots | None = None
+
+    @property
+    def columns(self) -> dict[str, Tensor]:
+        """Name -> tensor with a row for each row: all but the slots."""
+        return {name: value for name, value in self._asdict().items() if name != "slots"}
 
 
 class LearnFeatureFusion(nn.Module):
@@ -154,7 +163,8 @@ class LearnFeatureFusion(nn.Module):
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
         of_user_BK = cosine_of_user(user_RD, item_BD, blocks, runs)
-        similarity_BS = self._similarity(features, of_user_BK, item_BD, has_user_B, has_item_B)
+        slots = self._slots(features, item_BD, has_item_B)
+        similarity_BS = self._similarity(features, of_user_BK, item_BD, has_user_B & has_item_B, slots)
         user_RD, item_BD = (unit_variance(select_blocks(side, self.projected)) for side in (user_RD, item_BD))
         user_RD = fill_missing(user_RD, has_user_R, self.user_fallback)
         item_BD = fill_missing(item_BD, has_item_B, self.item_fallback)
@@ -168,7 +178,7 @@ class LearnFeatureFusion(nn.Module):
         handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
         vectors = [to_rows(user_RD, runs), item_BD] if config.passes_vectors else []
         out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2], dim=1)
-        return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B)
+        return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B, slots)
 
     def fuse(self, user: Tensor, item: Tensor, evidence: Tensor) -> Tensor:
         """Hook: (B, D) user, (B, D) item and (B, S) similarities and presence -> (B, F) fusion embedding."""
@@ -213,23 +223,28 @@ class LearnFeatureFusion(nn.Module):
         is_ours = getattr(self.fuse, "__func__", None) is LearnFeatureFusion.fuse
         return is_ours and type(self.mlp) is nn.Sequential and type(self.mlp[0]) is nn.Linear
 
+    def _slots(self, features: KeyedJaggedTensor, item_BD: Tensor, has_item_B: Tensor) -> HistorySlots | None:
+        if self.config.history_feature is None:
+            return None
+        history = feature_of(features, self.config.history_feature)
+        keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), self.config.history_length)
+        cosine_BKH, has_vector_BH = self.item_vectors.cosines(keys_BH, has_slot_BH, item_BD)
+        return HistorySlots(keys_BH, has_slot_BH, cosine_BKH, has_vector_BH & has_item_B[:, None])
+
     def _similarity(
         self,
         features: KeyedJaggedTensor,
         of_user_BK: Tensor,
         item_BD: Tensor,
-        has_user_B: Tensor,
-        has_item_B: Tensor,
+        has_both_B: Tensor,
+        slots: HistorySlots | None,
     ) -> Tensor:
-        config, has_both_B = self.config, has_user_B & has_item_B
-        if config.history_feature is None:
+        config = self.config
+        if slots is None or config.history_feature is None:
             return cosine_features(of_user_BK, item_BD, has_both_B, self.item_vectors.blocks)
-        history = feature_of(features, config.history_feature)
-        keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), config.history_length)
-        cosine_BKH, has_vector_BH = self.item_vectors.cosines(keys_BH, has_slot_BH, item_BD)
-        is_compared_BH = has_vector_BH & has_item_B[:, None]
         has_converted_BH = None
         if config.converted_feature is not None:
+            history = feature_of(features, config.history_feature)
             flags = flags_of_history(features, config.converted_feature, history)
             flags_BH, _ = recent_items(flags, history.lengths(), config.history_length)
             has_converted_BH = flags_BH > 0
@@ -238,8 +253,8 @@ class LearnFeatureFusion(nn.Module):
             item_BD,
             has_both_B,
             self.item_vectors.blocks,
-            cosine_BKH,
-            is_compared_BH,
+            slots.cosine,
+            slots.is_compared,
             has_converted_BH,
             has_histogram=config.has_histogram,
         )

@@ -54,7 +54,7 @@ def missing_vectors(module: LearnFeatureFusion, probe: Probe) -> Iterator[str]:
 def rows_for_themselves(module: LearnFeatureFusion, probe: Probe) -> Iterator[str]:
     """In evaluation no row depends on another, on its place, or on chance."""
     whole, again = probe.call(module), probe.call(module)
-    names = [name for name in FusionOutput._fields if differ(whole, again, name)]
+    names = [name for name in whole.columns if differ(whole, again, name)]
     if names:
         yield f"{', '.join(names)}: expected equal outputs of two calls in evaluation; is it random?"
         return
@@ -94,7 +94,10 @@ def traced(module: LearnFeatureFusion, probe: Probe) -> Iterator[str]:
     plain = probe.call(module)
     features = probe.features(module.config)
     found = traced(features) if probe.host is None else traced(features, probe.host)
-    if any(not torch.equal(one, other) for one, other in zip(plain, found, strict=True)):
+    if any(
+        not torch.equal(one, other)
+        for one, other in zip(plain.columns.values(), found.columns.values(), strict=True)
+    ):
         yield "torch.fx: the traced module computes something else; no Python branch on values in forward."
 
 

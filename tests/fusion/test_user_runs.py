@@ -51,7 +51,7 @@ def test_shared_users_give_the_features_of_rows_taken_one_by_one(users, settings
     alone = module(batch)  # with gradients nothing is shared
     with torch.no_grad():
         together = module(batch)
-    for one, other in zip(together, alone, strict=True):
+    for one, other in zip(together.columns.values(), alone.columns.values(), strict=True):
         torch.testing.assert_close(one, other.detach())
 
 
