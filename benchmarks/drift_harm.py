@@ -25,14 +25,16 @@ from learn_rank.run.folder import RunFolder
 QUIET = Console(quiet=True)
 
 
-def run_drift(out, dataset, *, entry="concat", seeds=(0,), **settings) -> pd.DataFrame:
+def run_drift(
+    out, dataset, *, entry="concat", history="din", start="rates", seeds=(0,), **settings
+) -> pd.DataFrame:
     """A row an arm and seed: AUC of clicks, and the mean pCTR of rows of new items, on test."""
     config = RunConfig(
         encoder_dtype="float32",
         seeds=tuple(seeds),
         max_seeds=len(seeds),
         embedding_decays=(10.0,),
-        ranker=RankerConfig(fusion_entry=entry),
+        ranker=RankerConfig(fusion_entry=entry, history=history, start=start),
         training=RankTrainConfig(batch_size=256, **settings.pop("training", {})),
         **settings,
     )
@@ -54,12 +56,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1300)
     parser.add_argument("--entry", default="concat")
+    parser.add_argument("--history", default="din")
+    parser.add_argument("--start", default="rates", help="zero: the host that begins at random")
     options = parser.parse_args()
     for name, share in (("learned from all clicks of train", 0.0), ("a quarter left to the ranker", 0.25)):
         sizes = {"n_rows_per_day": options.rows, "n_test_rows_per_day": 4000}
         dataset = drift_dataset(later_share=share, **sizes)
-        place = options.out / f"{options.entry}-{options.rows}-{share:g}"
-        table = run_drift(place, dataset, entry=options.entry, seeds=range(options.seeds))
+        host = {name: getattr(options, name) for name in ("entry", "history", "start")}
+        place = options.out / f"{'-'.join(host.values())}-{options.rows}-{share:g}"
+        table = run_drift(place, dataset, **host, seeds=range(options.seeds))
         is_new = ~dataset.test.item_id.isin(dataset.train.item_id)
         print(
             f"{name}: of {is_new.mean():.0%} new, {dataset.test.click[is_new].mean():.3f} clicked", flush=True
