@@ -18,7 +18,8 @@ def report_markdown(report: Report) -> str:
     The first has every task and metric over all test rows, the second the headline metric of the first task
     by bucket, a third by item age where a run tells ages apart. Each shows the baseline's value and every
     other model's difference to it, in points (1 point = 0.01) with its interval; what is undefined is a dash,
-    and a bucket without rows, or with those of another, is left out.
+    and a bucket without rows, or with those of another, is left out. Between them a line says what the
+    baseline's own history brings.
 
     Args:
         report: what was found.
@@ -36,6 +37,7 @@ def report_markdown(report: Report) -> str:
         for metric in words.ordered((row["metric"] for row in own), words.METRIC_ORDER):
             place = {"task": task, "metric": metric, "bucket_kind": "all", "bucket": "all"}
             lines.append(_line([f"{task} {metric}", *_cells(own, deltas, models, place)]))
+    lines += _history_lines(report.deltas, tasks)
     by_bucket = [model for model in models if model not in words.NOT_BY_BUCKET]
     by_age = report.about.get("item_age") or {"rows": [], "deltas": []}
     for task in tasks[:1]:
@@ -44,6 +46,17 @@ def report_markdown(report: Report) -> str:
             own = [row for row in rows if (row["task"], row["metric"]) == (task, metric)]
             lines += _bucket_lines(own, differences, by_bucket)
     return "\n".join(lines) + "\n"
+
+
+def _history_lines(deltas: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
+    """The baseline less itself without history, over all rows, in the metrics that headlines take."""
+    found = []
+    for task in tasks:
+        place = {"task": task, "bucket_kind": "all", "bucket": "all", "baseline": words.NO_HISTORY}
+        for metric in words.HEADLINE_METRICS[:2]:
+            row = find(deltas, model=words.BASELINE, metric=metric, **place)
+            found += [f"{task} {metric} {_delta(row)}"] if row is not None else []
+    return ["", f"The baseline's own history of ids brings {', '.join(found)}."] if found else []
 
 
 def _bucket_lines(

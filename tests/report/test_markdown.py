@@ -47,6 +47,18 @@ def test_a_cell_shows_the_value_or_the_difference_in_points_with_its_interval(re
     assert line[3] == f"{points[0]} [{points[1]}, {points[2]}]"
 
 
+def test_what_the_hosts_own_history_brings_is_said_where_it_was_asked(report):
+    assert "history" not in report_markdown(report)
+    own = {"model": "baseline", "baseline": "no_history"}
+    deltas = [
+        delta_row(0.02, 0.01, 0.03, metric="UAUC", **own),
+        delta_row(-0.01, None, None, metric="AUC", **own),
+    ]
+    text = report_markdown(Report(report.rows, [*report.deltas, *deltas], report.about))
+    assert "The baseline's own history of ids brings CTR UAUC +2.00 [+1.00, +3.00], CTR AUC -1.00." in text
+    assert tables(text) == tables(report_markdown(report))
+
+
 def test_what_is_undefined_is_a_dash_and_a_models_name_cannot_break_the_table():
     row = {"model": "baseline", "task": "CTR", "metric": "AUC", "bucket_kind": "all", "bucket": "all"}
     row |= {"value": None, "low": None, "high": None, "n_rows": 0, "n_users": 0, "n_skipped_users": 0}
