@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,6 @@ from learn_rank.ab.statistics.cuped import adjusted_contrast
 from learn_rank.ab.statistics.delta_method import PerUser, contrast
 from learn_rank.cli import app
 
-HILLSTROM = Path("/work/shared/data/experiments/hillstrom.csv.gz")
 WIDE = {"COLUMNS": "160", "TERM": "dumb"}
 
 
@@ -463,8 +461,8 @@ def test_shares_by_name_and_by_number_say_the_same():
 # a real one
 
 
-@pytest.mark.skipif(not HILLSTROM.exists(), reason=f"needs Hillstrom's customers at {HILLSTROM}")
-def test_hillstrom_plain_differences_and_intervals_are_welch_s():
+def test_hillstrom_plain_differences_and_intervals_are_welch_s(shared_data):
+    hillstrom = shared_data / "experiments" / "hillstrom.csv.gz"
     declared = Declaration(
         control="No E-Mail",
         primary="spend",
@@ -473,8 +471,8 @@ def test_hillstrom_plain_differences_and_intervals_are_welch_s():
         columns={"arm": "segment"},
         is_row_a_user=True,
     )
-    found = run_experiment(HILLSTROM, declared)
-    frame = pd.read_csv(HILLSTROM)
+    found = run_experiment(hillstrom, declared)
+    frame = pd.read_csv(hillstrom)
     for arm in ("Mens E-Mail", "Womens E-Mail"):
         for metric in ("visit", "conversion", "spend"):
             new, control = (frame.loc[frame["segment"] == name, metric] for name in (arm, "No E-Mail"))

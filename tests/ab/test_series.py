@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,6 @@ from learn_rank.ab.series.judge import judge
 from learn_rank.ab.series.read import read_series
 from learn_rank.ab.series.result import run_series
 from learn_rank.cli import app
-
-UPWORTHY = Path("/work/shared/data/experiments/upworthy.parquet")
 
 
 def many(n_tests=120, seed=0, spread=0.0, shown=3000):
@@ -171,9 +168,11 @@ def test_what_is_no_series_is_refused_by_name(spoil, options, message, tmp_path,
     assert message in shown and "emedy" in shown and "unexpected" not in shown, shown
 
 
-@pytest.mark.skipif(not UPWORTHY.exists(), reason=f"needs Upworthy's headline tests at {UPWORTHY}")
-def test_the_guard_fires_in_two_thirds_of_the_tests_that_upworthy_s_curators_distrust_and_hardly_elsewhere():
-    series = read_series(UPWORTHY, "clickability_test_id", buckets=("test_week=201325..201402",))
+def test_the_guard_fires_in_two_thirds_of_the_tests_that_upworthy_s_curators_distrust_and_hardly_elsewhere(
+    shared_data,
+):
+    upworthy = shared_data / "experiments" / "upworthy.parquet"
+    series = read_series(upworthy, "clickability_test_id", buckets=("test_week=201325..201402",))
     found = judge(series)
     (bucket,) = series.buckets.values()
     is_inside = bucket.codes == bucket.names.index("inside")
