@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
@@ -115,7 +114,7 @@ def main() -> None:
             scores = {
                 "rates": rate_scores(dataset),
                 "recent": recent.scores("test", recent.best_window()),
-                **{name: test_scores(data, replace(shape)) for name, shape in HOSTS.items()},
+                **{name: test_scores(data, shape) for name, shape in HOSTS.items()},
             }
             clicked = dataset.test[CLICK].to_numpy() == 1
             for task, column, rows in (("CTR", PCTR, clicked | True), ("CVR", PCVR, clicked)):

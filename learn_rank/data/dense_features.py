@@ -15,18 +15,26 @@ _SMALLEST_STATISTIC = 1e-6  # they come in float32: a spread below is rounding
 _SMALLEST_SHARE = 1e-12  # of the largest value, of features as they come
 
 
-def log_odds(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The frame with its rates among `names` as ``log(p / (1 - p))``, in which rates of several sides add up.
+def log_odds(rate: pd.Series | np.ndarray | float, *, smallest: float = _SMALLEST_RATE) -> np.ndarray:
+    """``log(p / (1 - p))`` in float64, of rates kept `smallest` away from 0 and 1.
+
+    Example:
+        >>> log_odds(np.array([0.5, 0.0])).round(1).tolist()
+        [0.0, -13.8]
+    """
+    inside = np.clip(np.asarray(rate, np.float64), smallest, 1 - smallest)
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def with_log_odds(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The frame with its rates among `names` as log odds, in which rates of several sides add up.
 
     Example:
         >>> rows = pd.DataFrame({"ctr": [0.5, 0.0], "clicks": [3, 0]})
-        >>> log_odds(rows, ["ctr"]).round(1).to_numpy().tolist()
+        >>> with_log_odds(rows, ["ctr"]).round(1).to_numpy().tolist()
         [[0.0, 3.0], [-13.8, 0.0]]
     """
-    rates = frame[[name for name in names if name in frame]].astype(np.float64)
-    inside = rates.clip(_SMALLEST_RATE, 1 - _SMALLEST_RATE)
-    odds: pd.DataFrame = inside / (1 - inside)
-    return frame.assign(**{str(name): np.log(odds[name]) for name in odds})
+    return frame.assign(**{name: log_odds(frame[name]) for name in names if name in frame})
 
 
 def standardised(

@@ -12,7 +12,7 @@ from torchrec import KeyedJaggedTensor
 
 from learn_rank.data.batch import CONVERTED_FEATURE, HISTORY_ITEM, Batch
 from learn_rank.data.dataset import RankingDataset
-from learn_rank.data.dense_features import log_odds, standardised
+from learn_rank.data.dense_features import standardised, with_log_odds
 from learn_rank.data.encoded_histories import (
     converted_items,
     history_codes,
@@ -191,7 +191,7 @@ def encode_dataset(
     """
     parts = dataset.parts
     statistics = HostStatistics(parts, is_sampled=dataset.is_sampled)
-    known = {name: log_odds(frame, RATE_FEATURES) for name, frame in statistics.features().items()}
+    known = {name: with_log_odds(frame, RATE_FEATURES) for name, frame in statistics.features().items()}
     if recent_popularity:
         known = with_recent(dataset, known)
     joined = joined_features(dataset, (*dataset.dense, *dataset.categorical))
@@ -200,7 +200,7 @@ def encode_dataset(
     names = list(known["train"].columns)
     of_item = [name for name in names if name in (*ITEM_FEATURES, *RECENT_ITEM)]
     item_columns = np.array([names.index(name) for name in of_item])
-    priors = log_odds(pd.DataFrame([statistics.prior]), RATE_FEATURES).iloc[0]
+    priors = with_log_odds(pd.DataFrame([statistics.prior]), RATE_FEATURES).iloc[0]
     prior = np.array([priors.get(name, 0.0) for name in of_item])
     unknown_item = ((prior - mean[item_columns]) / std[item_columns]).astype(np.float32)
 

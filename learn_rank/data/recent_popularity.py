@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.dense_features import log_odds
 from learn_rank.metrics.auc import AUC
 from learn_recall.columns import BRAND, CATEGORY, CLICK, CONVERSION, ITEM_ID, PCTCVR, PCTR, PCVR, TIMESTAMP
 
@@ -84,10 +85,10 @@ class RecentPopularity:
         for kind, pctr, pcvr, clicked in rates:
             is_sampled = self.dataset.is_sampled
             columns[f"recent_{kind}_ctr"] = (
-                np.log1p(clicked) if is_sampled else _logit(pctr) - _logit(above[0])
+                np.log1p(clicked) if is_sampled else log_odds(pctr) - log_odds(above[0])
             )
             if self.dataset.has_conversions:
-                columns[f"recent_{kind}_cvr"] = _logit(pcvr) - _logit(above[1])
+                columns[f"recent_{kind}_cvr"] = log_odds(pcvr) - log_odds(above[1])
             above = [pctr, pcvr]
         return pd.DataFrame(columns).astype(np.float32)
 
@@ -169,11 +170,6 @@ def _within(
         return running[np.searchsorted(place, wanted)]
 
     return np.where((codes[1] >= 0)[:, None], before(times[1]) - before(times[1] - seconds), 0.0)
-
-
-def _logit(rate: np.ndarray) -> np.ndarray:
-    clipped = np.clip(rate, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def with_recent(dataset: RankingDataset, known: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

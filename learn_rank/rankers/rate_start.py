@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from learn_rank.data.dense_features import log_odds
 from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.metrics.auc import AUC
 from learn_recall.columns import PCTR, PCVR
@@ -97,14 +98,9 @@ class RateStart(nn.Module):
             if name not in scores or len(np.unique(labels[is_asked])) < 2:
                 continue
             start = start_B2[is_asked, task]
-            of_network = _logit(scores[name].to_numpy()[is_asked]) - start
+            of_network = log_odds(scores[name].to_numpy()[is_asked], smallest=1e-7) - start
             aucs = {share: AUC()(labels[is_asked], start + share * of_network).value for share in SHARES}
             self.shares[task] = max(aucs, key=lambda share: aucs[share])
-
-
-def _logit(rate: np.ndarray) -> np.ndarray:
-    inside = np.clip(rate.astype(np.float64), 1e-7, 1 - 1e-7)
-    return np.log(inside / (1 - inside))
 
 
 def _regression(dense: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float] | None:

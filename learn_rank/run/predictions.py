@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.dense_features import log_odds
 from learn_rank.data.host_statistics import HostStatistics
 from learn_rank.data.recent_popularity import RecentPopularity
 from learn_rank.metrics.buckets import ITEM_RULE, USER_RULE, assign_buckets, training_counts
@@ -70,11 +71,13 @@ def rate_scores(dataset: RankingDataset) -> pd.DataFrame:
     known = statistics.features()["test"].astype(np.float64)
     click_logit = known["item_clicks_log"] - known["item_clicks_log"].mean()
     if not dataset.is_sampled:
-        click_logit = _logit(known["item_ctr"]) + _logit(known["user_ctr"]) - _logit(statistics.click_rate)
+        click_logit = (
+            log_odds(known["item_ctr"]) + log_odds(known["user_ctr"]) - log_odds(statistics.click_rate)
+        )
     conversion_logit = np.zeros(len(known))
     if dataset.has_conversions:
         conversion_logit = (
-            _logit(known["item_cvr"]) + _logit(known["user_cvr"]) - _logit(statistics.conversion_rate)
+            log_odds(known["item_cvr"]) + log_odds(known["user_cvr"]) - log_odds(statistics.conversion_rate)
         )
     pctr, pcvr = 1 / (1 + np.exp(-click_logit)), 1 / (1 + np.exp(-conversion_logit))
     return pd.DataFrame({PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr}).astype(np.float32)
@@ -100,8 +103,3 @@ def write_predictions(path: Path, labels: pd.DataFrame, scores: pd.DataFrame) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         pd.concat([labels, scores], axis=1).to_parquet(temporary, index=False)
-
-
-def _logit(rate: pd.Series | float) -> np.ndarray:
-    clipped = np.clip(np.asarray(rate, np.float64), 1e-6, 1 - 1e-6)
-    return np.log(clipped / (1 - clipped))
