@@ -1,5 +1,6 @@
 """One number with its interval per bucket and model, as dots with bars beneath each other."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from learn_rank.report_kit.svg import FAINT, INK, bare, shorten
 from learn_rank.report_kit.words import bucket_words, count_words
 
 Style = tuple[str, str]  # colour, shape of the marker
+Ends = tuple[float, float, float]  # middle, low and high of an interval
 _SOFT = "#6b7280"
 _BELOW = 0.33  # how far under an interval its seeds stand; from one model to the next it is 1
 
@@ -34,9 +36,13 @@ def draw_buckets(
         is_full: whether a row's marker is full; else it is hollow.
     """
     models = list(styles)
+    scale = 100 if key == "delta" else 1
     step = len(models) + 0.7
     centres = [-step * position for position in range(len(buckets))]
     labels = []
+    # one artist for all that look alike: matplotlib takes as long for one interval as for twenty
+    intervals: dict[tuple[Style, bool], list[tuple[float, Ends]]] = defaultdict(list)
+    seeds: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for centre, (kind, bucket) in zip(centres, buckets, strict=True):
         here = [row for row in rows if (row["bucket_kind"], row["bucket"]) == (kind, bucket)]
         n_rows = count_words(max(row["n_rows"] for row in here))
@@ -63,12 +69,16 @@ def draw_buckets(
                     va="center",
                 )
                 continue
-            colour, shape = styles[row["model"]]
-            scale = 100 if key == "delta" else 1
             middle, low, high = (scale * row[name] for name in (key, "low", "high"))
-            draw_interval(axes, height, (middle, low, high), (colour, shape), is_full=is_full(row))
-            seeds = [scale * value for value in row.get("seed_deltas") or ()]
-            axes.plot(seeds, [height - _BELOW] * len(seeds), ".", color=colour, markersize=3.4, alpha=0.8)
+            intervals[styles[row["model"]], is_full(row)].append((height, (middle, low, high)))
+            of_seeds = row.get("seed_deltas") or ()
+            seeds[styles[row["model"]][0]] += [(scale * value, height - _BELOW) for value in of_seeds]
+    for (style, full), drawn in intervals.items():
+        heights, ends = zip(*drawn, strict=True)
+        draw_intervals(axes, heights, ends, style, is_full=full)
+    for colour, places in seeds.items():
+        if places:
+            axes.plot(*zip(*places, strict=True), ".", color=colour, markersize=3.4, alpha=0.8)
     for above, below, first, second in zip(centres, centres[1:], buckets, buckets[1:], strict=False):
         axes.axhline((above + below) / 2, color=FAINT, linewidth=1.4 if first[0] != second[0] else 0.5)
     axes.set_ylim(centres[-1] - step / 2, step / 2)
@@ -79,23 +89,26 @@ def draw_buckets(
     name_lines(axes, centres, labels, has_zero=key == "delta")
 
 
-def draw_interval(
-    axes: Axes, height: float, ends: tuple[float, float, float], style: Style, *, is_full: bool
+def draw_intervals(
+    axes: Axes, heights: Sequence[float], ends: Sequence[Ends], style: Style, *, is_full: bool
 ) -> None:
-    """A dot with a bar.
+    """Dots with bars.
 
     Args:
         axes: to draw on.
-        height: of the dot.
-        ends: middle, low and high.
-        style: colour and shape of the dot.
-        is_full: else the dot is hollow.
+        heights: of the dots.
+        ends: middle, low and high of each.
+        style: colour and shape of the dots.
+        is_full: else the dots are hollow.
     """
-    (middle, low, high), (colour, shape) = ends, style
+    colour, shape = style
+    middles, lows, highs = zip(*ends, strict=True)
+    below = [max(0.0, middle - low) for middle, low in zip(middles, lows, strict=True)]
+    above = [max(0.0, high - middle) for middle, high in zip(middles, highs, strict=True)]
     axes.errorbar(
-        [middle],
-        [height],
-        xerr=[[max(0.0, middle - low)], [max(0.0, high - middle)]],
+        middles,
+        heights,
+        xerr=[below, above],
         fmt=shape,
         color=colour,
         markerfacecolor=colour if is_full else "white",

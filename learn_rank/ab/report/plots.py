@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from learn_rank.ab import words
-from learn_rank.report_kit.bucket_plot import draw_interval, name_lines
+from learn_rank.report_kit.bucket_plot import draw_intervals, name_lines
 from learn_rank.report_kit.rules import VAGUE_LIFT
 from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, shorten, svg_text
 from learn_rank.report_kit.words import count_words, ordered_buckets
@@ -127,7 +127,7 @@ def _draw_lift(axes: Axes, row: Mapping[str, Any], height: int, level: float) ->
     low, high = words.lift_ends(row)
     if low is not None and high is not None:
         ends = 100 * row["relative"], 100 * low, 100 * high
-        draw_interval(axes, height, ends, (colour, "o"), is_full=key in ("better", "worse"))
+        draw_intervals(axes, [height], [ends], (colour, "o"), is_full=key in ("better", "worse"))
     if row["launch"] is not None:
         axes.plot([100 * row["launch"]], [height - 0.26], "D", color=LAUNCH, markersize=4)
 
