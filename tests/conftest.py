@@ -15,6 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("learn", deadline=None)  # a slow machine is no failure
 settings.load_profile("learn")
 gc.disable()  # until all is imported
+_n_imported = [0]
+_MANY_MODULES = 100
 _ROOT = Path(__file__).resolve().parents[1]
 # of one worker, whose server (support/children.py) imports torch and what lies on it once for all of them
 _WITH_CHILDREN = (
@@ -49,10 +51,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Take what was imported out of the sight of the garbage collector: it is large, and it stays."""
+    """Let the garbage collector begin."""
+    _freeze_what_was_imported()
+    gc.enable()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Freeze anew behind a file whose tests imported much."""
+    is_last = nextitem is None or nextitem.path != item.path
+    if is_last and len(sys.modules) > _n_imported[0] + _MANY_MODULES:
+        _freeze_what_was_imported()
+
+
+def _freeze_what_was_imported() -> None:
+    """Take it out of the sight of the garbage collector: it is large and stays, and each collection sees it."""
     gc.collect()
     gc.freeze()
-    gc.enable()
+    _n_imported[0] = len(sys.modules)
 
 
 @pytest.fixture(scope="session")
