@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from learn_rank.evaluation.between_buckets import calibration_rows, part_rows, tie_rows
+from learn_rank.evaluation.reliability import reliability_rows
 from learn_rank.report.alarms import shift_alarms, tie_alarms, weak_baseline_alarms
 from learn_rank.report_kit.words import BASELINE, FLOORS
 
@@ -23,7 +24,8 @@ def judge_between(
         tasks: that all of the tables can be judged by.
 
     Returns:
-        Tables for a report's `about` (calibration, auc_parts, ties), and the alarms, one sentence each.
+        Tables for a report's `about` (calibration, reliability, auc_parts, ties), and the alarms, one
+        sentence each.
     """
     trained = {arm: tables for arm, tables in predictions.items() if arm not in FLOORS}
     calibration = calibration_rows(trained, BASELINE, tasks)
@@ -35,6 +37,7 @@ def judge_between(
     ]
     tables = {
         "calibration": [dict(row) for row in calibration],
+        "reliability": [dict(row) for row in reliability_rows(trained, BASELINE, tasks)],
         "auc_parts": [dict(row) for row in parts],
         "ties": [dict(row) for row in ties],
     }

@@ -18,6 +18,7 @@ ABOUT_DICTS = ("versions", "protocol")
 ABOUT_LISTS = ("seeds", "warnings")
 ABOUT_TABLES = {
     "calibration": ("model", "task", "bucket_kind", "bucket", "value", "low", "high", "n_rows"),
+    "reliability": ("model", "task", "bin", "predicted", "observed", "low", "high", "n_rows"),
     "auc_parts": ("model", "task", "bucket_kind", "positives", "negatives", "delta", "share_of_pairs"),
     "ties": ("model", "task", "bucket_kind", "bucket", "share"),
     "equal_arms": ("task", "model", "same_as"),

@@ -21,8 +21,8 @@ def shown_once(report: Report) -> Report:
     about = dict(report.about)
     for name in {"calibration", "ties"} & {*about}:
         about[name] = _of_others(_elsewhere(about[name] or [], hidden), arms)
-    if "auc_parts" in about:
-        about["auc_parts"] = _of_others(about["auc_parts"] or [], arms)
+    for name in {"auc_parts", "reliability"} & {*about}:
+        about[name] = _of_others(about[name] or [], arms)
     return Report(rows, deltas, about)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from learn_rank.report.between import calibration_table, parts_table
+from learn_rank.report.between import calibration_table, parts_table, reliability_plots
 from learn_rank.report.data import ABOUT_DICTS, ABOUT_LISTS, ABOUT_TABLES, ABOUT_TEXTS, SEED_DELTAS, Report
 from learn_rank.report.enough import few_seeds_words
 from learn_rank.report.looks import LOOKS
@@ -58,6 +58,7 @@ def page_content(report: Report) -> dict[str, Any]:
         "plots": [task_plots(deltas, task) for task in tasks],
         "tables": [value_table(rows, task) for task in tasks],
         "calibration": [calibration_table(about.get("calibration") or [], task) for task in tasks],
+        "reliability": [reliability_plots(about.get("reliability") or [], task) for task in tasks],
         "parts": [parts_table(about.get("auc_parts") or [], task) for task in tasks],
         "moved": moved_table(about.get("moved_items") or []),
         "prior_rows": PRIOR_ROWS,

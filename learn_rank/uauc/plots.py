@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter
 
 from learn_rank.report_kit.bucket_plot import Style, draw_buckets
-from learn_rank.report_kit.svg import FAINT, INK, SETTINGS, bare, svg_text
+from learn_rank.report_kit.reliability_axes import draw_reliability_axes
+from learn_rank.report_kit.svg import INK, SETTINGS, bare, svg_text
 from learn_rank.report_kit.words import MINUS, ordered_buckets
 
 STYLES: dict[str, Style] = {"baseline": ("#6b7280", "D"), "candidate": ("#0b5cad", "o")}
@@ -126,9 +127,7 @@ def reliability_plot(bins: Mapping[str, Sequence[Row]], prefix: str) -> str:
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         axes = figure.add_subplot()
-        is_log = min(values) > 0 and max(values) > 20 * min(values)
-        low, high = (min(values) / 1.3, max(values) * 1.3) if is_log else (0, min(1.0, max(values) * 1.06))
-        axes.plot([low, high], [low, high], color=INK, linewidth=1)
+        draw_reliability_axes(axes, values)
         for model, rows in points.items():
             colour, shape = STYLES[model]
             axes.plot(
@@ -139,19 +138,6 @@ def reliability_plot(bins: Mapping[str, Sequence[Row]], prefix: str) -> str:
                 markersize=4,
                 linewidth=1,
             )
-        if is_log:
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
-                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-                axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
-        axes.set_xlim(low, high)
-        axes.set_ylim(low, high)
-        axes.set_xlabel("mean predicted probability")
-        axes.set_ylabel("observed rate")
-        bare(axes)
-        axes.grid(axis="y", color=FAINT, linewidth=0.5)
         _legend(figure, {model: STYLES[model] for model in points}, linestyle="-")
         return svg_text(figure, prefix)
 
