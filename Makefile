@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 DOCS := .venv-docs/installed
 
-.PHONY: demo test check docs format bench overhead peers llm steam ml1m_ctr clean help
+.PHONY: demo test test-long check docs format bench overhead peers llm steam ml1m_ctr clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: $(STAMP)  ## a generated marketplace, end to end, into ./demo
 
 test: $(STAMP)  ## the fast test suite
 	$(BIN)/python -m pytest
+
+test-long: $(STAMP)  ## the long ones: pages and examples from top to bottom, and evidence that trains
+	$(BIN)/python -m pytest -m long
 
 check: $(STAMP) docs  ## format, lint, types, the documentation site
 	$(BIN)/ruff format --check .

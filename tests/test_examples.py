@@ -82,6 +82,7 @@ def folder(page):
     return page[0] / "market"
 
 
+@pytest.mark.long
 def test_the_page_of_a_first_ranker_ends_with_reports_a_sharded_checkpoint_and_an_export(page):
     folder, names = page
     for made in ("dlrm/report.html", "clicks.html", "checkpoint/progress.json", "serving/manifest.json"):
@@ -94,6 +95,7 @@ def test_the_page_of_a_first_ranker_ends_with_reports_a_sharded_checkpoint_and_a
     assert len(lift) == 1 and lift[0] > 0
 
 
+@pytest.mark.long
 def test_what_the_page_serves_scores_as_what_it_trained(page):
     folder, names = page
     trained = pd.read_parquet(folder / "market/dlrm/predictions/learn/seed-0.valid.parquet")["pctr"]
@@ -112,6 +114,7 @@ def market_once():
         yield
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("market_once")
 @pytest.mark.parametrize("host", ["dlrm", "dcn", "deepfm"])
 def test_an_example_tells_that_the_plugin_lifts_torchrecs_own_ranker(host, folder, monkeypatch, capsys):

@@ -80,10 +80,12 @@ def in_environment(folder, *command):
     return done.stdout
 
 
+@pytest.mark.long
 def test_in_an_environment_of_one_s_own_the_doctor_finds_that_everything_fits(own_environment):
     assert in_environment(own_environment, "learn-rank", "doctor").endswith("Everything fits together.\n")
 
 
+@pytest.mark.long
 def test_in_an_environment_of_one_s_own_both_commands_run_from_there(own_environment):
     (own_environment / "scores.csv").write_text("user_id,click,pctr\n1,0,.1\n1,1,.2\n2,1,.3\n2,0,.4\n")
     assert "UAUC" in in_environment(own_environment, "learn-rank", "uauc", "scores.csv")

@@ -44,6 +44,7 @@ def test_a_text_encoder_sees_the_themes_and_a_random_one_does_not(small, content
     assert separation(content[np.random.default_rng(0).permutation(len(content))], theme) < 0.55
 
 
+@pytest.mark.long
 def test_real_text_lifts_clicks_most_on_new_items_and_shuffled_text_lifts_nothing(small, content):
     # the mean of three markets: 24 new items are few, and in one market chance moves their lift by a third
     found = []

@@ -217,7 +217,10 @@ def one_request(n: int, seed: int):
     return sparse, {**of_row, **short}, rows.dense
 
 
-@pytest.fixture(scope="module", params=FUSIONS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=() if kind == "learn" else pytest.mark.long) for kind in FUSIONS],
+)
 def of_one_request(request, tmp_path_factory):
     """A ranker of each kind and its export that takes one request a call."""
     ranker = fused_ranker("widened", kind=request.param).eval()

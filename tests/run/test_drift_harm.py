@@ -19,6 +19,7 @@ from learn_recall.text.prompt import render_items
 from learn_recall.text.word_vectors import WordVectors
 from learn_recall.towers.whitening import Whitening
 
+pytestmark = pytest.mark.long
 MOST_HARM = 0.3  # points of CTR AUC
 DIMENSION = 32
 

@@ -69,6 +69,7 @@ def test_user_and_item_bucket_rows_partition_the_test_rows(finished):
         assert chosen[chosen.bucket_kind == "item"]["n_rows"].sum() == total
 
 
+@pytest.mark.long
 def test_a_run_killed_in_one_stage_after_another_ends_like_an_undisturbed_one(finished, encoder, tmp_path):
     out = tmp_path / "killed"
     for stage in ("export", "rankers", "report"):
@@ -311,6 +312,7 @@ def test_a_variant_is_trained_once_beside_the_baseline_of_a_finished_run(finishe
     assert (tmp_path / "found.json").read_text() == found
 
 
+@pytest.mark.long
 def test_a_host_that_knows_which_items_go_together_is_trained_in_every_arm_and_exported(
     finished, encoder, tmp_path
 ):
