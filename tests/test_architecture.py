@@ -36,7 +36,7 @@ ORDER = {  # lowest first; names in one line do not know each other
     """,
     "learn_rank.ab": """
         words candidates progress
-        simulation
+        simulation hierarchy
         statistics
         fitted_environment
         report

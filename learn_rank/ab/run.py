@@ -8,13 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from learn_rank.ab.candidates.day import CandidateSource
+from learn_rank.ab.hierarchy.decision import rule_words
 from learn_rank.ab.report.result import ABResult
 from learn_rank.ab.report.verdict import headline, verdict_of
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import Environment
 from learn_rank.ab.simulation.simulate import simulate
 from learn_rank.ab.simulation.totals import UserTotals
-from learn_rank.ab.statistics.analysis import AnalysisConfig, analyse, variance_reductions
+from learn_rank.ab.statistics.analysis import (
+    AnalysisConfig,
+    analyse,
+    variance_reductions,
+)
+from learn_rank.ab.statistics.analysis import (
+    guardrails as judged_guardrails,
+)
 from learn_rank.ab.statistics.daily import daily_rows
 from learn_rank.ab.statistics.guards import (
     Guard,
@@ -27,7 +35,9 @@ from learn_rank.ab.statistics.guards import (
 from learn_rank.ab.statistics.interference import interference_guard
 from learn_rank.ab.statistics.score_inflation import calibration_rows
 from learn_rank.ab.statistics.spend import spend_rows
+from learn_rank.ab.words import short_metric_words
 from learn_rank.report_kit.provenance import provenance
+from learn_rank.report_kit.words import joined
 
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow")
 OnDay = Callable[[str], None]
@@ -71,7 +81,7 @@ def run_ab(
         source: the candidates, n_pre_days + config.n_days consecutive days or more.
         environment: the truth, known or fitted.
         config: of the simulation; default ``ABConfig()``.
-        analysis: level, metrics and declared lift; default ``AnalysisConfig()``.
+        analysis: level, metrics, their order and declared lift; default ``AnalysisConfig()``.
         n_pre_days: first days on which everybody has the control; their totals per user take noise out of
             the comparison (CUPED).
         n_replicas: refitted truths whose disagreement goes into the intervals, where the environment
@@ -94,6 +104,7 @@ def run_ab(
         source, environment, config, n_pre_days=n_pre_days, n_replicas=n_replicas, on_day=on_day
     )
     rows = analyse(worlds.ab, analysis, launch=(worlds.a, worlds.b), pre=worlds.pre, replicas=worlds.replicas)
+    held = judged_guardrails(worlds.ab, analysis, pre=worlds.pre, replicas=worlds.replicas)
     checked = [
         sample_ratio_guard(worlds.ab, config.treatment_share),
         *resplit_guards(worlds.a, config, analysis, n_resplits),
@@ -107,13 +118,22 @@ def run_ab(
     known = about_run(source, environment, config, analysis, worlds=worlds, seconds=seconds)
     return ABResult(
         mode="E",
-        verdict=verdict_of(rows, checked, level=analysis.level),
+        verdict=verdict_of(
+            rows, checked, level=analysis.level, guardrails=held, rule=declared_rule(analysis)
+        ),
         rows=rows,
         guards=checked,
         daily=daily_rows(worlds.ab, analysis),
         calibration=calibration_rows(worlds.ab),
         about={**known, **(about or {}), "notices": [*known["notices"], *(about or {}).get("notices", ())]},
+        guardrails=held,
     )
+
+
+def declared_rule(analysis: AnalysisConfig) -> str:
+    """The order of tests in words."""
+    correction = analysis.hierarchy.correction
+    return rule_words(analysis.primary, analysis.guardrails, level=analysis.level, correction=correction)
 
 
 def n_simulated_days(config: ABConfig, n_pre_days: int, n_replicas: int) -> int:
@@ -190,7 +210,8 @@ def about_run(
         "seconds": round(seconds, 1),
         "level": analysis.level,
         "declared_lift": analysis.declared_lift,
-        "config": dataclasses.asdict(config),
+        "primary": analysis.primary,
+        "config": {**dataclasses.asdict(config), **_order(analysis)},
         "source": {},
         "environment": {"environment": environment.name},
         "counts": {
@@ -203,8 +224,34 @@ def about_run(
         "spend": spend_rows(worlds.ab),
         "variance_reduction": reductions,
         "n_replicas": len(worlds.replicas),
-        "notices": notices(worlds),
+        "notices": [*undeclared(analysis), *notices(worlds)],
     }
+
+
+def _order(analysis: AnalysisConfig) -> dict[str, Any]:
+    return {
+        "metrics": list(analysis.metrics),
+        "primary": analysis.primary,
+        "guardrails": [str(each) for each in analysis.guardrails] or ["none"],
+        "correction": analysis.hierarchy.correction,
+        "declared_lift": analysis.declared_lift,
+    }
+
+
+def undeclared(analysis: AnalysisConfig) -> list[str]:
+    """What decides without having been declared."""
+    given, found = analysis.hierarchy, []
+    if given.primary is None:
+        found.append(
+            f"No primary metric was declared: {short_metric_words(analysis.primary)} decides because it "
+            "comes first. Declare it before the run: --primary."
+        )
+    if given.guardrails is None and analysis.guardrails:
+        found.append(
+            f"No guardrails were declared: {joined(map(str, analysis.guardrails))} have to hold. Declare "
+            "your own: --guardrail CTR=.02, or --guardrail none."
+        )
+    return found
 
 
 def _not_served(source: CandidateSource, config: ABConfig, worlds: Worlds) -> dict[str, int]:

@@ -45,9 +45,9 @@ METRIC_ORDER = tuple(METRIC_WORDS)
 RATES = ("CTR", "CVR")
 ARM_WORDS = {"a": "control", "b": "treatment"}
 MEANINGS = {  # of the marks, in the order of the legend
-    "better": "better, also after correction for the number of comparisons",
+    "better": "better, also after correction and in the declared order",
     "hint-better": MARK_WORDS["hint-better"],
-    "worse": "worse, also after correction for the number of comparisons",
+    "worse": "worse, also after correction and in the declared order",
     "hint-worse": MARK_WORDS["hint-worse"],
     "none": MARK_WORDS["none"],
     "vague": "says nothing: the interval is as wide as from −50 % to +50 % (too few users)",
@@ -56,6 +56,8 @@ MEANINGS = {  # of the marks, in the order of the legend
 }
 GUARD_WORDS = {True: "passed", False: "failed", None: "not applicable"}
 GUARD_MARKS = {True: "✓", False: "✗", None: DASH}
+STATE_MARKS = {"held": "✓", "open": "?", "harmed": "✗"}  # of a guardrail
+STATE_CLASS = {"held": "passed", "open": "skipped", "harmed": "failed"}
 GUARD_CLASS = {True: "passed", False: "failed", None: "skipped"}
 
 
@@ -77,6 +79,11 @@ def mark(row: Mapping[str, Any] | None, level: float = 0.95) -> str:
         ('hint-better', 'better', 'flagged')
     """
     return rules.mark(row, 1 - level, is_correction_needed=True)
+
+
+def margin_words(row: Mapping[str, Any]) -> str:
+    """The margin of a guardrail: ``−5 %`` of CTR, ``+5 %`` of a cost."""
+    return f"{'+' if row['is_less_better'] else '−'}{100 * row['margin']:g} %"
 
 
 def metric_words(metric: str) -> str:

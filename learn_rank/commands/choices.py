@@ -23,7 +23,9 @@ AUCTIONS = among("gsp", "second_price")
 BILLINGS = among("cpc", "cpa")
 BUDGETS = among("none", "shared", "split")
 ADJUSTMENTS = among("cuped", "cupac", "none")
+CORRECTIONS = among("holm", "bh")
 METRICS = some_of("revenue", "CTR", "CVR", "conversions")
+PRIMARIES = among("revenue", "CTR", "CVR", "conversions")
 MEANINGS = among("within", "attributed")
 WEIGHTS = among("impressions", "positives")
 TASKS = among("cvr")
@@ -38,6 +40,7 @@ __all__ = [
     "AUCTIONS",
     "BILLINGS",
     "BUDGETS",
+    "CORRECTIONS",
     "DATASETS",
     "ENVIRONMENTS",
     "FROZEN_DTYPES",
@@ -51,6 +54,7 @@ __all__ = [
     "LAYOUTS",
     "MEANINGS",
     "METRICS",
+    "PRIMARIES",
     "RANKERS",
     "SERVED_ARMS",
     "TASKS",

@@ -290,10 +290,14 @@ def test_users_without_a_request_are_outside_the_population():
 
 def test_holm_is_over_the_rows_that_are_not_flagged():
     rows = analyse(draw(click_lift=0.2))
-    family = [row for row in rows if row["flag"] is None]
-    assert 0 < len(family) < len(rows)
-    adjusted = multipletests([row["p"] for row in family], method="holm")[1]
-    np.testing.assert_allclose([row["p_adjusted"] for row in family], adjusted, **EXACT)
+    (primary,) = [row for row in rows if row["role"] == "primary"]
+    assert (primary["metric"], primary["p_adjusted"]) == ("revenue", primary["p"])
+    for role, n_all in (("secondary", 3), ("bucket", 20)):
+        family = [row for row in rows if row["role"] == role and row["flag"] is None]
+        assert 0 < len(family) <= n_all
+        adjusted = multipletests([row["p"] for row in family], method="holm")[1]
+        np.testing.assert_allclose([row["p_family"] for row in family], adjusted, **EXACT)
+    assert any(row["flag"] is not None for row in rows)
     assert all(
         row["p_adjusted"] is None and row["low"] is not None for row in rows if row["flag"] is not None
     )

@@ -177,14 +177,21 @@ def test_users_without_a_past_count_with_zero_and_are_told(result):
 # the declared order
 
 
-def test_the_primary_has_its_full_level_and_the_others_are_one_family_of_holm(result):
+def test_the_primary_has_its_full_level_and_the_others_are_two_families_of_holm_behind_it(result):
     primary = [row for row in result.rows if row["role"] == "primary"]
     assert [(row["metric"], row["bucket_kind"]) for row in primary] == [("CTR", "all")]
     assert primary[0]["p_adjusted"] == pytest.approx(primary[0]["p"])
-    family = [row for row in result.rows if row["role"] == "secondary" and row["flag"] is None]
-    assert len(family) > 5 and {row["bucket"] for row in family} >= {"rare", "often", "inside", "outside"}
-    adjusted = multipletests([row["p"] for row in family], method="holm")[1]
-    np.testing.assert_allclose([row["p_adjusted"] for row in family], adjusted, rtol=1e-9)
+    families = {
+        role: [row for row in result.rows if row["role"] == role and row["flag"] is None]
+        for role in ("secondary", "bucket")
+    }
+    assert {row["metric"] for row in families["secondary"]} >= {"revenue", "CVR", "conversions"}
+    assert {row["bucket"] for row in families["bucket"]} >= {"rare", "often", "inside", "outside"}
+    for family in families.values():
+        adjusted = multipletests([row["p"] for row in family], method="holm")[1]
+        np.testing.assert_allclose([row["p_family"] for row in family], adjusted, rtol=1e-9)
+        behind = np.maximum(adjusted, primary[0]["p"])
+        np.testing.assert_allclose([row["p_adjusted"] for row in family], behind, rtol=1e-9)
 
 
 def test_several_treatments_share_the_level_of_the_primary(tmp_path):
@@ -313,7 +320,7 @@ def test_a_result_survives_its_json_and_another_format_is_refused(result, tmp_pa
     again = read_experiment(tmp_path / "x.json")
     assert again.as_dict() == result.as_dict() and isinstance(again, ExperimentResult)
     (tmp_path / "y.json").write_text('{"format": "learn_rank.ab/1"}')
-    with pytest.raises(ValueError, match=r"expected the format 'learn_rank\.experiment/1'"):
+    with pytest.raises(ValueError, match=r"expected the format 'learn_rank\.experiment/2'"):
         read_experiment(tmp_path / "y.json")
 
 
@@ -447,7 +454,7 @@ def test_what_is_odd_and_can_be_judged_is_told(spoil, message, tmp_path):
 
 
 def test_options_of_an_experiment_are_refused_without_one():
-    for option in (("--primary", "CTR"), ("--bucket", "x"), ("--pre-period", "x"), ("--row-is-user",)):
+    for option in (("--covariate", "x"), ("--bucket", "x"), ("--pre-period", "x"), ("--row-is-user",)):
         found, shown = run("x.parquet", *option)
         assert found.exit_code == 2 and f"{option[0]}: expected --experiment with it" in shown
 

@@ -200,8 +200,8 @@ def test_at_most_a_tenth_of_the_conversions_may_come_too_late(late, has_passed):
 
 
 def test_the_deciding_row_must_not_be_flagged_and_others_may():
-    deciding = {"bucket_kind": "all", "flag": None}
-    bucket = {"bucket_kind": "user", "flag": "skewed: a few users"}
+    deciding = {"role": "primary", "bucket_kind": "all", "flag": None}
+    bucket = {"role": "bucket", "bucket_kind": "user", "flag": "skewed: a few users"}
     assert skewness_guard([deciding, bucket]).has_passed
     failed = skewness_guard([{**deciding, "flag": "skewed: a few users"}, bucket])
     assert failed.has_passed is False and "2 of 2 rows are flagged; this one is skewed" in failed.words

@@ -101,9 +101,9 @@ def test_a_result_that_cannot_be_shown_truthfully_is_refused_by_name(changes, me
         ABResult(**{"mode": "E", "verdict": DESCRIPTIVE} | changes)
 
 
-@pytest.mark.parametrize("name", ["p", "p_adjusted", "power", "mde"])
+@pytest.mark.parametrize("name", ["p", "p_family", "p_adjusted", "power", "mde"])
 def test_a_deterministic_log_has_no_p_anywhere(name):
-    empty = ab_row(p=None, p_adjusted=None, power=None, mde=None)
+    empty = ab_row(p=None, p_family=None, p_adjusted=None, power=None, mde=None)
     ABResult("D", DESCRIPTIVE, [empty])
     with pytest.raises(ValueError, match=rf"rows\[0\]: expected no {name} in mode D"):
         ABResult("D", DESCRIPTIVE, [empty | {name: 0.04}])
@@ -131,7 +131,7 @@ def test_a_result_survives_its_json_and_the_json_is_strict(result, html, tmp_pat
 
 def test_a_json_of_another_kind_is_refused(tmp_path):
     (tmp_path / "x.json").write_text('{"rows": []}')
-    with pytest.raises(ValueError, match=r"expected the format 'learn_rank\.ab/1', got None"):
+    with pytest.raises(ValueError, match=r"expected the format 'learn_rank\.ab/2', got None"):
         read_result(tmp_path / "x.json")
 
 
@@ -187,8 +187,9 @@ def test_buckets_are_named_and_never_decide():
     assert significant([ab_row(relative=0.001), cold], "better") == [cold]
 
 
-def test_without_revenue_the_next_metric_decides():
-    assert verdict_of([ab_row("CVR", relative=-0.2, error=0.01)], guards()).status == "worse"
+def test_any_metric_may_be_the_one_that_decides():
+    rows = [ab_row(role="secondary"), ab_row("CVR", relative=-0.2, error=0.01, role="primary")]
+    assert verdict_of(rows, guards()).status == "worse"
 
 
 def test_the_smallest_lift_that_would_be_found_stands_beside_no_detectable_difference():
@@ -196,11 +197,17 @@ def test_the_smallest_lift_that_would_be_found_stands_beside_no_detectable_diffe
     assert "a true change of 2.8 % would be found in four of five cases" in " ".join(verdict.words)
 
 
-def test_an_interval_without_0_that_does_not_count_after_correction_says_why():
-    hint = ab_row(relative=0.05, error=0.01, p_adjusted=0.108)
-    said = verdict_of([hint, ab_row("CTR"), ab_row("CVR", flag="skewed", p_adjusted=None)], guards()).words[0]
-    assert "after correction for 2 comparisons" in said and said.endswith("adjusted p .108.")
-    assert "correction" not in verdict_of([ab_row(relative=0.01, error=0.01)], guards()).words[0]
+def test_what_would_stand_if_the_primary_had_been_found_is_told_apart_from_the_answer():
+    quiet = ab_row(relative=0.01, error=0.01, p_adjusted=0.4)
+    rows = [quiet, ab_row("CTR", p_family=0.002, p_adjusted=0.4), ab_row("CVR", p_family=0.3, p_adjusted=0.4)]
+    rows.append(ab_row("CTR", "user", "cold-start", p_family=0.01, p_adjusted=0.4))
+    said = " ".join(verdict_of(rows, guards()).words)
+    assert "Not counted, as revenue per user was not found; corrected in their own family" in said
+    assert "CTR (+4.20 % [+1.85 %, +6.55 %]) and cold-start users (CTR +4.20 %)" in said
+    assert "CVR" not in said and "Also better" not in said
+    found = [ab_row(), *(row | {"p_adjusted": row["p_family"]} for row in rows[1:])]
+    said = " ".join(verdict_of(found, guards()).words)
+    assert "Also better over all users: CTR" in said and "Not counted" not in said
 
 
 def test_nothing_to_compare_is_said():
@@ -219,8 +226,8 @@ def test_a_log_is_decided_by_the_difference_of_snips_alone():
 
 
 def test_a_verdict_needs_a_known_status_and_a_sentence():
-    assert len(STATUSES) == 5
-    with pytest.raises(ValueError, match="status: expected one of better, worse"):
+    assert len(STATUSES) == 6
+    with pytest.raises(ValueError, match="status: expected one of better, better with"):
         ABVerdict("great", ("Yes.",))
     with pytest.raises(ValueError, match="words: expected a tuple of sentences"):
         ABVerdict("better", ())
@@ -298,7 +305,7 @@ def test_guards_show_value_limit_and_outcome(html):
         line = re.search(rf'<th scope="row">{guard.name}</th>.*?</tr>', html, re.DOTALL)[0]
         assert words.GUARD_WORDS[guard.has_passed] in line
         assert words.amount_words(guard.value) in line
-    assert html.count('<tr class="passed">') == 4
+    assert html.count('<tr class="passed">') == 4 + 1  # and a guardrail
     assert html.count('<tr class="failed">') == 0
     failed = ab_html(short_result(guards=guards(calibration=False)))
     assert failed.count('<tr class="failed">') == 1

@@ -69,7 +69,7 @@ IMPRESSIONS = {
         "learn_rank.ab.fitted_environment.fit.split_log",
     ),
     "learn-rank uauc": ("{} --score price", "learn_rank.uauc.judgement.partitions_of"),
-    "learn-rank ab": ("--log {}", "learn_rank.commands.ab._write"),
+    "learn-rank ab": ("--log {}", "learn_rank.commands.ab.command._write"),
 }
 
 

@@ -21,6 +21,7 @@ def ab_row(metric="revenue", kind="all", bucket="all", relative=0.042, error=0.0
         "metric": metric,
         "bucket_kind": kind,
         "bucket": bucket,
+        "role": "bucket" if kind != "all" else "primary" if metric == "revenue" else "secondary",
         "control": control,
         "treatment": control * (1 + relative),
         "delta": control * relative,
@@ -30,6 +31,7 @@ def ab_row(metric="revenue", kind="all", bucket="all", relative=0.042, error=0.0
         "relative_low": relative - 1.96 * error,
         "relative_high": relative + 1.96 * error,
         "p": p,
+        "p_family": min(1.0, p * (20 if p > 0.01 else 4)),
         "p_adjusted": min(1.0, p * (20 if p > 0.01 else 4)),
         "n_users_control": 8012,
         "n_users_treatment": 1988,
@@ -42,6 +44,14 @@ def ab_row(metric="revenue", kind="all", bucket="all", relative=0.042, error=0.0
         "launch": relative - 0.004,
         "flag": None,
     }
+    return made | changes
+
+
+def guardrail(metric="CTR", relative=-0.01, *, less=False, state="held", **changes):
+    """One guardrail whose margin is 5 %."""
+    made = {"metric": metric, "margin": 0.05, "is_less_better": less, "control": 0.5, "flag": None}
+    made |= {"treatment": 0.5 * (1 + relative), "relative": relative, "state": state, "power": 0.7}
+    made |= {"relative_low": relative - 0.02, "relative_high": relative + 0.02, "p": 0.001}
     return made | changes
 
 
@@ -69,7 +79,7 @@ def example_rows():
             rows.append(ab_row(metric, kind, bucket, relative, 0.012 * (1 + position % 4)))
     rows[8] |= {"flag": "skewed: 641 users, revenue needs 4,100"}
     undefined = ("control", "treatment", "delta", "low", "high", "relative", "relative_low", "relative_high")
-    rows[18] |= dict.fromkeys((*undefined, "p", "p_adjusted", "power", "mde", "launch"))
+    rows[18] |= dict.fromkeys((*undefined, "p", "p_family", "p_adjusted", "power", "mde", "launch"))
     return rows
 
 
@@ -155,11 +165,12 @@ def example_result(**changes):
     rows, checked = changes.pop("rows", example_rows()), changes.pop("guards", guards())
     made = {
         "mode": "E",
-        "verdict": verdict_of(rows, checked),
+        "verdict": verdict_of(rows, checked, rule="Revenue decides."),
         "rows": rows,
         "guards": checked,
         "daily": example_daily(),
         "calibration": example_calibration(),
         "about": example_about(),
+        "guardrails": [guardrail("CTR"), guardrail("cost over target", 0.08, less=True, state="open")],
     }
     return ABResult(**made | changes)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from learn_rank.ab.hierarchy.declaration import Guardrail, Hierarchy
+
 __all__ = ["ADJUSTMENTS", "COLUMNS", "Declaration", "bucket_of", "shares_of"]
 
 ADJUSTMENTS = ("cuped", "cupac", "none")
@@ -21,6 +23,8 @@ class Declaration:
         shares: the designed share of users: one number for every treatment, or numbers by arm; None for equal
             shares.
         primary: the metric that decides, tested at its full level; None for the first.
+        guardrails: what must hold besides (`Hierarchy`).
+        correction: "holm" or "bh", of the metrics and of the buckets behind the primary.
         metrics: further metrics, as `metrics.metric_of` reads them.
         standard: names of the standard metrics that are wanted; None for all whose columns are there.
         buckets: columns, frozen before the first exposure; ``NAME=LOW..HIGH`` cuts a number in two.
@@ -39,6 +43,8 @@ class Declaration:
     control: str | None = None
     shares: float | Mapping[str, float] | None = None
     primary: str | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    correction: str = "holm"
     metrics: Sequence[str] = ()
     standard: Sequence[str] | None = None
     buckets: Sequence[str] = ()
@@ -51,6 +57,7 @@ class Declaration:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        Hierarchy(self.primary, self.guardrails, self.correction)
         if not 0 < self.level < 1:
             raise ValueError(f"level: expected a number between 0 and 1, got {self.level}. Remedy: use .95.")
         if not 0 < self.declared_lift < math.inf:

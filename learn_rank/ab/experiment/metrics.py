@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ALIASES", "STANDARD", "Metric", "metric_of", "metrics_of"]
+from learn_rank.ab.hierarchy.declaration import known_name
+
+__all__ = ["STANDARD", "Metric", "metric_of", "metrics_of"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,6 @@ STANDARD = (
     Metric("conversions", "conversions"),
     Metric("revenue/clicks", "revenue", "clicks"),
 )
-ALIASES = {"revenue_per_user": "revenue", "conversions_per_user": "conversions", "ctr": "CTR", "cvr": "CVR"}
 
 
 def metric_of(text: str) -> Metric:
@@ -48,7 +49,7 @@ def metric_of(text: str) -> Metric:
         >>> metric_of("CTR").columns, metric_of("spend").columns, metric_of("spend/visit").columns
         (('clicks', 'impressions'), ('spend',), ('spend', 'visit'))
     """
-    name = ALIASES.get(text.strip(), text.strip())
+    name = known_name(text)
     known = {metric.name: metric for metric in STANDARD}
     if name in known:
         return known[name]

@@ -21,7 +21,8 @@ from learn_rank.ab.experiment.past import Past, past_of
 from learn_rank.ab.experiment.read import NEGATIVE, read_outcomes
 from learn_rank.ab.experiment.report.result import ExperimentResult
 from learn_rank.ab.experiment.report.verdict import verdicts
-from learn_rank.ab.experiment.table import METHODS, Adjustment, estimate_rows, n_rows, table
+from learn_rank.ab.experiment.table import METHODS, Adjustment, estimate_rows, guardrail_rows, n_rows, table
+from learn_rank.ab.hierarchy.decision import rule_words
 from learn_rank.ab.run import PACKAGES
 from learn_rank.report_kit.provenance import provenance
 from learn_recall.terminal.progress import StageProgress
@@ -59,6 +60,7 @@ def run_experiment(
     shares = shares_of(declared.shares, outcomes.arms)
     past = past_of(outcomes, declared, metrics, pre_period, are_dates=are_dates)
     adjustment = Adjustment(outcomes, past, declared)
+    held = guardrail_rows(outcomes, metrics, adjustment, declared)
     with _steps("rows compared", n_rows(outcomes, metrics)) as step:
         rows = table(outcomes, metrics, adjustment, declared, step)
     estimates = estimate_rows(outcomes, metrics, adjustment, declared.level)
@@ -85,8 +87,15 @@ def run_experiment(
         "counts": {**outcomes.counts, **past.counts},
         "notices": notices(outcomes, past, metrics, declared, adjustment),
     }
+    rule = rule_words(
+        metrics[0].name,
+        declared.guardrails,
+        level=declared.level,
+        correction=declared.correction,
+        n_treatments=len(outcomes.arms) - 1,
+    )
     return ExperimentResult(
-        verdicts(rows, guards, wear, level=declared.level),
+        verdicts(rows, guards, wear, level=declared.level, guardrails=held, rule=rule),
         rows,
         guards,
         estimates,
@@ -94,6 +103,7 @@ def run_experiment(
         novelty_rows(outcomes, metrics, declared.level) if outcomes.days.size > 1 else [],
         wear,
         {**known, **(about or {})},
+        held,
     )
 
 
@@ -118,8 +128,8 @@ def notices(
         )
     if len(outcomes.arms) > 2:
         found.append(
-            f"{len(outcomes.arms) - 1} treatments: the primary metric is corrected for them by Holm, all "
-            "other rows are one family."
+            f"{len(outcomes.arms) - 1} treatments: the primary metric is corrected for them by Holm; what is "
+            "behind it counts in a treatment whose primary was found."
         )
     if n_days == 1:
         found.append(
@@ -164,6 +174,7 @@ def _settings(
 ) -> dict[str, Any]:
     settings = dataclasses.asdict(declared)
     settings["control"], settings["primary"] = outcomes.arms[0], metrics[0].name
+    settings["guardrails"] = [str(each) for each in declared.guardrails] or ["none"]
     settings["metrics"] = [metric.name for metric in metrics]
     settings["shares"] = [f"{name} {share:.4g}" for name, share in zip(outcomes.arms, shares, strict=True)]
     settings["columns"] = [f"{here}={there}" for here, there in declared.columns.items()]

@@ -13,16 +13,26 @@ from learn_rank.ab.experiment.declaration import Declaration
 from learn_rank.ab.experiment.metrics import Metric
 from learn_rank.ab.experiment.outcomes import Outcomes
 from learn_rank.ab.experiment.past import Past
+from learn_rank.ab.hierarchy.declaration import PRIMARY, SECONDARY
+from learn_rank.ab.hierarchy.families import adjust, role_of
+from learn_rank.ab.hierarchy.guardrails import guardrail_row
 from learn_rank.ab.statistics.cuped import Adjusted, adjusted_contrast
 from learn_rank.ab.statistics.delta_method import PerUser, contrast
 from learn_rank.ab.statistics.per_user import or_none
 from learn_rank.ab.statistics.power import minimal_effect, power_at
 from learn_rank.ab.statistics.skewness import flag
-from learn_rank.uncertainty.intervals import holm
 
-__all__ = ["PRIMARY", "SECONDARY", "Adjustment", "compared", "estimate_rows", "n_rows", "table"]
+__all__ = [
+    "PRIMARY",
+    "SECONDARY",
+    "Adjustment",
+    "compared",
+    "estimate_rows",
+    "guardrail_rows",
+    "n_rows",
+    "table",
+]
 
-PRIMARY, SECONDARY = "primary", "secondary"
 VALUES = ("control", "treatment", "delta", "low", "high", "relative", "relative_low", "relative_high", "p")
 METHODS = {"none": "plain", "cuped": "CUPED", "cupac": "CUPAC"}
 
@@ -131,9 +141,8 @@ def table(
 ) -> list[dict[str, Any]]:
     """One row per treatment, metric and bucket; the first metric over all users is the primary.
 
-    Definition: the primary row of each treatment is tested at the full level where there is one treatment,
-    with several by Holm over the treatments. All other rows are one family, by Holm. A flagged row is in no
-    family and has no ``p_adjusted``. Nothing but the primary decides.
+    Definition: p in the declared order by `families.adjust`. Nothing but the primary and the guardrails
+    decides.
 
     Args:
         outcomes: of the test.
@@ -146,18 +155,43 @@ def table(
     for at, _ in enumerate(outcomes.arms[1:], start=1):
         for kind, bucket, users in _places(outcomes):
             for metric in metrics:
-                is_primary = kind == "all" and metric is metrics[0]
                 row = _row(
                     outcomes, metric, at, before=adjustment.before(metric), users=users, declared=declared
                 )
-                row |= {"bucket_kind": kind, "bucket": bucket, "role": PRIMARY if is_primary else SECONDARY}
+                role = role_of(metric.name, kind, metrics[0].name)
+                row |= {"bucket_kind": kind, "bucket": bucket, "role": role}
                 rows.append(row)
                 tell()
-    for role in (PRIMARY, SECONDARY):
-        family = [row for row in rows if row["role"] == role and row["flag"] is None]
-        adjusted = holm([math.nan if row["p"] is None else row["p"] for row in family])
-        for row, p in zip(family, adjusted, strict=True):
-            row["p_adjusted"] = or_none(float(p))
+    adjust(rows, declared.correction)
+    return rows
+
+
+def guardrail_rows(
+    outcomes: Outcomes, metrics: Sequence[Metric], adjustment: Adjustment, declared: Declaration
+) -> list[dict[str, Any]]:
+    """One row per treatment and guardrail, over all users: does it hold (`guardrail_row`)?
+
+    Raises:
+        ValueError: a guardrail whose metric is not compared, or which is the primary.
+    """
+    by_name = {metric.name: metric for metric in metrics}
+    rows = []
+    for guardrail in declared.guardrails:
+        if guardrail.metric not in by_name or guardrail.metric == metrics[0].name:
+            raise ValueError(
+                f"guardrail: expected a metric besides the primary one, as {', '.join(list(by_name)[1:])}, "
+                f"got {guardrail.metric!r}. Remedy: --metric {guardrail.metric} where the file has such "
+                "a column."
+            )
+    for at, name in enumerate(outcomes.arms[1:], start=1):
+        for guardrail in declared.guardrails:
+            metric = by_name[guardrail.metric]
+            sums = outcomes.per_user(metric)
+            before = adjustment.before(metric)
+            found = compared(outcomes, sums, at, before=before, level=declared.level).contrast
+            arms = [sums.of(outcomes.arm == side) for side in (0, at)]
+            why = _flag(metric, arms, (outcomes.arms[0], name))
+            rows.append({"arm": name, **guardrail_row(found, guardrail, why)})
     return rows
 
 
@@ -190,7 +224,7 @@ def _row(
     base = found.control if found.control > 0 else math.nan
     row: dict[str, Any] = {"arm": names[1], "metric": metric.name}
     row |= {each: or_none(getattr(found, each)) for each in VALUES}
-    row["p_adjusted"] = None
+    row["p_family"] = row["p_adjusted"] = None
     for side, sides in zip(("control", "treatment"), arms, strict=True):
         row[f"n_users_{side}"] = sides.n_users
         row[f"total_{side}"] = float(sides.numerator.sum())

@@ -20,7 +20,7 @@ from learn_rank.ab.progress import day_progress
 from learn_rank.ab.report.page import ab_html
 from learn_rank.ab.report.result import ABResult, write_result
 from learn_rank.ab.report.terminal import print_ab
-from learn_rank.ab.report.verdict import BETTER, INVALID, LEVEL, headline
+from learn_rank.ab.report.verdict import BETTER, INVALID, LEVEL, UNGUARDED, headline
 from learn_rank.ab.run import n_simulated_days, run_ab
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import MarketplaceEnvironment
@@ -113,7 +113,7 @@ def _beside(name: str, expected: str, found: ABResult) -> dict[str, Any]:
         "name": name,
         "expected": expected,
         "status": status,
-        "is_as_expected": status != BETTER if expected == NOT_BETTER else status == expected,
+        "is_as_expected": status not in (BETTER, UNGUARDED) if expected == NOT_BETTER else status == expected,
         "lift": "" if row is None else lift_words(row),
         "words": found.verdict.words[0],
     }

@@ -27,6 +27,7 @@ from learn_rank.report_kit.words import (
 TEMPLATES = Path(__file__).with_name("templates")
 STATUS_CLASS = {
     "better": "yes",
+    "better with an open guardrail": "unknown",
     "worse": "worse",
     "no detectable difference": "none",
     "invalid": "untrusted",

@@ -17,15 +17,15 @@ from learn_recall.files.whole_files import read_json, write_json
 if TYPE_CHECKING:
     from learn_rank.ab.statistics.guards import Guard
 
-FORMAT = "learn_rank.ab/1"
+FORMAT = "learn_rank.ab/2"
 MODES = ("R", "E", "D")
 ROW_KEYS = (
-    *("metric", "bucket_kind", "bucket", "control", "treatment", "delta", "low", "high"),
-    *("relative", "relative_low", "relative_high", "p", "p_adjusted"),
+    *("metric", "bucket_kind", "bucket", "role", "control", "treatment", "delta", "low", "high"),
+    *("relative", "relative_low", "relative_high", "p", "p_family", "p_adjusted"),
     *("n_users_control", "n_users_treatment", "clicks_control", "clicks_treatment"),
     *("conversions_control", "conversions_treatment", "power", "mde", "launch", "flag"),
 )
-_INFERENCE = ("p", "p_adjusted", "power", "mde")
+_INFERENCE = ("p", "p_family", "p_adjusted", "power", "mde")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,7 @@ class ABResult:
         calibration: observed against expected per arm and bucket.
         estimates: rows of the off-policy estimators (mode R).
         about: config, source, environment, counts, exclusions, spend, versions.
+        guardrails: what must hold besides the primary metric, rows of `guardrail_row`.
 
     Raises:
         ValueError: an unknown mode, a row with missing or unknown keys, an infinite number, two rows for one
@@ -63,11 +64,12 @@ class ABResult:
     calibration: Sequence[Mapping[str, Any]] = ()
     estimates: Sequence[Mapping[str, Any]] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    guardrails: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {self.mode!r}.")
-        for name in ("rows", "daily", "calibration", "estimates"):
+        for name in ("rows", "daily", "calibration", "estimates", "guardrails"):
             rows = tuple(
                 plain_value(dict(row), f"{name}[{at}]") for at, row in enumerate(getattr(self, name))
             )
@@ -106,11 +108,12 @@ class ABResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain JSON values, the keys in the order of the page."""
-        verdict = {"status": self.verdict.status, "words": list(self.verdict.words)}
+        verdict = verdict_dict(self.verdict)
         return {
             "format": FORMAT,
             "mode": self.mode,
             "verdict": verdict,
+            "guardrails": list(self.guardrails),
             "rows": list(self.rows),
             "guards": [dataclasses.asdict(guard) for guard in self.guards],
             "daily": list(self.daily),
@@ -142,14 +145,20 @@ def read_result(path: str | os.PathLike[str]) -> ABResult:
         raise ValueError(f"{path}: expected the format {FORMAT!r}, got {got!r}. Remedy: run `learn-rank ab`.")
     return ABResult(
         content["mode"],
-        ABVerdict(content["verdict"]["status"], tuple(content["verdict"]["words"])),
+        ABVerdict(**content["verdict"]),
         content["rows"],
         [Guard(**guard) for guard in content["guards"]],
         content["daily"],
         content["calibration"],
         content["estimates"],
         content["about"],
+        content["guardrails"],
     )
+
+
+def verdict_dict(verdict: ABVerdict) -> dict[str, Any]:
+    """A verdict as plain JSON values."""
+    return {"status": verdict.status, "words": list(verdict.words), "rule": verdict.rule}
 
 
 def _plain_guard(guard: Guard) -> Guard:

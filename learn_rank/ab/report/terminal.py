@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from learn_rank.ab.fitted_environment.gate import GateRow
     from learn_rank.ab.statistics.guards import Guard
 
-FRAMES = {"better": "green", "worse": "red", "invalid": "bold red", "descriptive only": "yellow"}
+FRAMES = {
+    "better": "green",
+    "better with an open guardrail": "yellow",
+    "worse": "red",
+    "invalid": "bold red",
+    "descriptive only": "yellow",
+}
+_STATES = {"held": "green", "open": "yellow", "harmed": "bold red"}
 _GUARDS = {True: "green", False: "bold red", None: "dim"}
 
 
@@ -54,6 +61,8 @@ def print_ab(result: ABResult, console: Console) -> None:
         console.print(estimate_table(result))
     if result.calibration:
         console.print(calibration_table(result))
+    if result.guardrails:
+        console.print(guardrail_table(result.guardrails))
     if result.guards:
         console.print(guard_table(result.guards))
     if result.about.get("beside"):
@@ -78,6 +87,7 @@ def verdict_panel(result: ABResult) -> Panel:
     lines = [
         Text(verdict.words[0], style="bold"),
         *map(Text, verdict.words[1:]),
+        *([Text(f"Rule: {verdict.rule}", style="dim")] if verdict.rule else []),
         Text(f"{words.MODE_NAMES[result.mode]}. {words.MODE_WORDS[result.mode]}{rule}", style="dim"),
     ]
     return Panel(
@@ -127,6 +137,30 @@ def count_table(result: ABResult) -> WholeTable:
         if row is not None:
             counts = [_pair(row, name) for name in ("n_users", "clicks", "conversions")]
             table.add_row(Text(words.place_words(kind, bucket)), *counts)
+    return table
+
+
+def guardrail_table(guardrails: Iterable[Mapping[str, Any]], *, has_arms: bool = False) -> WholeTable:
+    """One line per guardrail: margin, lift, whether it holds; ``has_arms`` names the treatments."""
+    table = open_table(
+        "Guardrails: the loss has to be shown to be smaller than the margin", n_keys=1 + has_arms
+    )
+    for name in (*(("treatment",) if has_arms else ()), "guardrail"):
+        table.add_column(name, overflow="fold", max_width=28)
+    for name in ("margin", "lift, percent", "interval", "p", "power", "state"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in guardrails:
+        state = f"{words.STATE_MARKS[row['state']]} {row['state']}"
+        table.add_row(
+            *([Text(row["arm"])] if has_arms else []),
+            Text(words.short_metric_words(row["metric"])),
+            words.margin_words(row),
+            _bare(row["relative"]),
+            words.lift_interval(row).replace(" %", ""),
+            p_words(row["p"]),
+            share_words(row["power"]),
+            Text(state, style=_STATES[row["state"]]),
+        )
     return table
 
 

@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from learn_rank.ab import words
+from learn_rank.ab.hierarchy.decision import (
+    BETTER,
+    LEVEL,
+    UNGUARDED,
+    WORSE,
+    answer,
+    decide,
+    guardrail_sentences,
+)
+from learn_rank.ab.hierarchy.declaration import PRIMARY
 from learn_rank.ab.statistics.interference import gap_words
 from learn_rank.report_kit.rules import clear, find
 from learn_rank.report_kit.words import (
@@ -20,12 +30,30 @@ from learn_rank.report_kit.words import (
     share_words,
 )
 
+__all__ = [
+    "BETTER",
+    "CONTRAST",
+    "DESCRIPTIVE",
+    "HEADLINE",
+    "INVALID",
+    "LEVEL",
+    "STATUSES",
+    "UNGUARDED",
+    "WORSE",
+    "ABVerdict",
+    "headline",
+    "invalid",
+    "significant",
+    "significant_apart",
+    "verdict_of",
+    "verdict_of_log",
+]
+
 if TYPE_CHECKING:
     from learn_rank.ab.statistics.guards import Guard
 
-BETTER, WORSE, LEVEL = "better", "worse", "no detectable difference"
 INVALID, DESCRIPTIVE = "invalid", "descriptive only"
-STATUSES = (BETTER, WORSE, LEVEL, INVALID, DESCRIPTIVE)
+STATUSES = (BETTER, UNGUARDED, WORSE, LEVEL, INVALID, DESCRIPTIVE)
 HEADLINE, CONTRAST = "SNIPS", "treatment - control"
 Row = Mapping[str, Any]
 
@@ -37,6 +65,7 @@ class ABVerdict:
     Attributes:
         status: one of ``STATUSES``.
         words: sentences; the first is the answer, the others are its grounds.
+        rule: by which it fell, as it was declared; empty where there is none, as in mode D.
 
     Raises:
         ValueError: an unknown status, or no sentence.
@@ -48,6 +77,7 @@ class ABVerdict:
 
     status: str
     words: tuple[str, ...]
+    rule: str = ""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -57,18 +87,27 @@ class ABVerdict:
         object.__setattr__(self, "words", tuple(self.words))
 
 
-def verdict_of(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0.95) -> ABVerdict:
+def verdict_of(
+    rows: Sequence[Row],
+    guards: Iterable[Guard],
+    *,
+    level: float = 0.95,
+    guardrails: Sequence[Row] = (),
+    rule: str = "",
+) -> ABVerdict:
     """The verdict of a simulation (mode E).
 
-    Definition: invalid if any guard failed, whatever the rows say. Else the first metric of the family
-    (``words.METRIC_ORDER``: revenue per user where it was measured) over all users decides: better or worse
-    where its interval excludes 0, its Holm-adjusted p is below ``1 - level`` and it is not flagged; no
-    detectable difference otherwise. Buckets and other metrics are named, but they never decide.
+    Definition: invalid if any guard failed, whatever the rows say. Else the primary row and the guardrails
+    decide (`decide`); the primary is better or worse where its interval excludes 0, its p is below
+    ``1 - level`` and it is not flagged. Buckets and other metrics are named where the primary was found, and
+    apart from the answer where it was not; they never decide.
 
     Args:
         rows: the rows of ``ABResult``.
         guards: what was checked.
         level: of the intervals.
+        guardrails: rows of `guardrail_row`.
+        rule: the declared one in words.
 
     Returns:
         Status and sentences.
@@ -79,30 +118,26 @@ def verdict_of(rows: Sequence[Row], guards: Iterable[Guard], *, level: float = 0
     """
     failed = [guard for guard in guards if guard.has_passed is False]
     if failed:
-        return invalid(failed)
+        return invalid(failed, rule)
     row = headline(rows)
     key = words.mark(row, level)
     if row is None or key == "missing":
-        return ABVerdict(LEVEL, ("Nothing could be compared: no metric has an interval over all users.",))
+        said = "Nothing could be compared: no metric has an interval over all users."
+        return ABVerdict(LEVEL, (said,), rule)
     name = words.short_metric_words(row["metric"])
     if key in (BETTER, WORSE):
         direction = "higher" if key == BETTER else "lower"
-        answer = (
+        said = (
             f"In this simulation {name} is {direction} with the treatment: {words.lift_words(row)}, "
-            f"adjusted p {p_words(row['p_adjusted'])}."
+            f"p {p_words(row['p_adjusted'])}."
         )
     elif key == "flagged":
-        answer = f"{capitalised(name)} cannot be judged: {row['flag']} (it reads {words.lift_words(row)})."
-    elif key.startswith("hint"):
-        n_family = sum(other["p_adjusted"] is not None for other in rows)
-        answer = (
-            f"No detectable difference in {name} after correction for {n_family} comparisons: "
-            f"{words.lift_words(row)}, adjusted p {p_words(row['p_adjusted'])}."
-        )
+        said = f"{capitalised(name)} cannot be judged: {row['flag']} (it reads {words.lift_words(row)})."
     else:
-        answer = f"No detectable difference in {name}: {words.lift_words(row)}."
-    status = key if key in (BETTER, WORSE) else LEVEL
-    return ABVerdict(status, (answer, *_grounds(rows, row, status, level)))
+        said = f"No detectable difference in {name}: {words.lift_words(row)}."
+    status = decide(key, guardrails)
+    grounds = (*guardrail_sentences(key, guardrails), *_grounds(rows, row, level))
+    return ABVerdict(status, (answer(said, key, guardrails), *grounds), rule)
 
 
 def verdict_of_log(
@@ -130,33 +165,39 @@ def verdict_of_log(
     if row["p"] >= 1 - level:
         return ABVerdict(LEVEL, (f"No detectable difference in {reward} per decision: {found}.",))
     status, direction = (BETTER, "higher") if row["value"] > 0 else (WORSE, "lower")
-    answer = f"On the logged traffic {reward} per decision would have been {direction}: {found}."
+    said = f"On the logged traffic {reward} per decision would have been {direction}: {found}."
     others = [each for each in estimates if each["policy"] == CONTRAST and each["estimator"] != HEADLINE]
     listed = joined(f"{each['estimator']} {amount_words(each['value'])}" for each in others)
-    return ABVerdict(status, (answer, f"The other estimators read {listed}."))
+    return ABVerdict(status, (said, f"The other estimators read {listed}."))
 
 
-def invalid(failed: Sequence[Guard]) -> ABVerdict:
+def invalid(failed: Sequence[Guard], rule: str = "") -> ABVerdict:
     """The verdict where guards failed: their names, and their words as grounds."""
     names = "; ".join(guard.name for guard in failed)
     noun = "this guard" if len(failed) == 1 else "these guards"
-    answer = f"This result is invalid and must not be used for a decision: {noun} failed: {names}."
-    return ABVerdict(INVALID, (answer, *(f"{capitalised(guard.name)}: {guard.words}" for guard in failed)))
+    said = f"This result is invalid and must not be used for a decision: {noun} failed: {names}."
+    grounds = (f"{capitalised(guard.name)}: {guard.words}" for guard in failed)
+    return ABVerdict(INVALID, (said, *grounds), rule)
 
 
 def headline(rows: Sequence[Row]) -> Row | None:
-    """The row that decides: the first metric of ``words.METRIC_ORDER`` over all users."""
-    found = (find(rows, metric=metric, bucket_kind="all") for metric in words.METRIC_ORDER)
-    return next((row for row in found if row is not None), None)
+    """The row that decides: that of the primary metric over all users."""
+    return find(rows, role=PRIMARY)
 
 
 def significant(rows: Iterable[Row], direction: str, level: float = 0.95) -> list[Row]:
-    """The rows, of any metric and bucket, that are "better" or "worse" after correction and not flagged."""
+    """The rows, of any metric and bucket, that are "better" or "worse" in the declared order."""
     return clear(rows, direction, 1 - level)
 
 
-def _grounds(rows: Sequence[Row], row: Row, status: str, level: float) -> Iterable[str]:
-    if status == LEVEL and row["mde"] is not None:
+def significant_apart(rows: Sequence[Row], direction: str, level: float = 0.95) -> list[Row]:
+    """The same by each row's own family, whether or not the primary was found."""
+    return [row for row in rows if clear([{**row, "p_adjusted": row["p_family"]}], direction, 1 - level)]
+
+
+def _grounds(rows: Sequence[Row], row: Row, level: float) -> Iterable[str]:
+    is_found = words.mark(row, level) in (BETTER, WORSE)
+    if not is_found and row["mde"] is not None:
         yield (
             f"With this much traffic a true change of {share_words(row['mde'])} would be found in "
             "four of five cases; a smaller one may well be there."
@@ -171,6 +212,16 @@ def _grounds(rows: Sequence[Row], row: Row, status: str, level: float) -> Iterab
         inside = [other for other in found if other["bucket_kind"] != "all"]
         if inside:
             yield f"{capitalised(direction)} in single buckets: {_by_bucket(inside)}."
+    for direction in () if is_found else (BETTER, WORSE):
+        found = [other for other in significant_apart(rows, direction, level) if other is not row]
+        overall = [other for other in found if other["bucket_kind"] == "all"]
+        inside = [other for other in found if other["bucket_kind"] != "all"]
+        named = [_named(other) for other in overall] + ([_by_bucket(inside)] if inside else [])
+        if named:
+            yield (
+                f"Not counted, as {words.short_metric_words(row['metric'])} was not found; corrected in "
+                f"their own family these are {direction}: {joined(named)}."
+            )
     n_flagged = sum(words.mark(other, level) == "flagged" for other in rows)
     if n_flagged:
         yield f"{n_flagged} of {len(rows)} rows {'is' if n_flagged == 1 else 'are'} not judged: flagged."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypedDict
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 import numpy as np
 
+from learn_rank.ab.hierarchy.declaration import Guardrail, Hierarchy, known_name
+from learn_rank.ab.hierarchy.families import adjust, role_of
+from learn_rank.ab.hierarchy.guardrails import guardrail_row
 from learn_rank.ab.simulation.totals import UserTotals
 from learn_rank.ab.statistics.cuped import Adjusted, adjusted_contrast
 from learn_rank.ab.statistics.delta_method import Contrast, contrast
@@ -16,23 +19,40 @@ from learn_rank.ab.statistics.per_user import METRICS, arms_of, metric_sums, or_
 from learn_rank.ab.statistics.power import minimal_effect, power_at
 from learn_rank.ab.statistics.sensitivity import pooled
 from learn_rank.ab.statistics.skewness import flag
-from learn_rank.uncertainty.intervals import holm
 
 _VALUES = ("control", "treatment", "delta", "low", "high", "relative", "relative_low", "relative_high", "p")
-__all__ = ["ABRow", "AnalysisConfig", "analyse", "variance_reductions"]
+GUARDRAILS = (
+    Guardrail("CTR"),
+    Guardrail("CVR"),
+    Guardrail("cost over target", is_less_better=True),
+    Guardrail("calibration of clicks"),
+    Guardrail("calibration of conversions"),
+)
+POSSIBLE = (*GUARDRAILS, Guardrail("revenue"), Guardrail("conversions"))
+__all__ = [
+    "GUARDRAILS",
+    "POSSIBLE",
+    "ABRow",
+    "AnalysisConfig",
+    "analyse",
+    "guardrails",
+    "variance_reductions",
+]
 
 
 class ABRow(TypedDict):
     """One metric in one bucket; numbers that cannot be had are None.
 
     ``control`` and ``treatment`` are values per user ("revenue", "conversions") or ratios ("CTR", "CVR");
-    ``relative`` is treatment / control - 1; ``mde`` and ``launch`` are relative too. A flagged row keeps its
-    interval for the reader, is no member of the family and has no ``p_adjusted``.
+    ``relative`` is treatment / control - 1; ``mde`` and ``launch`` are relative too. ``role`` is the place in
+    the order of tests, ``p_family`` adjusted within the row's family, ``p_adjusted`` in the whole order
+    (`families.adjust`). A flagged row keeps its interval for the reader and has neither.
     """
 
     metric: str
     bucket_kind: str
     bucket: str
+    role: str
     control: float | None
     treatment: float | None
     delta: float | None
@@ -42,6 +62,7 @@ class ABRow(TypedDict):
     relative_low: float | None
     relative_high: float | None
     p: float | None
+    p_family: float | None
     p_adjusted: float | None
     n_users_control: int
     n_users_treatment: int
@@ -61,16 +82,18 @@ class AnalysisConfig:
 
     Args:
         level: of the intervals.
-        metrics: the family, with all buckets: keys of ``METRICS``.
+        metrics: what is compared, over all users and in all buckets: keys of ``METRICS``.
         declared_lift: the relative lift whose power is printed, > 0.
+        hierarchy: which of them decides, what must hold, and how the others are corrected.
 
     Raises:
-        ValueError: an unknown metric, or a number outside its range.
+        ValueError: an unknown metric, a primary metric that is none of them, or a number outside its range.
     """
 
     level: float = 0.95
     metrics: tuple[str, ...] = tuple(METRICS)
     declared_lift: float = 0.02
+    hierarchy: Hierarchy = field(default_factory=Hierarchy)
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -84,6 +107,29 @@ class AnalysisConfig:
             raise ValueError(
                 f"declared_lift: expected a number > 0, got {self.declared_lift}. Remedy: use .02."
             )
+        if self.primary not in self.metrics:
+            raise ValueError(
+                f"primary: expected one of {', '.join(self.metrics)}, got {self.hierarchy.primary!r}. "
+                "Remedy: choose one, or add it to --metrics."
+            )
+        known = [each.metric for each in POSSIBLE]
+        foreign = [each.metric for each in self.guardrails if each.metric not in known]
+        if foreign:
+            raise ValueError(
+                f"guardrail: expected some of {', '.join(known)}, got {foreign[0]!r}. Remedy: choose."
+            )
+
+    @property
+    def primary(self) -> str:
+        """The metric that decides: the declared one, else the first of ``METRICS`` that is compared."""
+        if self.hierarchy.primary is not None:
+            return known_name(self.hierarchy.primary)
+        return next(metric for metric in METRICS if metric in self.metrics)
+
+    @property
+    def guardrails(self) -> tuple[Guardrail, ...]:
+        """What must hold: as declared, else CTR, CVR, cost over target and calibration, but the primary."""
+        return self.hierarchy.guardrails_or(GUARDRAILS, self.primary)
 
 
 @dataclass(frozen=True)
@@ -105,8 +151,8 @@ def analyse(
     """The table of the experiment.
 
     Definition: the unit is the user; the population are users with at least one request, which does not
-    depend on the arm. Item buckets cut the events, user buckets the users. Differences by `contrast`; Holm's
-    adjustment over all rows that are not flagged.
+    depend on the arm. Item buckets cut the events, user buckets the users. Differences by `contrast`, p in
+    the declared order by `families.adjust`.
 
     Args:
         ab: the world in which users are split.
@@ -127,10 +173,21 @@ def analyse(
                 )
     experiment = _Experiment(ab, chosen, launch, pre, tuple(replicas))
     rows = [experiment.row(bucket, metric) for bucket in _buckets(ab) for metric in chosen.metrics]
-    family = [row["p"] if row["flag"] is None and row["p"] is not None else math.nan for row in rows]
-    for row, adjusted in zip(rows, holm(family), strict=True):
-        row["p_adjusted"] = or_none(float(adjusted))
+    adjust(rows, chosen.hierarchy.correction)
     return rows
+
+
+def guardrails(
+    ab: UserTotals,
+    config: AnalysisConfig | None = None,
+    *,
+    pre: UserTotals | None = None,
+    replicas: Sequence[UserTotals] = (),
+) -> list[dict[str, Any]]:
+    """One row per guardrail, over all users: does it hold (`guardrail_row`)? Arguments as of `analyse`."""
+    chosen = AnalysisConfig() if config is None else config
+    experiment = _Experiment(ab, chosen, None, pre, tuple(replicas))
+    return [experiment.guardrail(each) for each in chosen.guardrails]
 
 
 def variance_reductions(
@@ -177,7 +234,9 @@ class _Experiment:
             metric=metric,
             bucket_kind=bucket.kind,
             bucket=bucket.name,
+            role=role_of(metric, bucket.kind, config.primary),
             **values,  # type: ignore[typeddict-item]
+            p_family=None,
             p_adjusted=None,
             n_users_control=int(users[0].sum()),
             n_users_treatment=int(users[1].sum()),
@@ -190,6 +249,13 @@ class _Experiment:
             launch=self._launch(bucket, metric),
             flag=flag(control.scores(), treatment.scores()),
         )
+
+    def guardrail(self, declared: Guardrail) -> dict[str, Any]:
+        everyone = next(_buckets(self.ab))
+        worlds = (self.ab, *self.replicas)
+        found = pooled([self._contrast(world, everyone, declared.metric) for world in worlds])
+        control, treatment = arms_of(self.ab, declared.metric, everyone.users)
+        return guardrail_row(found, declared, flag(control.scores(), treatment.scores()))
 
     def _contrast(self, world: UserTotals, bucket: _Bucket, metric: str) -> Contrast:
         if self.pre is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from learn_rank.ab.hierarchy.declaration import PRIMARY
 from learn_rank.ab.simulation.totals import UserTotals
 from learn_rank.ab.statistics.analysis import ABRow
 from learn_rank.ab.statistics.delta_method import PerUser, contrast
@@ -185,10 +186,10 @@ def immature_guard(ab: UserTotals) -> Guard:
 
 
 def skewness_guard(rows: Sequence[ABRow]) -> Guard:
-    """Can the interval of the deciding row be trusted: the first metric over all users is not flagged."""
+    """Can the interval of the deciding row be trusted: the primary metric over all users is not flagged."""
     limit = "the deciding row is not flagged"
     n_flagged = float(sum(row["flag"] is not None for row in rows))
-    deciding = next((row for row in rows if row["bucket_kind"] == "all"), None)
+    deciding = next((row for row in rows if row["role"] == PRIMARY), None)
     if deciding is None:
         return Guard("skewness", None, limit, None, "No row covers all users.")
     why = deciding["flag"]

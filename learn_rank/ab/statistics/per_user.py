@@ -11,13 +11,18 @@ import pandas as pd
 from learn_rank.ab.simulation.totals import UserTotals
 from learn_rank.ab.statistics.delta_method import PerUser
 
-__all__ = ["METRICS", "arms_of", "metric_sums", "or_none", "same_users"]
+__all__ = ["METRICS", "PROMISES", "arms_of", "metric_sums", "or_none", "same_users"]
 
 METRICS: dict[str, tuple[str, str | None]] = {
     "revenue": ("revenue", None),
     "CTR": ("clicks", "impressions"),
     "CVR": ("conversions", "clicks"),
     "conversions": ("conversions", None),
+}
+PROMISES: dict[str, tuple[str, str | None]] = {  # what bids and scores promised; + adds sums
+    "cost over target": ("revenue", "target_cost"),
+    "calibration of clicks": ("clicks", "predicted_clicks"),
+    "calibration of conversions": ("conversions+immature", "predicted_conversions"),
 }
 
 
@@ -33,16 +38,19 @@ def metric_sums(
 
     Args:
         totals: of one world.
-        metric: a key of ``METRICS``; "revenue" and "conversions" are means over users, "CTR" is clicks over
-            impressions, "CVR" conversions over clicks.
+        metric: a key of ``METRICS``: "revenue" and "conversions" are means over users, "CTR" is clicks over
+            impressions, "CVR" conversions over clicks; or one of ``PROMISES``: the bills over the
+            advertisers' target, and what came over what the scores expected.
         users: (U,) bool or positions.
         item_bucket: events of these items alone; None for all.
         days: events of these days alone; None for all.
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}. Remedy: choose one.")
-    above, below = METRICS[metric]
-    numerator = totals.total(above, days=days, item_bucket=item_bucket)[users]
+    known = METRICS | PROMISES
+    if metric not in known:
+        raise ValueError(f"metric: expected one of {', '.join(known)}, got {metric!r}. Remedy: choose one.")
+    above, below = known[metric]
+    added = (totals.total(name, days=days, item_bucket=item_bucket) for name in above.split("+"))
+    numerator = np.sum(list(added), axis=0)[users]
     if below is None:
         return PerUser(numerator)
     return PerUser(numerator, totals.total(below, days=days, item_bucket=item_bucket)[users])

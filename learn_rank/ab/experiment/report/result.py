@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from learn_rank.ab.experiment.report.verdict import overall
-from learn_rank.ab.report.result import plain_value
+from learn_rank.ab.report.result import plain_value, verdict_dict
 from learn_rank.ab.report.verdict import ABVerdict
 from learn_rank.ab.statistics.guards import Guard
 from learn_recall.files.whole_files import read_json, write_json
 
 __all__ = ["FORMAT", "MODE", "ExperimentResult", "read_experiment", "write_experiment"]
 
-FORMAT, MODE = "learn_rank.experiment/1", "O"
+FORMAT, MODE = "learn_rank.experiment/2", "O"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class ExperimentResult:
         novelty: of `novelty_rows`.
         wear: of `wear_rows`.
         about: design, counts, notices, provenance.
+        guardrails: what must hold besides the primary, of `guardrail_rows`.
     """
 
     verdicts: Mapping[str, ABVerdict]
@@ -42,9 +43,10 @@ class ExperimentResult:
     novelty: Sequence[Mapping[str, Any]] = ()
     wear: Sequence[Mapping[str, Any]] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    guardrails: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        for name in ("rows", "estimates", "daily", "novelty", "wear", "about"):
+        for name in ("rows", "estimates", "daily", "novelty", "wear", "about", "guardrails"):
             object.__setattr__(self, name, plain_value(getattr(self, name), name))
         guards = tuple(
             dataclasses.replace(guard, **plain_value(dataclasses.asdict(guard), guard.name))
@@ -62,9 +64,8 @@ class ExperimentResult:
         return {
             "format": FORMAT,
             "mode": MODE,
-            "verdicts": {
-                arm: {"status": each.status, "words": list(each.words)} for arm, each in self.verdicts.items()
-            },
+            "verdicts": {arm: verdict_dict(each) for arm, each in self.verdicts.items()},
+            "guardrails": self.guardrails,
             "rows": self.rows,
             "guards": [dataclasses.asdict(guard) for guard in self.guards],
             "estimates": self.estimates,
@@ -93,8 +94,7 @@ def read_experiment(path: str | os.PathLike[str]) -> ExperimentResult:
         raise ValueError(
             f"{path}: expected the format {FORMAT!r}, got {got!r}. Remedy: run `learn-rank ab --experiment`."
         )
-    verdicts = {
-        arm: ABVerdict(each["status"], tuple(each["words"])) for arm, each in content["verdicts"].items()
-    }
-    parts = {name: content[name] for name in ("rows", "estimates", "daily", "novelty", "wear", "about")}
+    verdicts = {arm: ABVerdict(**each) for arm, each in content["verdicts"].items()}
+    names = ("rows", "estimates", "daily", "novelty", "wear", "about", "guardrails")
+    parts = {name: content[name] for name in names}
     return ExperimentResult(verdicts, guards=[Guard(**guard) for guard in content["guards"]], **parts)

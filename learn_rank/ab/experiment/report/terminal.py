@@ -13,7 +13,7 @@ from rich.text import Text
 from learn_rank.ab import words
 from learn_rank.ab.experiment.report.result import MODE, ExperimentResult
 from learn_rank.ab.experiment.table import PRIMARY
-from learn_rank.ab.report.terminal import FRAMES, guard_table
+from learn_rank.ab.report.terminal import FRAMES, guard_table, guardrail_table
 from learn_rank.report_kit.terminal import COLOURS, open_table
 from learn_rank.report_kit.words import (
     MARKS,
@@ -45,6 +45,8 @@ def print_experiment(result: ExperimentResult, console: Console) -> None:
         console.print(way_table(result))
     if result.wear:
         console.print(wear_table(result))
+    if result.guardrails:
+        console.print(guardrail_table(result.guardrails, has_arms=len(result.verdicts) > 1))
     console.print(guard_table(result.guards))
     for row in result.rows:
         if row["flag"] is not None:
@@ -59,6 +61,7 @@ def print_experiment(result: ExperimentResult, console: Console) -> None:
         lines = [
             Text(verdict.words[0], style="bold"),
             *map(Text, verdict.words[1:]),
+            *([Text(f"Rule: {verdict.rule}", style="dim")] if verdict.rule else []),
             Text(f"{words.MODE_NAMES[MODE]}. {words.MODE_WORDS[MODE]}", style="dim"),
         ]
         console.print(

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from learn_rank.ab import words
 from learn_rank.ab.experiment.table import PRIMARY
-from learn_rank.ab.report.verdict import BETTER, INVALID, LEVEL, WORSE, ABVerdict, invalid
+from learn_rank.ab.hierarchy.decision import (
+    BETTER,
+    LEVEL,
+    UNGUARDED,
+    WORSE,
+    answer,
+    decide,
+    guardrail_sentences,
+)
+from learn_rank.ab.report.verdict import INVALID, ABVerdict, invalid, significant_apart
 from learn_rank.ab.statistics.guards import Guard
 from learn_rank.report_kit.words import (
     amount_words,
@@ -30,52 +40,67 @@ def verdicts(
     wear: Sequence[Row] = (),
     *,
     level: float = 0.95,
+    guardrails: Sequence[Row] = (),
+    rule: str = "",
 ) -> dict[str, ABVerdict]:
     """Treatment -> what may be said of it.
 
-    Definition: invalid where any guard failed. Else the primary row decides: better or worse where its
-    interval excludes 0 and its p (over several treatments: by Holm) is below 1 - level. Secondary rows that
-    stand after Holm are named and never decide.
+    Definition: invalid where any guard failed. Else the primary row and the guardrails decide (`decide`): the
+    primary is better or worse where its interval excludes 0 and its p (over several treatments: by Holm) is
+    below 1 - level. Rows behind it are named, apart from the answer where it was not found, and never decide.
 
     Args:
         rows: of `table`.
         guards: what was checked.
         wear: rows of `wear_rows`.
         level: of the intervals.
+        guardrails: of `guardrail_rows`.
+        rule: the declared one in words.
     """
     failed = [guard for guard in guards if guard.has_passed is False]
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     if failed:
-        return dict.fromkeys(arms, invalid(failed))
-    return {arm: _of(arm, [row for row in rows if row["arm"] == arm], wear, level) for arm in arms}
+        return dict.fromkeys(arms, invalid(failed, rule))
+    found = {}
+    for arm in arms:
+        own, held = ([row for row in each if row["arm"] == arm] for each in (rows, guardrails))
+        found[arm] = replace(_of(arm, own, held, wear, level), rule=rule)
+    return found
 
 
 def overall(found: Mapping[str, ABVerdict]) -> str:
     """One status for all treatments: invalid, else better where one is, else worse where one is."""
     statuses = [verdict.status for verdict in found.values()]
-    return next((status for status in (INVALID, BETTER, WORSE) if status in statuses), LEVEL)
+    order = (INVALID, BETTER, UNGUARDED, WORSE)
+    return next((status for status in order if status in statuses), LEVEL)
 
 
-def _of(arm: str, rows: Sequence[Row], wear: Sequence[Row], level: float) -> ABVerdict:
+def _of(
+    arm: str,
+    rows: Sequence[Row],
+    guardrails: Sequence[Row],
+    wear: Sequence[Row],
+    level: float,
+) -> ABVerdict:
     row = next(row for row in rows if row["role"] == PRIMARY)
     key, name = words.mark(row, level), words.short_metric_words(row["metric"])
     found = f"{_lift(row)}, p {p_words(row['p_adjusted'])}"
     if key in (BETTER, WORSE):
         direction = "higher" if key == BETTER else "lower"
-        return ABVerdict(
-            key, (f"{capitalised(name)} is {direction} in {arm}: {found}.", *_grounds(rows, row, wear, level))
-        )
-    if key == "flagged":
-        answer = f"{capitalised(name)} of {arm} cannot be judged: {row['flag']} (it reads {_lift(row)})."
+        said = f"{capitalised(name)} is {direction} in {arm}: {found}."
+    elif key == "flagged":
+        said = f"{capitalised(name)} of {arm} cannot be judged: {row['flag']} (it reads {_lift(row)})."
     elif key == "missing":
-        answer = f"{capitalised(name)} of {arm} has no interval: nothing varies, or too few users."
+        said = f"{capitalised(name)} of {arm} has no interval: nothing varies, or too few users."
     else:
-        answer = f"No detectable difference in {name} in {arm}: {found}."
-    return ABVerdict(LEVEL, (answer, *_grounds(rows, row, wear, level)))
+        said = f"No detectable difference in {name} in {arm}: {found}."
+    grounds = (*guardrail_sentences(key, guardrails), *_grounds(rows, row, wear, level))
+    return ABVerdict(decide(key, guardrails), (answer(said, key, guardrails), *grounds))
 
 
 def _grounds(rows: Sequence[Row], row: Row, wear: Sequence[Row], level: float) -> Iterable[str]:
-    if words.mark(row, level) not in (BETTER, WORSE) and row["mde"] is not None:
+    is_found = words.mark(row, level) in (BETTER, WORSE)
+    if not is_found and row["mde"] is not None:
         yield (
             f"A test of this size finds a true change of {share_words(row['mde'])} in four of five cases; a "
             "smaller one may well be there."
@@ -93,7 +118,14 @@ def _grounds(rows: Sequence[Row], row: Row, wear: Sequence[Row], level: float) -
             own = [each for each in found if (each["bucket_kind"] != "all") == is_inside]
             if own:
                 where = "in single buckets" if is_inside else "over all users"
-                yield f"Secondary, {direction} {where} after Holm: {joined(_named(each) for each in own)}."
+                yield f"Secondary, {direction} {where}: {joined(_named(each) for each in own)}."
+        apart = [] if is_found else significant_apart(rows, direction, level)
+        apart = [each for each in apart if each is not row]
+        if apart:
+            yield (
+                f"Not counted, as {words.short_metric_words(row['metric'])} was not found; corrected in "
+                f"their own family these are {direction}: {joined(_named(each) for each in apart)}."
+            )
     for each in wear:
         is_own = (each["arm"], each["metric"]) == (row["arm"], row["metric"])
         if is_own and each["p"] is not None and each["p"] < 1 - level:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import shlex
 import sys
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from learn_rank.commands.choices import ARM, AUCTIONS, BILLINGS, BUDGETS, ENVIRONMENTS, METRICS
-from learn_rank.commands.common import INVALID, IS_WORSE, names_of
-from learn_rank.commands.experiment import (
+from learn_rank.commands.ab.experiment import judge_experiment
+from learn_rank.commands.ab.options import (
     Adjust,
     Buckets,
     Columns,
+    Correction,
     Covariates,
     Experiment,
+    Guardrails,
     Metrics,
     PrePeriod,
     Primary,
     RowIsUser,
     TestColumn,
     check_alone,
-    judge_experiment,
+    check_one_of,
+    refuse_order,
     share_of,
 )
+from learn_rank.commands.choices import ARM, AUCTIONS, BILLINGS, BUDGETS, ENVIRONMENTS, METRICS
+from learn_rank.commands.common import INVALID, IS_WORSE, names_of
 from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
@@ -64,6 +67,8 @@ def ab(
     experiment_column: TestColumn = None,
     pre_period: PrePeriod = None,
     primary: Primary = None,
+    guardrail: Guardrails = None,
+    correction: Correction = "holm",
     metric: Metrics = None,
     bucket: Buckets = None,
     covariate: Covariates = None,
@@ -122,7 +127,7 @@ def ab(
     level: Annotated[float, typer.Option(help="Level of the intervals; tests use 1 - level.")] = 0.95,
     metrics: Annotated[
         str | None,
-        typer.Option(help="The declared family: revenue,CTR,CVR,conversions.", autocompletion=METRICS),
+        typer.Option(help="What is compared: revenue,CTR,CVR,conversions.", autocompletion=METRICS),
     ] = None,
     declared_lift: Annotated[float, typer.Option(help="Relative lift whose power is printed.")] = 0.02,
     replicas: Annotated[
@@ -172,7 +177,6 @@ def ab(
     own: dict[str, Any] = {
         "experiment_column": experiment_column,
         "pre_period": pre_period,
-        "primary": primary,
         "metric": metric,
         "bucket": bucket,
         "covariate": covariate,
@@ -181,8 +185,9 @@ def ab(
     }
     if experiment is None:
         check_alone(own)
-    _check_one_of(candidates, marketplace, log, experiment)
+    check_one_of(candidates, marketplace, log, experiment)
     if experiment is not None:
+        own |= {"primary": primary, "guardrail": guardrail, "correction": correction}
         own |= {"control": control, "treatment_share": treatment_share, "metrics": metrics, "seed": seed}
         own |= {"adjust": adjust, "level": level, "declared_lift": declared_lift}
         outputs = (json_out, html_out)
@@ -195,13 +200,17 @@ def ab(
             "scores that are fixed. Remedy: write candidates with each day's scores, or leave it out."
         )
     from learn_rank.ab import sources
+    from learn_rank.ab.hierarchy.declaration import Hierarchy, guardrails_from
     from learn_rank.ab.simulation.config import ABConfig
-    from learn_rank.ab.statistics.analysis import AnalysisConfig
+    from learn_rank.ab.statistics.analysis import POSSIBLE, AnalysisConfig
 
-    analysis = AnalysisConfig(level, names_of(FAMILY if metrics is None else metrics), declared_lift)
     if log is not None:
+        refuse_order({"primary": primary, "guardrail": guardrail})
         result = sources.from_log(log, reward, level, command=_command())
     else:
+        order = Hierarchy(primary, guardrails_from(guardrail, POSSIBLE), correction)
+        compared = names_of(FAMILY if metrics is None else metrics)
+        analysis = AnalysisConfig(level, compared, declared_lift, order)
         config = ABConfig(
             n_days=days,
             treatment_share=share_of(treatment_share),
@@ -235,7 +244,8 @@ def exit_code(result: ABResult, *, fail_if_worse: bool = False) -> int:
     """0, 1 or 3 as `learn-rank ab` exits.
 
     Definition: 3 where a guard failed, and in mode D with ``fail_if_worse``; 1 with ``fail_if_worse``
-    where the verdict is worse, or any row of the declared family is significantly worse; else 0.
+    where the verdict is worse, or any row is significantly worse within its own family, whether or not the
+    primary metric was found; else 0.
 
     Example:
         >>> from learn_rank.ab.report.result import ABResult
@@ -248,32 +258,9 @@ def exit_code(result: ABResult, *, fail_if_worse: bool = False) -> int:
 
     if result.verdict.status == verdict.INVALID or (result.mode == "D" and fail_if_worse):
         return INVALID
-    losses = verdict.significant(result.rows, verdict.WORSE, result.about.get("level", 0.95))
+    losses = verdict.significant_apart(result.rows, verdict.WORSE, result.about.get("level", 0.95))
     is_worse = result.verdict.status == verdict.WORSE or bool(losses)
     return IS_WORSE if fail_if_worse and is_worse else 0
-
-
-def _check_one_of(
-    candidates: Path | None, marketplace: Path | None, log: Path | None, experiment: Path | None
-) -> None:
-    given = {
-        "CANDIDATES": candidates,
-        "--marketplace": marketplace,
-        "--log": log,
-        "--experiment": experiment,
-    }
-    named = [name for name, path in given.items() if path is not None]
-    if len(named) != 1:
-        raise ValueError(
-            f"expected one of {', '.join(given)}, got {', '.join(named) if named else 'none'}. "
-            "Remedy: learn-rank ab --help shows one example of each."
-        )
-    path = given[named[0]]
-    is_there = path is None or path.exists() or (path == candidates and bool(glob(str(path), recursive=True)))
-    if not is_there:
-        raise FileNotFoundError(
-            f"{named[0]}: expected a file or folder, found nothing at {path}. Remedy: correct the path."
-        )
 
 
 def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> None:
