@@ -47,7 +47,7 @@ ORDER = {  # lowest first; names in one line do not know each other
     """,
     "learn_rank.datasets": """
         splits arithmetic learned_part
-        own movielens steam
+        own movielens steam forward_part
         ebnerd kuairand marketplace
         known
     """,

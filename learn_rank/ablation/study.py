@@ -21,9 +21,10 @@ from learn_rank.fusion.config import FusionConfig
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import predict, train_ranker
 from learn_rank.run.arms import make_fusion
-from learn_rank.run.auto_choice import choose, combine, new_items
+from learn_rank.run.auto_choice import choose, combine
 from learn_rank.run.config import RunConfig, fitted_to, read_config
 from learn_rank.run.folder import RunFolder
+from learn_rank.run.judged_head import new_items
 from learn_rank.run.predictions import SCORES, labelled_rows, write_predictions
 from learn_rank.run.rows import rows_of_run
 from learn_recall.columns import PCTCVR, PCTR, PCVR

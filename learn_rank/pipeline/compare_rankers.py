@@ -28,6 +28,7 @@ from learn_rank.report.files import Report
 from learn_rank.report_kit.words import AUTO, FLOORS
 from learn_rank.run.auto_arm import BASE, served_heads, write_auto
 from learn_rank.run.folder import RunFolder
+from learn_rank.run.forward_copies import left_copies, prepare_copies, train_copy
 from learn_rank.run.predictions import write_floors
 from learn_rank.run.train_arm import train_and_score
 from learn_recall.files.whole_files import remove
@@ -79,8 +80,8 @@ def compare_rankers(
     write_floors(run, dataset)
     per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
     fusion: LearnFeatureFusion | None = None
-    for name in rankers:
-        remove(run.predictions_of(name, 0).parent)
+    for place in (*(run.predictions_of(name, 0).parent for name in rankers), run.forward.path):
+        remove(place)
     with StageProgress(console=quiet, transient=True) as progress:
         bar = progress.add_task("", total=per_ranker * len(rankers) * len(seeds))
 
@@ -110,6 +111,7 @@ def compare_rankers(
         seeds = add_seeds(
             run, list(rankers), seeds, max_seeds, train=train, tell=said.append, option="max_seeds"
         )
+        said += _copy_forward(run, dataset, rankers, seeds, training=training, progress=progress)
     for line in said:
         quiet.print(line, markup=False)
     write_auto(run, list(rankers), seeds)
@@ -150,6 +152,41 @@ def chosen_ranker(
     return served_heads(run, seed).ranker(
         lambda name: load_ranker(rankers[name](data), run.model_of(name, seed))
     )
+
+
+def _copy_forward(
+    run: RunFolder,
+    dataset: RankingDataset,
+    rankers: Mapping[str, Callable[[EncodedDataset], Ranker]],
+    seeds: Sequence[int],
+    *,
+    training: RankTrainConfig,
+    progress: StageProgress,
+) -> list[str]:
+    """Where validation has too few new items: copies of both rankers that can choose for them, if any can.
+
+    Returns what there is to tell of it.
+    """
+    said: list[str] = []
+    left = left_copies(run, list(rankers), seeds)
+    part = prepare_copies(run, dataset, said.append) if left else None
+    if part is None:
+        return said
+    data = encode_dataset(part)
+    per_copy = -(-len(data.train) // training.batch_size) * training.n_epochs
+    bar = progress.add_task("", total=per_copy * len(left))
+    for name, seed in left:
+        progress.update(bar, description=f"copy of {name}, seed {seed}")
+        train_copy(
+            lambda make=rankers[name]: make(data),  # type: ignore[misc]
+            part,
+            data,
+            replace(training, seed=seed),
+            run,
+            arm=name,
+            on_step=lambda *_: progress.advance(bar),
+        )
+    return said
 
 
 def _presence(fusion: LearnFeatureFusion) -> Callable[[str, pd.Series], np.ndarray]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rich.console import Console
 
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.encoded_rows import EncodedDataset
-from learn_rank.rankers.multi_task import RankerConfig
-from learn_rank.rankers.train import RankTrainConfig
+from learn_rank.pipeline.forward_stage import train_forward
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.train import RankTrainConfig, train_ranker
 from learn_rank.report_kit.words import RATES
-from learn_rank.run.arms import ARMS, Arm
+from learn_rank.run.arms import ARMS, Arm, arm_ranker
 from learn_rank.run.auto_arm import write_auto
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import write_floors
-from learn_recall.files.whole_files import read_json, write_json
+from learn_rank.run.rows import rows_of_run
+from learn_rank.run.train_arm import train_and_score, tuned
+from learn_recall.files.whole_files import write_json
 from learn_recall.store import EmbeddingStore
 from learn_recall.terminal.progress import StageProgress
 
@@ -26,12 +29,10 @@ MOST_STEPS_WIDER = 2
 
 
 def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
-    """Every arm and seed without predictions: train, select on validation, score the test rows once."""
-    from learn_rank.rankers.multi_task import MultiTaskRanker
-    from learn_rank.run.arms import make_fusion
-    from learn_rank.run.rows import rows_of_run
-    from learn_rank.run.train_arm import train_and_score
+    """Every arm and seed without predictions: train, select on validation, score the test rows once.
 
+    Then what `auto` needs to choose for new items, and its choice.
+    """
     wanted = [
         (arm, seed, run.predictions_of(arm.name, seed))
         for seed in config.seeds
@@ -44,43 +45,36 @@ def train_rankers(run: RunFolder, config: RunConfig, console: Console) -> None:
         if not (path.is_file() and run.validation_of(arm.name, seed).is_file())
     ]
     rates = run.predictions_of(RATES, 0)
-    if not left and rates.is_file():
-        write_auto(run, config.arms, config.seeds)
-        return
+    if left or not rates.is_file():
+        _train(run, config, console, [(arm, seed) for arm, seed, _ in left])
+    train_forward(run, config, console)
+    write_auto(run, config.arms, config.seeds)
+
+
+def _train(run: RunFolder, config: RunConfig, console: Console, left: Sequence[tuple[Arm, int]]) -> None:
+    """Train arms with their seeds."""
     dataset = read_dataset(run.tables)
-    users, items = EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)
-    data = rows_of_run(dataset, items, config, save=run.ease)
+    stores = EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)
+    data = rows_of_run(dataset, stores[1], config, save=run.ease)
     write_floors(run, dataset)
     fitted = fitted_to(config, dataset)
-    fusion_config, ranker_config = fitted.fusion, fitted.ranker
-
     per_training = -(-len(data.train) // config.training.batch_size) * config.training.n_epochs
     with StageProgress(console=console) as progress:
-        training = tune_decay(run, config, data, ranker_config, progress)
+        training = tune_decay(run, config, data, fitted.ranker, progress)
         bar = progress.add_task("", total=len(left) * per_training)
-        for number, (arm, seed, _) in enumerate(left):
+        for number, (arm, seed) in enumerate(left):
             progress.update(bar, description=f"    {arm.name}, seed {seed}")
 
             def advance(step: int, n_steps: int, done: int = number) -> None:
                 progress.update(bar, completed=done * n_steps + step)
 
             def build(arm: Arm = arm, seed: int = seed) -> MultiTaskRanker:
-                shape = arm.shape_of(ranker_config)
-                fusion = make_fusion(
-                    arm,
-                    users,
-                    items,
-                    fusion_config,
-                    seed=seed,
-                    kind=config.fusion_kind,
-                    host_dim=MultiTaskRanker.host_dim(data.n_codes, shape),
-                )
-                return MultiTaskRanker(data.n_codes, data.n_dense, shape, fusion)
+                shapes = fitted.ranker, fitted.fusion
+                return arm_ranker(arm, stores, data, *shapes, seed=seed, kind=config.fusion_kind)
 
             train_and_score(
                 build, dataset, data, replace(training, seed=seed), run, arm=arm.name, on_step=advance
             )
-    write_auto(run, config.arms, config.seeds)
 
 
 def beyond_edge(scores: Mapping[float, float]) -> float | None:
@@ -111,13 +105,8 @@ def tune_decay(
     further in the same ratio, at most `MOST_STEPS_WIDER` of them and no further than a step's decay that
     leaves nothing of an embedding; a single decay is taken as it is. What was found once is taken again.
     """
-    from learn_rank.rankers.multi_task import MultiTaskRanker
-    from learn_rank.rankers.train import train_ranker
-
-    if run.tuning.is_file():  # seeds that are added later are trained as the first ones were
-        return replace(
-            config.training, embedding_weight_decay=read_json(run.tuning)["embedding_weight_decay"]
-        )
+    if known := tuned(run, config.training):  # seeds that are added later are trained as the first ones were
+        return known
     per_training = -(-len(data.train) // config.training.batch_size) * config.training.n_epochs
     bar = None
     if progress is not None:

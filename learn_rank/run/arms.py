@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
-from learn_rank.rankers.multi_task import RankerConfig
+from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
 from learn_recall.store import EmbeddingStore, StoreError, id_keys
 
 WORDS = "words"
@@ -99,6 +100,31 @@ def make_fusion(
     generator = np.random.default_rng(seed)
     tables = frozen_table(users, arm, generator), frozen_table(items, arm, generator)
     return fusion_of_kind(kind, *tables, config_of(arm, config, items), host_dim=host_dim)
+
+
+def arm_ranker(
+    arm: Arm,
+    stores: tuple[EmbeddingStore, EmbeddingStore],
+    data: EncodedDataset,
+    shape: RankerConfig,
+    fusion: FusionConfig,
+    *,
+    seed: int,
+    kind: str,
+) -> MultiTaskRanker:
+    """The reference ranker of an arm, untrained.
+
+    Args:
+        arm: which vectors it gets.
+        stores: of user contexts and of items.
+        data: encoded rows.
+        shape: of the host; fusion: of the plugin, both fitted to the tables.
+        seed: of the arm; kind: of the fusion, as in `make_fusion`.
+    """
+    host = arm.shape_of(shape)
+    width = MultiTaskRanker.host_dim(data.n_codes, host)
+    plugin = make_fusion(arm, *stores, fusion, seed=seed, kind=kind, host_dim=width)
+    return MultiTaskRanker(data.n_codes, data.n_dense, host, plugin)
 
 
 def config_of(arm: Arm, config: FusionConfig, items: EmbeddingStore) -> FusionConfig:

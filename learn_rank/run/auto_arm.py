@@ -13,8 +13,10 @@ from torch import nn
 from learn_rank.evaluation.compare import defined
 from learn_rank.rankers.by_head import ALL, NONE, RankerByHead
 from learn_rank.report_kit.words import AUTO, BASELINE, LEARN
-from learn_rank.run.auto_choice import choose, combine, new_items
+from learn_rank.run.auto_choice import choose, combine
 from learn_rank.run.folder import RunFolder
+from learn_rank.run.forward_copies import forward_of
+from learn_rank.run.judged_head import new_items
 from learn_rank.run.predictions import SCORES, write_predictions
 from learn_recall.files.whole_files import read_json, write_json
 
@@ -65,7 +67,8 @@ def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> Non
         base, fused = (pd.read_parquet(run.validation_of(arm, seed)) for arm in (BASE, FUSED))
         old, new = (pd.read_parquet(run.predictions_of(arm, seed)) for arm in (BASE, FUSED))
         is_new = new_items(old)
-        choice = choose(base, base, fused, meets_new=is_new is not None and bool(is_new.any()))
+        meets_new = is_new is not None and bool(is_new.any())
+        choice = choose(base, base, fused, meets_new=meets_new, forward=forward_of(run, seed))
         folder = run.model_of(AUTO, seed)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / _CHOICE, {"words": choice.words, **_plain(asdict(choice))})

@@ -104,6 +104,16 @@ class RunFolder:
         return self.path / "predictions"
 
     @property
+    def forward(self) -> ArmsFolder:
+        """Copies of rankers, trained on the earlier rows of training, by which `auto` serves new items."""
+        return ArmsFolder(self.predictions / "forward")
+
+    @property
+    def forward_part(self) -> Path:
+        """What is known of the rows that those copies are judged by, or why there are none."""
+        return self.forward.path / "part.json"
+
+    @property
     def ease(self) -> Path:
         """The item-item regression that a host serves with, where it has one."""
         return self.predictions / "ease.npz"

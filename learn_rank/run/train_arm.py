@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from learn_rank.data.dataset import RankingDataset
 from learn_rank.data.encoded_rows import EncodedDataset
@@ -11,7 +11,14 @@ from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.train import RankTrainConfig, predict, train_ranker
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import labelled_rows, write_predictions
-from learn_recall.files.whole_files import write_json
+from learn_recall.files.whole_files import read_json, write_json
+
+
+def tuned(run: RunFolder, training: RankTrainConfig) -> RankTrainConfig | None:
+    """The settings with the weight decay that a run has found; None where it has not yet."""
+    if not run.tuning.is_file():
+        return None
+    return replace(training, embedding_weight_decay=read_json(run.tuning)["embedding_weight_decay"])
 
 
 def train_and_score(

@@ -3,33 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from auto_worlds import better_everywhere, divided, noisy, scores, world
 
 from learn_rank.run.auto_arm import choices, served_heads, write_auto
 from learn_rank.run.auto_choice import choose, combine
 from learn_rank.run.folder import RunFolder
 from learn_rank.run.predictions import write_predictions
-
-
-def world(n_users=400, n_rows=20, seed=0):
-    """Validation rows whose truth is known: (labels, taste of click, taste of conversion), (N,) each."""
-    rng = np.random.default_rng(seed)
-    n = n_users * n_rows
-    liking, buying = rng.normal(size=n), rng.normal(size=n)
-    click = (rng.random(n) < 1 / (1 + np.exp(1 - liking))).astype(int)
-    conversion = np.where(click == 1, rng.random(n) < 1 / (1 + np.exp(-buying)), np.nan)
-    labels = pd.DataFrame(
-        {"user_id": np.repeat(np.arange(n_users), n_rows), "click": click, "conversion": conversion}
-    )
-    return labels, liking, buying, rng
-
-
-def scores(click_logit, conversion_logit):
-    pctr, pcvr = 1 / (1 + np.exp(-click_logit)), 1 / (1 + np.exp(-conversion_logit))
-    return pd.DataFrame({"pctr": pctr, "pcvr": pcvr, "pctcvr": pctr * pcvr})
-
-
-def noisy(signal, noise, rng):
-    return signal + noise * rng.normal(size=signal.size)
 
 
 def test_a_fused_ranker_that_is_better_in_both_heads_serves_both():
@@ -95,13 +74,6 @@ def test_other_rows_are_refused_with_the_counts():
         choose(labels, one, one.iloc[:-1])
 
 
-def divided(seed=0):
-    """As `world`, with the items that training never had, a third of the rows and seldom clicked."""
-    labels, liking, buying, rng = world(seed=seed)
-    is_new = rng.random(len(labels)) < 1 / 3
-    return labels.assign(item_is_new=is_new), liking, buying, is_new, rng
-
-
 def test_vectors_that_help_new_items_alone_serve_new_items_alone():
     labels, liking, buying, is_new, rng = divided()
     base = scores(np.where(is_new, -1, liking - 1), buying)  # it knows nothing of new items
@@ -140,15 +112,6 @@ def test_few_clicks_on_new_items_are_no_reason_to_divide():
     base = scores(noisy(liking, 0.5, rng) - 1, buying)
     fused = scores(np.where(rare, 3 * liking, noisy(liking, 1.0, rng)) - 1, buying)
     assert choose(labels.assign(item_is_new=rare), base, fused).click == "none"
-
-
-def better_everywhere(n_new):
-    """A fused ranker that orders better; the first rows, a few, are of items that training never had."""
-    labels, liking, buying, rng = world()
-    base = scores(noisy(liking, 1.5, rng) - 1, noisy(buying, 1.5, rng))
-    fused = scores(noisy(liking, 0.5, rng) - 1, noisy(buying, 0.5, rng))
-    is_new = np.arange(len(labels)) < n_new
-    return labels.assign(item_is_new=is_new), base, fused, is_new
 
 
 def test_new_items_of_which_validation_saw_few_clicks_stay_with_the_base_in_both_heads():

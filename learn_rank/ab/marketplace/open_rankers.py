@@ -22,9 +22,9 @@ from learn_rank.rankers.train import RankTrainConfig, load_ranker, parameter_gro
 from learn_rank.report_kit.words import AUTO
 from learn_rank.run.arms import ARMS, Arm, config_of, frozen_table
 from learn_rank.run.auto_arm import BASE, FUSED, ServedHeads, served_heads
-from learn_rank.run.auto_choice import is_fused
 from learn_rank.run.config import RunConfig, fitted_to
 from learn_rank.run.folder import RunFolder
+from learn_rank.run.judged_head import is_fused
 from learn_recall.columns import CONTEXT_ID, ITEM_ID, PCTR, PCVR
 from learn_recall.export.vectors import export_embeddings
 from learn_recall.files.whole_files import read_json
