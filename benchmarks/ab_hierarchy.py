@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 from benchmarks.ab.evidence_worlds import HeavyUsers
 from learn_rank.ab.hierarchy.declaration import Guardrail, Hierarchy
+from learn_rank.ab.hierarchy.families import adjust, role_of
 from learn_rank.ab.report.verdict import LEVEL, headline, significant, significant_apart, verdict_of
 from learn_rank.ab.simulation.totals import UserTotals
 from learn_rank.ab.statistics.analysis import ABRow, AnalysisConfig, analyse, guardrails
@@ -59,11 +60,15 @@ def error_table(n_splits: int, n_users: int = 8000, seed: int = 0) -> list[Row]:
     for _ in range(n_splits):
         arm = (rng.random(n_users) < SHARE).astype(np.uint8)
         rows, held, status = judged(dataclasses.replace(world, arm=arm))
+        by_ctr = [{**row, "role": role_of(row["metric"], row["bucket_kind"], "CTR")} for row in rows]
+        adjust(by_ctr)
+        status_by_ctr = verdict_of(by_ctr, [], guardrails=held[1:]).status
         whole = corrected_over_all(rows)
         tested = [row for row in rows if row["flag"] is None and row["p"] is not None]
         told = {
             "the verdict is not 'no detectable difference'": status != LEVEL,
             "anything in the declared order": status != LEVEL or _any(rows),
+            "anything in the declared order, CTR decides": status_by_ctr != LEVEL or _any(by_ctr),
             "any other metric, by its family apart": _any_apart(rows, "secondary"),
             "any bucket, by its family apart": _any_apart(rows, "bucket"),
             "any row, one Holm correction over all (before)": _any(whole),
@@ -136,7 +141,7 @@ def _any_apart(rows: Sequence[Any], role: str) -> bool:
 
 def main(
     splits: Annotated[int, typer.Option(help="A/A re-splits, and worlds at the margin.")] = 2000,
-    worlds: Annotated[int, typer.Option(help="Worlds of a planted lift.")] = 500,
+    worlds: Annotated[int, typer.Option(help="Worlds of a planted lift.")] = 400,
 ) -> None:
     """Print every table as markdown."""
     started = time.monotonic()
@@ -146,12 +151,12 @@ def main(
     )
     _print(
         f"A lift that is there, {worlds} worlds a line",
-        [power_table(lift, worlds) for lift in (0.0, 0.06, 0.12)],
+        [power_table(lift, worlds) for lift in (0.1, 0.2)],
     )
     low, high = rejection_band(splits, 0.975)
     _print(
-        f"A guardrail with a margin of {MARGIN:.0%}, {splits} worlds a line; there {low:.2%} .. {high:.2%}",
-        [margin_table(lift, splits) for lift in (-MARGIN, -MARGIN / 2, 0.0)],
+        f"A guardrail with a margin of {MARGIN:.0%}, {splits} worlds at it; there {low:.2%} .. {high:.2%}",
+        [margin_table(-MARGIN, splits), margin_table(-MARGIN / 2, worlds), margin_table(0.0, worlds)],
     )
     at_most = stats.binom.ppf(0.9995, splits, 0.05) / splits
     print(f"\na family apart: at most {at_most:.2%}; {time.monotonic() - started:.0f} s")

@@ -42,7 +42,7 @@ ORDER = {  # lowest first; names in one line do not know each other
         report
         run
         logged marketplace experiment
-        series
+        series plan
         sources
     """,
     "learn_rank.datasets": """

@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from learn_rank.ab.candidates.files import CandidateFiles
+from learn_rank.ab.experiment.declaration import Declaration
+from learn_rank.ab.experiment.read import read_untreated
+from learn_rank.ab.experiment.table import check_guardrails
 from learn_rank.ab.logged.estimators import OffPolicyConfig
 from learn_rank.ab.logged.run import run_log
+from learn_rank.ab.plan.needs import Wanted
+from learn_rank.ab.plan.result import PlanResult, plan_of
+from learn_rank.ab.plan.size import Arms
+from learn_rank.ab.plan.traffic import LoggedTraffic, SimulatedTraffic
+from learn_rank.ab.plan.until import control_traffic, until_power, wanted_of
 from learn_rank.ab.progress import day_progress
 from learn_rank.ab.report.result import ABResult
 from learn_rank.ab.run import n_simulated_days, run_ab
@@ -29,6 +37,7 @@ class Design:
     """What is simulated and what is compared; see `run_ab`.
 
     ``delay_days`` None takes the mean delay that a fitted environment found in its log, else the config's.
+    ``takes_all_days``: the test is as long as the candidates, whatever the config says.
     """
 
     config: ABConfig
@@ -37,9 +46,37 @@ class Design:
     n_replicas: int = 0
     n_resplits: int = 500
     delay_days: float | None = None
+    takes_all_days: bool = False
 
 
-def from_candidates(path: Path, environment: str | None, design: Design, *, command: str) -> ABResult:
+@dataclass(frozen=True)
+class SimulatedTest:
+    """What can be simulated: candidates, the truth that answers them, the design.
+
+    Attributes:
+        source: the candidates.
+        truth: the environment.
+        design: what is simulated.
+        guards: of the environment's own gate.
+        about: for the report.
+    """
+
+    source: CandidateFiles
+    truth: Environment
+    design: Design
+    guards: list[Guard]
+    about: dict[str, Any]
+
+    @property
+    def config(self) -> ABConfig:
+        """Of the simulation, with the delay and the days that hold."""
+        config = _with_delay(self.design.config, self.truth, self.design.delay_days)
+        if not self.design.takes_all_days:
+            return config
+        return replace(config, n_days=max(len(self.source.days) - self.design.n_pre_days, 1))
+
+
+def candidates_test(path: Path, environment: str | None, design: Design, *, command: str) -> SimulatedTest:
     """A test of the two rankers whose scores a parquet file holds.
 
     Args:
@@ -50,10 +87,10 @@ def from_candidates(path: Path, environment: str | None, design: Design, *, comm
     """
     truth, guards = open_environment(environment, design.config)
     about = {"title": path.name, "command": command, "source": {"candidates": str(path)}}
-    return _run(CandidateFiles(path), truth, design, guards, about)
+    return SimulatedTest(CandidateFiles(path), truth, design, guards, about)
 
 
-def from_marketplace(
+def marketplace_test(
     run: Path,
     arms: tuple[str, str],
     design: Design,
@@ -61,7 +98,7 @@ def from_marketplace(
     n_requests_per_day: int = 3000,
     retrains: bool = False,
     command: str,
-) -> ABResult:
+) -> SimulatedTest:
     """A test of two arms that a marketplace run trained, in the marketplace whose truth is known.
 
     The candidates are written to the run's folder ``ab``; their warm-up days stand before the test.
@@ -94,7 +131,93 @@ def from_marketplace(
         "source": {"run": str(run), "control": control, "treatment": treatment, "retrained daily": retrains},
         "notices": RETRAINED if retrains else (),
     }
-    return _run(CandidateFiles(paths[treatment]), marketplace_environment(run), design, [], about)
+    source = CandidateFiles(paths[treatment])
+    return SimulatedTest(source, marketplace_environment(run), design, [], about)
+
+
+def judge(test: SimulatedTest, *, until: float | None = None) -> ABResult:
+    """Simulate a test and judge it.
+
+    Args:
+        test: what is simulated.
+        until: the power at which the days end, within those of the design; None for all of them.
+    """
+    design, config, about = test.design, test.config, test.about
+    if until is not None:
+        wanted = wanted_of(config, design.analysis, until)
+        config, said = until_power(_control(test, config), config, wanted)
+        about = {**about, "notices": [*about.get("notices", ()), said], "until_power": until}
+    n_replicas = design.n_replicas if hasattr(test.truth, "replicas") else 0
+    with day_progress(n_simulated_days(config, design.n_pre_days, n_replicas)) as on_day:
+        return run_ab(
+            test.source,
+            test.truth,
+            config,
+            design.analysis,
+            n_pre_days=design.n_pre_days,
+            n_replicas=n_replicas,
+            n_resplits=design.n_resplits,
+            guards=test.guards,
+            about=about,
+            on_day=on_day,
+        )
+
+
+def plan(test: SimulatedTest, power: float = 0.8) -> PlanResult:
+    """How large a simulated test must be, from the control's world; no treatment is played."""
+    traffic = _control(test, test.config)
+    notices = [
+        *test.about.get("notices", ()),
+        "The traffic is simulated, in one truth: people may vary more than its users do.",
+    ]
+    if traffic.pre is not None:
+        notices.append(
+            "What users did before the test is taken out of the noise, as the test will do (CUPED)."
+        )
+    wanted = wanted_of(test.config, test.design.analysis, power)
+    return plan_of(
+        traffic, wanted, about={**test.about, "title": f"Plan: {test.about['title']}", "notices": notices}
+    )
+
+
+def plan_of_log(
+    path: Path, declared: Declaration, arms: Arms, power: float = 0.8, *, command: str
+) -> PlanResult:
+    """How large a real test must be, from outcomes of a time without one.
+
+    Args:
+        path: see `read_untreated`.
+        declared: the design.
+        arms: the designed shares.
+        power: the chance wanted.
+        command: for the report.
+    """
+    outcomes, metrics = read_untreated(path, declared)
+    by_name = {metric.name: metric for metric in metrics}
+    check_guardrails(declared, metrics)
+    wanted = Wanted(
+        tuple(by_name),
+        metrics[0].name,
+        arms,
+        declared.guardrails,
+        declared.declared_lift,
+        power,
+        declared.level,
+    )
+    notices = []
+    if declared.primary is None:
+        notices.append(
+            f"No primary metric was declared: {metrics[0].name} comes first. Declare it: --primary."
+        )
+    about = {"title": f"Plan: {path.name}", "command": command, "source": {"outcomes": str(path)}}
+    counts = {"counts": outcomes.counts, "notices": notices}
+    return plan_of(LoggedTraffic(outcomes, by_name), wanted, about={**about, **counts})
+
+
+def _control(test: SimulatedTest, config: ABConfig) -> SimulatedTraffic:
+    n_pre_days = test.design.n_pre_days
+    with day_progress(n_pre_days + config.n_days) as on_day:
+        return control_traffic(test.source, test.truth, config, n_pre_days=n_pre_days, on_day=on_day)
 
 
 def from_log(path: Path, reward: str, level: float, *, command: str) -> ABResult:
@@ -121,26 +244,6 @@ def open_environment(name: str | None, config: ABConfig) -> tuple[Environment, l
 
     fitted = open_fitted_environment(name)
     return fitted, [fitted.guard]
-
-
-def _run(
-    source: CandidateFiles, truth: Environment, design: Design, guards: list[Guard], about: dict[str, Any]
-) -> ABResult:
-    n_replicas = design.n_replicas if hasattr(truth, "replicas") else 0
-    config = _with_delay(design.config, truth, design.delay_days)
-    with day_progress(n_simulated_days(config, design.n_pre_days, n_replicas)) as on_day:
-        return run_ab(
-            source,
-            truth,
-            config,
-            design.analysis,
-            n_pre_days=design.n_pre_days,
-            n_replicas=n_replicas,
-            n_resplits=design.n_resplits,
-            guards=guards,
-            about=about,
-            on_day=on_day,
-        )
 
 
 def _with_delay(config: ABConfig, truth: Environment, delay_days: float | None) -> ABConfig:

@@ -46,9 +46,9 @@ RATES = ("CTR", "CVR")
 ARM_WORDS = {"a": "control", "b": "treatment"}
 MEANINGS = {  # of the marks, in the order of the legend
     "better": "better, also after correction and in the declared order",
-    "hint-better": MARK_WORDS["hint-better"],
+    "hint-better": "better by its own interval alone, not in the declared order",
     "worse": "worse, also after correction and in the declared order",
-    "hint-worse": MARK_WORDS["hint-worse"],
+    "hint-worse": "worse by its own interval alone, not in the declared order",
     "none": MARK_WORDS["none"],
     "vague": "says nothing: the interval is as wide as from −50 % to +50 % (too few users)",
     "flagged": "not judged: its interval cannot be trusted, and the row says why",

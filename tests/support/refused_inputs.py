@@ -180,6 +180,8 @@ _CASES = {
         ("a bucket without an experiment", "--bucket", "log.csv --bucket country"),
         ("a metric that decides and is not there", "--primary", "log.csv --environment known --primary GMV"),
         ("a margin below 0", "--guardrail", "log.csv --environment known --guardrail CTR=-.05"),
+        ("a plan of a log of decisions", "--plan", "--log log.csv --plan"),
+        ("a power that is none", "--until-power", "log.csv --environment known --until-power 2"),
         ("no candidates", "CANDIDATES", ""),
         ("candidates that are not there", "nowhere.csv", "nowhere.csv"),
         ("candidates without their columns", "request_id", "scores.csv --environment known"),

@@ -55,7 +55,7 @@ class Outcomes:
     sums: Mapping[str, np.ndarray]
     buckets: Mapping[str, Bucket]
     covariates: Mapping[str, pd.Series]
-    counts: Mapping[str, int]
+    counts: dict[str, int]
 
     @property
     def n_users(self) -> int:

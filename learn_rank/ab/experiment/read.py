@@ -20,7 +20,7 @@ from learn_recall.tables.column_checks import TableCheck
 from learn_recall.tables.problems import TableError
 from learn_recall.tables.read import read_table
 
-__all__ = ["Rows", "read_outcomes", "read_rows", "renamed"]
+__all__ = ["Rows", "read_outcomes", "read_rows", "read_untreated", "renamed"]
 
 USER, ARM, DAY = "user_id", "arm", "day"
 MAY_BE_NEGATIVE = "revenue"  # refunds
@@ -78,7 +78,35 @@ def read_outcomes(
     arms = ordered_arms(arm_of_row, declared.control)
     row_arm = pd.Index(arms).get_indexer(pd.Index(arm_of_row))
     arm = one_arm_a_user(user_ids, row_user, row_arm, arms)
+    outcomes = _outcomes(rows, declared, Placed(user_ids, row_user, rows.day), arm, arms)
+    for at, name in enumerate(arms):
+        outcomes.counts[f"users in {name}"] = int((arm == at).sum())
+    return outcomes, _primary_first(rows.metrics, declared, outcomes), rows.are_dates
+
+
+def read_untreated(
+    path: str | os.PathLike[str], declared: Declaration
+) -> tuple[Outcomes, tuple[Metric, ...]]:
+    """Read outcomes of a time without a test, all users in one arm, with the metrics, the primary first.
+
+    Columns as of `read_outcomes`; what stands in arm is not looked at.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        TableError: everything that is wrong with the cells.
+        ValueError: a bucket that changes within a user, or a primary metric that is not there.
+    """
+    rows = read_rows(path, declared, needs_arm=False, needs_known=True)
+    row_user, user_ids = pd.factorize(rows.user, sort=True)
     placed = Placed(user_ids, row_user, rows.day)
+    outcomes = _outcomes(rows, declared, placed, np.zeros(user_ids.size, np.int64), ("all",))
+    return outcomes, _primary_first(rows.metrics, declared, outcomes)
+
+
+def _outcomes(
+    rows: Rows, declared: Declaration, placed: Placed, arm: np.ndarray, arms: tuple[str, ...]
+) -> Outcomes:
+    user_ids, row_user = placed.user_ids, placed.row_user
     buckets, covariates = {}, {}
     for text in declared.buckets:
         name, cut = bucket_of(text)
@@ -90,9 +118,7 @@ def read_outcomes(
     days, row_day = np.unique(rows.day, return_inverse=True)
     user, day, sums = sums_by_user_and_day(row_user, row_day, rows.values)
     counts = {**rows.counts, "users": user_ids.size, "rows_summed_into_another": rows.day.size - user.size}
-    for at, name in enumerate(arms):
-        counts[f"users in {name}"] = int((arm == at).sum())
-    outcomes = Outcomes(
+    return Outcomes(
         user_ids=user_ids,
         arm=arm,
         arms=arms,
@@ -105,11 +131,22 @@ def read_outcomes(
         covariates=covariates,
         counts=counts,
     )
-    return outcomes, _primary_first(rows.metrics, declared, outcomes), rows.are_dates
 
 
-def read_rows(path: str | os.PathLike[str], declared: Declaration, *, needs_arm: bool) -> Rows:
+def read_rows(
+    path: str | os.PathLike[str],
+    declared: Declaration,
+    *,
+    needs_arm: bool,
+    needs_known: bool | None = None,
+) -> Rows:
     """Read a table of outcomes and check its cells; arms are needed in the test and not before it.
+
+    Args:
+        path: the table.
+        declared: the design.
+        needs_arm: whether each row has an arm.
+        needs_known: whether buckets and covariates are there; as ``needs_arm`` by default.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -147,7 +184,8 @@ def read_rows(path: str | os.PathLike[str], declared: Declaration, *, needs_arm:
         for name in dict.fromkeys(name for metric in metrics for name in metric.columns)
         if check.has(name, "an outcome, a number in each row")
     }
-    for text in (*declared.buckets, *declared.covariates) if needs_arm else ():
+    is_known = needs_arm if needs_known is None else needs_known
+    for text in (*declared.buckets, *declared.covariates) if is_known else ():
         check.has(bucket_of(text)[0], "a value of each user, known before the test")
     if check.problems:
         raise TableError(check.problems)

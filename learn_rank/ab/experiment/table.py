@@ -26,6 +26,7 @@ __all__ = [
     "PRIMARY",
     "SECONDARY",
     "Adjustment",
+    "check_guardrails",
     "compared",
     "estimate_rows",
     "guardrail_rows",
@@ -174,15 +175,9 @@ def guardrail_rows(
     Raises:
         ValueError: a guardrail whose metric is not compared, or which is the primary.
     """
+    check_guardrails(declared, metrics)
     by_name = {metric.name: metric for metric in metrics}
     rows = []
-    for guardrail in declared.guardrails:
-        if guardrail.metric not in by_name or guardrail.metric == metrics[0].name:
-            raise ValueError(
-                f"guardrail: expected a metric besides the primary one, as {', '.join(list(by_name)[1:])}, "
-                f"got {guardrail.metric!r}. Remedy: --metric {guardrail.metric} where the file has such "
-                "a column."
-            )
     for at, name in enumerate(outcomes.arms[1:], start=1):
         for guardrail in declared.guardrails:
             metric = by_name[guardrail.metric]
@@ -193,6 +188,22 @@ def guardrail_rows(
             why = _flag(metric, arms, (outcomes.arms[0], name))
             rows.append({"arm": name, **guardrail_row(found, guardrail, why)})
     return rows
+
+
+def check_guardrails(declared: Declaration, metrics: Sequence[Metric]) -> None:
+    """Refuse a guardrail whose metric is not compared, or which is the primary, the first of the metrics.
+
+    Raises:
+        ValueError: names it.
+    """
+    by_name = {metric.name: metric for metric in metrics}
+    for guardrail in declared.guardrails:
+        if guardrail.metric not in by_name or guardrail.metric == metrics[0].name:
+            raise ValueError(
+                f"guardrail: expected a metric besides the primary one, as {', '.join(list(by_name)[1:])}, "
+                f"got {guardrail.metric!r}. Remedy: --metric {guardrail.metric} where the file has such "
+                "a column."
+            )
 
 
 def n_rows(outcomes: Outcomes, metrics: Sequence[Metric]) -> int:

@@ -197,10 +197,11 @@ def significant_apart(rows: Sequence[Row], direction: str, level: float = 0.95) 
 
 def _grounds(rows: Sequence[Row], row: Row, level: float) -> Iterable[str]:
     is_found = words.mark(row, level) in (BETTER, WORSE)
-    if not is_found and row["mde"] is not None:
+    if row["mde"] is not None:
+        smaller = "" if is_found else "; a smaller one may well be there"
         yield (
             f"With this much traffic a true change of {share_words(row['mde'])} would be found in "
-            "four of five cases; a smaller one may well be there."
+            f"four of five cases{smaller}."
         )
     if row["launch"] is not None:
         yield gap_words(row)

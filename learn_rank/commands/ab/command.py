@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from learn_rank.commands.ab.exits import exit_code
 from learn_rank.commands.ab.experiment import judge_experiment
 from learn_rank.commands.ab.options import (
     Adjust,
@@ -16,20 +18,26 @@ from learn_rank.commands.ab.options import (
     Columns,
     Correction,
     Covariates,
+    Days,
     Experiment,
     Guardrails,
     Metrics,
+    Plan,
+    Power,
     PrePeriod,
     Primary,
     RowIsUser,
     TestColumn,
+    UntilPower,
     check_alone,
     check_one_of,
+    check_powers,
     refuse_order,
     share_of,
 )
+from learn_rank.commands.ab.plan import plan_experiment, tell_plan
 from learn_rank.commands.choices import ARM, AUCTIONS, BILLINGS, BUDGETS, ENVIRONMENTS, METRICS
-from learn_rank.commands.common import INVALID, IS_WORSE, names_of
+from learn_rank.commands.common import names_of
 from learn_recall.commands.common import Threads, use_threads
 from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
@@ -37,7 +45,7 @@ from learn_recall.terminal.consoles import result_console
 if TYPE_CHECKING:
     from learn_rank.ab.report.result import ABResult
 
-FAMILY = "revenue,CTR,CVR,conversions"
+FAMILY, N_DAYS = "revenue,CTR,CVR,conversions", 9
 
 
 @plain_errors()
@@ -93,7 +101,10 @@ def ab(
     ] = False,
     requests: Annotated[int, typer.Option(min=1, help="With --marketplace: visits a day.")] = 3000,
     reward: Annotated[str, typer.Option(help="With --log: the column that is averaged.")] = "click",
-    days: Annotated[int, typer.Option(min=1, help="Days of the test.")] = 9,
+    days: Days = None,
+    plan: Plan = False,
+    power: Power = 0.8,
+    until_power: UntilPower = None,
     pre_days: Annotated[
         int | None,
         typer.Option(
@@ -163,6 +174,8 @@ def ab(
 
       learn-rank ab --marketplace demo --treatment learn --retrain-daily
 
+      learn-rank ab --experiment before.parquet --plan --declared-lift .01 --html plan.html
+
       learn-rank ab candidates.parquet --environment known --budget split --json ab.json --fail-if-worse
 
       learn-rank ab --log decisions.parquet --reward click
@@ -186,11 +199,15 @@ def ab(
     if experiment is None:
         check_alone(own)
     check_one_of(candidates, marketplace, log, experiment)
+    check_powers(until_power, plan, {"--log": log, "--experiment": experiment})
+    outputs = (json_out, html_out)
     if experiment is not None:
         own |= {"primary": primary, "guardrail": guardrail, "correction": correction}
         own |= {"control": control, "treatment_share": treatment_share, "metrics": metrics, "seed": seed}
         own |= {"adjust": adjust, "level": level, "declared_lift": declared_lift}
-        outputs = (json_out, html_out)
+        if plan:
+            tell_plan(plan_experiment(experiment, own, power, command=_command()), outputs)
+            raise typer.Exit(0)
         raise typer.Exit(
             judge_experiment(experiment, own, outputs, command=_command(), fail_if_worse=fail_if_worse)
         )
@@ -212,7 +229,7 @@ def ab(
         compared = names_of(FAMILY if metrics is None else metrics)
         analysis = AnalysisConfig(level, compared, declared_lift, order)
         config = ABConfig(
-            n_days=days,
+            n_days=N_DAYS if days is None else days,
             treatment_share=share_of(treatment_share),
             n_slots=slots,
             auction=auction,
@@ -224,9 +241,11 @@ def ab(
         )
         before = pre_days if pre_days is not None else 0 if marketplace is None else 2
         how = sources.Design(config, analysis, before, replicas, 500 if aa else 0, delay_days)
+        if days is None and marketplace is None and (plan or until_power is not None):
+            how = replace(how, takes_all_days=True)
         if marketplace is not None:
             arms = ("baseline" if control is None else control, treatment)
-            result = sources.from_marketplace(
+            test = sources.marketplace_test(
                 marketplace,
                 arms,
                 how,
@@ -235,32 +254,13 @@ def ab(
                 command=_command(),
             )
         else:
-            result = sources.from_candidates(cast(Path, candidates), environment, how, command=_command())
+            test = sources.candidates_test(cast(Path, candidates), environment, how, command=_command())
+        if plan:
+            tell_plan(sources.plan(test, power), outputs)
+            raise typer.Exit(0)
+        result = sources.judge(test, until=until_power)
     _write(result, json_out, html_out)
     raise typer.Exit(exit_code(result, fail_if_worse=fail_if_worse))
-
-
-def exit_code(result: ABResult, *, fail_if_worse: bool = False) -> int:
-    """0, 1 or 3 as `learn-rank ab` exits.
-
-    Definition: 3 where a guard failed, and in mode D with ``fail_if_worse``; 1 with ``fail_if_worse``
-    where the verdict is worse, or any row is significantly worse within its own family, whether or not the
-    primary metric was found; else 0.
-
-    Example:
-        >>> from learn_rank.ab.report.result import ABResult
-        >>> from learn_rank.ab.report.verdict import ABVerdict
-        >>> result = ABResult("D", ABVerdict("descriptive only", ("No propensities.",)))
-        >>> exit_code(result), exit_code(result, fail_if_worse=True)
-        (0, 3)
-    """
-    from learn_rank.ab.report import verdict
-
-    if result.verdict.status == verdict.INVALID or (result.mode == "D" and fail_if_worse):
-        return INVALID
-    losses = verdict.significant_apart(result.rows, verdict.WORSE, result.about.get("level", 0.95))
-    is_worse = result.verdict.status == verdict.WORSE or bool(losses)
-    return IS_WORSE if fail_if_worse and is_worse else 0
 
 
 def _write(result: ABResult, json_out: Path | None, html_out: Path | None) -> None:

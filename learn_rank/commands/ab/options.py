@@ -71,6 +71,28 @@ Columns = Annotated[
     list[str] | None,
     typer.Option("--column", help="With --experiment: arm=NAME where the file has another. Repeatable."),
 ]
+Days = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Days of the test. 9; --plan, --until-power: at most, all that the candidates have."
+    ),
+]
+Plan = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help="Before the test: the users and days that --declared-lift needs, by metric and bucket. Plays "
+        "the control alone; --experiment: outcomes of a time before it.",
+    ),
+]
+Power = Annotated[float, typer.Option(help="With --plan: the chance of finding the lift.")]
+UntilPower = Annotated[
+    float | None,
+    typer.Option(
+        "--until-power",
+        help="Play until the primary metric shows --declared-lift with this chance, at most --days.",
+    ),
+]
 TestColumn = Annotated[
     str | None,
     typer.Option(
@@ -127,6 +149,39 @@ def check_one_of(
     if not is_there:
         raise FileNotFoundError(
             f"{named[0]}: expected a file or folder, found nothing at {path}. Remedy: correct the path."
+        )
+
+
+def check_powers(until_power: float | None, is_plan: bool, from_real: Mapping[str, Any]) -> None:
+    """Refuse a power that is none, and what asks for a simulation where there is none.
+
+    Args:
+        until_power: of --until-power.
+        is_plan: whether a plan is wanted.
+        from_real: --log and --experiment, and what was given for them.
+
+    Raises:
+        ValueError: names the option.
+    """
+    if until_power is None and not is_plan:
+        return
+    if is_plan and from_real["--log"] is not None:
+        raise ValueError(
+            "--plan: expected candidates, --marketplace or --experiment with it, got --log. Remedy: give the "
+            "outcomes of users by day to --experiment."
+        )
+    if until_power is None:
+        return
+    named = [option for option, value in from_real.items() if value is not None]
+    named += ["--plan"] if is_plan else []
+    if named:
+        raise ValueError(
+            f"--until-power: expected a simulated test with it, got {named[0]}. Remedy: leave it out; a real "
+            "test is planned by --plan."
+        )
+    if not 0 < until_power < 1:
+        raise ValueError(
+            f"--until-power: expected a number between 0 and 1, got {until_power}. Remedy: --until-power .8."
         )
 
 

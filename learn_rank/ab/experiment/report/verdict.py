@@ -100,10 +100,11 @@ def _of(
 
 def _grounds(rows: Sequence[Row], row: Row, wear: Sequence[Row], level: float) -> Iterable[str]:
     is_found = words.mark(row, level) in (BETTER, WORSE)
-    if not is_found and row["mde"] is not None:
+    if row["mde"] is not None:
+        smaller = "" if is_found else "; a smaller one may well be there"
         yield (
-            f"A test of this size finds a true change of {share_words(row['mde'])} in four of five cases; a "
-            "smaller one may well be there."
+            f"A test of this size finds a true change of {share_words(row['mde'])} in four of five cases"
+            f"{smaller}."
         )
     if row["always_delta_low"] is not None:
         is_clear = row["always_delta_low"] > 0 or row["always_delta_high"] < 0
