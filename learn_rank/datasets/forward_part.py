@@ -17,9 +17,9 @@ from learn_rank.data.dataset import RankingDataset
 from learn_rank.datasets.learned_part import LATER_SHARE
 from learn_recall.columns import CLICK, CONTEXT_ID, TIMESTAMP
 
-#: of the training rows: half of what `learned_part` leaves to the ranker alone. The other half is for what is
-#: judged here, which would learn "not known is never clicked" from nothing but rows that towers learned from
-FORWARD_SHARE = LATER_SHARE / 2
+#: of the training rows: what `learned_part` leaves to the ranker alone. Half of it gave the same answers on
+#: three logs, with wider intervals (docs/decisions/new_items.md)
+FORWARD_SHARE = LATER_SHARE
 
 
 def forward_part(
