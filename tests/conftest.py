@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _freeze_what_was_imported() -> None:
-    """Take it out of the sight of the garbage collector: it is large and stays, and each collection sees it."""
+    """Take it out of the sight of the garbage collector: it is large, and it stays."""
     gc.collect()
     gc.freeze()
     _n_imported[0] = len(sys.modules)
@@ -78,6 +79,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data: expected a folder at {folder}, got none; set LEARN_DATA to where it lies")
     return folder
+
+
+@pytest.fixture(scope="module")
+def without_plots() -> Iterator[None]:
+    """For files whose tests look at no plot of a report: drawing takes longer than all else of a page."""
+    with pytest.MonkeyPatch.context() as patch:
+        for plot in ("page.forest_plot", "page.training_plot", "between.reliability_plot"):
+            patch.setattr(f"learn_rank.report.{plot}", lambda *_: "")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from learn_rank.report import Report, report_html
 from learn_rank.report.alarms import auc_changes, shift_alarms, tie_alarms, weak_baseline_alarms
 from learn_rank.report.between import calibration_table, parts_table
 
+pytestmark = pytest.mark.usefixtures("without_plots")
 CTR = ("CTR",)
 
 

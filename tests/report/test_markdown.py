@@ -11,6 +11,8 @@ from learn_rank.report import Report, write_report
 from learn_rank.report.markdown import report_markdown
 from learn_rank.report_kit.rules import find
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 
 @pytest.fixture(scope="module")
 def report():

@@ -17,6 +17,8 @@ from learn_rank.report.once import equal_words, shown_once
 from learn_rank.report.page import page_content
 from learn_rank.report.plots import forest_plot
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 
 @pytest.fixture(scope="module")
 def report():

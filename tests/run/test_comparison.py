@@ -32,6 +32,7 @@ from learn_rank.run.predictions import labelled_rows, write_predictions
 from learn_recall.files.whole_files import write_json
 from learn_recall.store import id_keys
 
+pytestmark = pytest.mark.usefixtures("without_plots")
 TRAINING = RankTrainConfig(n_epochs=2, batch_size=128, learning_rate=5e-3)
 
 

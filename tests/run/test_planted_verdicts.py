@@ -12,6 +12,7 @@ from learn_rank.report.looks import LOOKS
 from learn_rank.report.markdown import report_markdown
 from learn_rank.report_kit.rules import find, mark
 
+pytestmark = pytest.mark.usefixtures("without_plots")
 BASE = ((1, 0.3), 0.3)  # knows the user's level, and some of taste and of wish
 ALL = {"metric": "UAUC", "bucket_kind": "all", "bucket": "all"}
 
