@@ -155,7 +155,7 @@ def test_the_command_prints_and_writes_what_was_judged(tmp_path):
         (None, ("--bucket", "test"), "--bucket: expected at most 50 values of 'test', got 60"),
         (None, ("--control", "a"), "--control: expected no such option with --experiment-column"),
         (None, ("--primary", "CTR"), "--primary: expected no such option with --experiment-column"),
-        (None, ("--html", "page.html"), "--html: expected no such option with --experiment-column"),
+        (None, ("--guardrail", "CTR"), "--guardrail: expected no such option with --experiment-column"),
         (None, ("--level", "1.5"), "--level: expected a number between 0 and 1"),
     ],
 )

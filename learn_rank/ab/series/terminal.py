@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
@@ -20,7 +23,7 @@ from learn_rank.report_kit.words import (
 )
 from learn_recall.terminal.whole_table import WholeTable
 
-__all__ = ["answer", "print_series"]
+__all__ = ["answer", "group_name", "print_series"]
 
 SHOWN_TESTS = 10
 
@@ -61,6 +64,11 @@ def answer(result: SeriesResult) -> list[str]:
     return found
 
 
+def group_name(row: Mapping[str, Any]) -> str:
+    """``all``, or the bucket's column and value."""
+    return "all" if row["bucket_kind"] == "all" else f"{row['bucket_kind']}: {row['bucket']}"
+
+
 def group_table(result: SeriesResult) -> WholeTable:
     """One line for all tests and one a bucket."""
     table = open_table("Tests: the sample-ratio guard (p < .001, equal shares), and what was judged")
@@ -68,10 +76,11 @@ def group_table(result: SeriesResult) -> WholeTable:
     for name in ("number", "guard fired", "share", *STATUSES):
         table.add_column(name, justify="right")
     for row in result.groups:
-        name = "all" if row["bucket_kind"] == "all" else f"{row['bucket_kind']}: {row['bucket']}"
         counts = (count_words(row[status]) for status in STATUSES)
         share = share_words(row["share_fired"], 2)
-        table.add_row(Text(name), count_words(row["n_tests"]), count_words(row["n_fired"]), share, *counts)
+        table.add_row(
+            Text(group_name(row)), count_words(row["n_tests"]), count_words(row["n_fired"]), share, *counts
+        )
     return table
 
 

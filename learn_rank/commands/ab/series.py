@@ -18,14 +18,16 @@ def judge_series(
     Args:
         path: the tests, one row an arm.
         given: the values of the options by their names.
-        outputs: the JSON file, and no page.
+        outputs: the JSON file and the page, None for those that are not wanted.
         command: for the report.
 
     Raises:
         ValueError: an option that many tests have no use for.
     """
+    from learn_rank.ab.series.page import series_html
     from learn_rank.ab.series.result import run_series, write_series
     from learn_rank.ab.series.terminal import print_series
+    from learn_recall.files.whole_files import atomic_path
 
     json_out, html_out = outputs
     unused = (
@@ -39,12 +41,11 @@ def judge_series(
         "treatment_share",
     )
     wrong = [f"--{name.replace('_', '-')}" for name in unused if given[name]]
-    wrong += ["--html"] if html_out is not None else []
     if wrong:
         raise ValueError(
             f"{wrong[0]}: expected no such option with --experiment-column, got one. Remedy: leave it out; "
-            "arms of equal shares are compared with each other in clicks over impressions, and --json holds "
-            "all tests."
+            "arms of equal shares are compared with each other in clicks over impressions, and --json and "
+            "--html hold all tests."
         )
     result = run_series(
         path,
@@ -56,5 +57,9 @@ def judge_series(
     )
     if json_out is not None:
         write_series(json_out, result)
+    if html_out is not None:
+        page = series_html(result)
+        with atomic_path(html_out) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     print_series(result, result_console())
     return 0

@@ -39,7 +39,7 @@ document.querySelectorAll("table.sortable").forEach((table) => {
   const bar = document.createElement("div");
   bar.className = "bar";
   bar.setAttribute("role", "group");
-  bar.setAttribute("aria-label", "Show one metric");
+  bar.setAttribute("aria-label", "Show one " + (table.dataset.filter || "metric"));
   ["all"].concat(metrics).forEach((metric) => {
     const button = document.createElement("button");
     button.type = "button";
