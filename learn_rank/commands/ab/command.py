@@ -140,7 +140,9 @@ def ab(
         str | None,
         typer.Option(help="What is compared: revenue,CTR,CVR,conversions.", autocompletion=METRICS),
     ] = None,
-    declared_lift: Annotated[float, typer.Option(help="Relative lift whose power is printed.")] = 0.02,
+    declared_lift: Annotated[
+        float, typer.Option(help="Relative lift whose power is printed, or that --plan sizes.")
+    ] = 0.02,
     replicas: Annotated[
         int, typer.Option(min=0, help="Refits of a fitted environment whose disagreement counts.")
     ] = 4,
