@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from ab_report_fixture import ab_row, guards
 from rich.console import Console
 from run_victim import PLOTS, chosen, config
 from tiny_models import save_tiny_model
@@ -21,6 +22,8 @@ from learn_rank.ab.marketplace.exposure import Serving
 from learn_rank.ab.marketplace.nightly_training import live_through
 from learn_rank.ab.marketplace.open_rankers import open_rankers
 from learn_rank.ab.marketplace.traffic import Traffic, draw_traffic
+from learn_rank.ab.report.result import ABResult, read_result
+from learn_rank.ab.report.verdict import verdict_of
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.simulate import simulate
 from learn_rank.data.dataset_files import read_dataset, write_dataset
@@ -290,7 +293,8 @@ def test_the_stage_leaves_the_comparison_and_what_must_show_nothing_beside_it(ru
     beside = found["ab"]["about"]["beside"]
     assert [row["expected"] for row in beside] == ["no detectable difference", "invalid", "not better"]
     for row, name in zip(beside, ("ab_aa", "ab_inflated", "ab_shuffled"), strict=True):
-        assert row["status"] == json.loads((run / f"{name}.json").read_text())["verdict"]["status"]
+        told = read_result(run / f"{name}.json")
+        assert row["status"] == verdict_of(told.rows, told.guards, level=0.999).status
         allowed = {"not better": row["status"] != "better"}
         assert row["is_as_expected"] is allowed.get(row["expected"], row["status"] == row["expected"])
     guard = next(each for each in found["ab"]["guards"] if each["name"] == "arms with known answers")
@@ -299,6 +303,17 @@ def test_the_stage_leaves_the_comparison_and_what_must_show_nothing_beside_it(ru
     page = RunFolder(run).ab_html.read_text(encoding="utf-8")
     assert "Played beside it" in page and "LEARN, vectors permuted over ids" in page
     assert json.loads(RunFolder(run).stamp_of("ab").read_text())["is_finished"]
+
+
+@pytest.mark.parametrize(("p", "is_as_expected"), [(0.02, True), (0.0005, False)])
+def test_a_control_against_itself_is_judged_as_guards_are_and_not_at_the_level_of_a_test(p, is_as_expected):
+    rows = [ab_row(relative=-0.11, error=0.03, p=p, p_adjusted=p)]
+    found = ABResult("E", verdict_of(rows, guards()), rows, guards())
+    assert found.verdict.status == "worse"
+    beside = stage._beside("itself", "no detectable difference", found)
+    assert beside["is_as_expected"] is is_as_expected
+    assert ("At the level of the test: In this simulation" in beside["words"]) is is_as_expected
+    assert stage._beside_guard([beside]).has_passed is is_as_expected
 
 
 def test_the_environment_of_a_run_is_the_world_of_its_tables(run):

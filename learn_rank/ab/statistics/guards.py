@@ -18,6 +18,7 @@ from learn_rank.ab.statistics.resplits import rejection_band, resplit
 from learn_rank.ab.statistics.skewness import flag
 
 __all__ = [
+    "P_LIMIT",
     "Guard",
     "aa_guards",
     "calibration_guards",
