@@ -144,7 +144,7 @@ def test_a_look_at_logged_users_is_that_of_slow_sums(folder, logged):
             rows = frame[frame["day"] < n_days]
             rows = rows if place[0] == "all" else rows[rows["habit"] == place[1]]
             users = rows.groupby("user_id")[["clicks", "impressions"]].sum().to_numpy(float)
-            look = looks_of(logged, "CTR", place, Arms(0.5))[n_days - 1]
+            look = looks_of(logged, "CTR", Arms(0.5), [place])[place][n_days - 1]
             scores = PerUser(users[:, 0], users[:, 1]).scores()
             assert (look.n_users, look.value) == (
                 len(users),

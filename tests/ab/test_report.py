@@ -202,7 +202,9 @@ def test_what_would_stand_if_the_primary_had_been_found_is_told_apart_from_the_a
     rows = [quiet, ab_row("CTR", p_family=0.002, p_adjusted=0.4), ab_row("CVR", p_family=0.3, p_adjusted=0.4)]
     rows.append(ab_row("CTR", "user", "cold-start", p_family=0.01, p_adjusted=0.4))
     said = " ".join(verdict_of(rows, guards()).words)
-    assert "Not counted, as revenue per user was not found; corrected in their own family" in said
+    assert (
+        "Not counted, as no difference in revenue per user was found; corrected in their own family" in said
+    )
     assert "CTR (+4.20 % [+1.85 %, +6.55 %]) and cold-start users (CTR +4.20 %)" in said
     assert "CVR" not in said and "Also better" not in said
     found = [ab_row(), *(row | {"p_adjusted": row["p_family"]} for row in rows[1:])]

@@ -87,17 +87,20 @@ class Look:
         return minimal_effect(self.error(wanted.arms), wanted.level, wanted.power) / self.value
 
 
-def looks_of(traffic: Traffic, metric: str, place: Place, arms: Arms) -> list[Look]:
-    """After 1, 2, .. days of the traffic."""
-    found = []
+def looks_of(
+    traffic: Traffic, metric: str, arms: Arms, places: Sequence[Place] = (ALL,)
+) -> dict[Place, list[Look]]:
+    """Place -> what is seen of a metric after 1, 2, .. days of the traffic."""
+    found: dict[Place, list[Look]] = {place: [] for place in places}
     for day in range(1, traffic.n_days + 1):
-        scores, value = scores_of(*traffic.sums(metric, place, day))
-        if scores.size < 2 or np.isnan(scores).any():
-            found.append(Look(math.nan, value, int(scores.size), "nothing to compute it from"))
-            continue
-        cut = round(scores.size * (1 - arms.treatment))
-        why = flag(scores[:cut], scores[cut:]) if day == traffic.n_days else None
-        found.append(Look(float(scores.var(ddof=1)), value, int(scores.size), why))
+        for place in places:  # those of one day beside each other, whose users are summed once
+            scores, value = scores_of(*traffic.sums(metric, place, day))
+            if scores.size < 2 or np.isnan(scores).any():
+                found[place].append(Look(math.nan, value, int(scores.size), "nothing to compute it from"))
+                continue
+            cut = round(scores.size * (1 - arms.treatment))
+            why = flag(scores[:cut], scores[cut:]) if day == traffic.n_days else None
+            found[place].append(Look(float(scores.var(ddof=1)), value, int(scores.size), why))
     return found
 
 
@@ -111,9 +114,10 @@ def need_rows(traffic: Traffic, wanted: Wanted) -> tuple[list[dict[str, Any]], l
     stands in a family needs more.
     """
     rows, curve = [], []
+    seen = {metric: looks_of(traffic, metric, wanted.arms, traffic.places) for metric in wanted.metrics}
     for place in traffic.places:
         for metric in wanted.metrics:
-            looks = looks_of(traffic, metric, place, wanted.arms)
+            looks = seen[metric][place]
             last, lifts = looks[-1], [look.smallest(wanted) for look in looks]
             days, is_beyond = days_needed(lifts, wanted.lift, LIMIT_DAYS)
             effect, errors = wanted.lift * last.value, minimal_effect(1.0, wanted.level, wanted.power)
@@ -146,7 +150,7 @@ def guardrail_needs(traffic: Traffic, wanted: Wanted) -> list[dict[str, Any]]:
     rows, errors = [], margin_errors(wanted.level, wanted.power)
     for each in wanted.guardrails:
         bound = abs(math.log1p(each.margin if each.is_less_better else -each.margin))
-        looks = looks_of(traffic, each.metric, ALL, wanted.arms)
+        looks = looks_of(traffic, each.metric, wanted.arms)[ALL]
         shown = [
             errors * look.error(wanted.arms) / look.value if look.value > 0 else math.nan for look in looks
         ]
@@ -169,7 +173,7 @@ def guardrail_needs(traffic: Traffic, wanted: Wanted) -> list[dict[str, Any]]:
 
 def powers(traffic: Traffic, wanted: Wanted) -> list[float]:
     """The chance that the primary metric shows the lift after 1, 2, .. days; NaN where it has no variance."""
-    looks = looks_of(traffic, wanted.primary, ALL, wanted.arms)
+    looks = looks_of(traffic, wanted.primary, wanted.arms)[ALL]
     return [power_at(wanted.lift * look.value, look.error(wanted.arms), wanted.level) for look in looks]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -84,6 +84,7 @@ class LoggedTraffic:
 
     outcomes: Outcomes
     metrics: Mapping[str, Metric]
+    _summed: dict[tuple[str, int], tuple[PerUser, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @property
     def n_days(self) -> int:
@@ -98,13 +99,23 @@ class LoggedTraffic:
 
     def sums(self, metric: str, place: Place, n_days: int) -> tuple[PerUser, PerUser | None]:
         """See `Traffic`."""
-        day = self.outcomes.days - self.outcomes.days[0]
-        rows = day[self.outcomes.row_day] < n_days
-        users = np.bincount(self.outcomes.row_user[rows], minlength=self.outcomes.n_users) > 0
+        found, users = self._everyone(metric, n_days)
         if place != ALL:
             bucket = self.outcomes.buckets[place[0]]
-            users &= bucket.codes == bucket.names.index(place[1])
-        return self.outcomes.per_user(self.metrics[metric], rows).of(users), None
+            users = users & (bucket.codes == bucket.names.index(place[1]))
+        return found.of(users), None
+
+    def _everyone(self, metric: str, n_days: int) -> tuple[PerUser, np.ndarray]:
+        """Sums of all users over the first days and who was there; only the last asked for are kept."""
+        if (metric, n_days) not in self._summed:
+            last = np.searchsorted(self.outcomes.days - self.outcomes.days[0], n_days)
+            rows = slice(
+                0, int(np.searchsorted(self.outcomes.row_day, last))
+            )  # rows are in the order of days
+            users = np.bincount(self.outcomes.row_user[rows], minlength=self.outcomes.n_users) > 0
+            self._summed.clear()
+            self._summed[metric, n_days] = self.outcomes.per_user(self.metrics[metric], rows), users
+        return self._summed[metric, n_days]
 
 
 def scores_of(sums: PerUser, past: PerUser | None) -> tuple[np.ndarray, float]:

@@ -220,8 +220,8 @@ def _grounds(rows: Sequence[Row], row: Row, level: float) -> Iterable[str]:
         named = [_named(other) for other in overall] + ([_by_bucket(inside)] if inside else [])
         if named:
             yield (
-                f"Not counted, as {words.short_metric_words(row['metric'])} was not found; corrected in "
-                f"their own family these are {direction}: {joined(named)}."
+                f"Not counted, as no difference in {words.short_metric_words(row['metric'])} was found; "
+                f"corrected in their own family these are {direction}: {joined(named)}."
             )
     n_flagged = sum(words.mark(other, level) == "flagged" for other in rows)
     if n_flagged:

@@ -124,8 +124,9 @@ def _grounds(rows: Sequence[Row], row: Row, wear: Sequence[Row], level: float) -
         apart = [each for each in apart if each is not row]
         if apart:
             yield (
-                f"Not counted, as {words.short_metric_words(row['metric'])} was not found; corrected in "
-                f"their own family these are {direction}: {joined(_named(each) for each in apart)}."
+                f"Not counted, as no difference in {words.short_metric_words(row['metric'])} was found; "
+                f"corrected in their own family these are {direction}: "
+                f"{joined(_named(each) for each in apart)}."
             )
     for each in wear:
         is_own = (each["arm"], each["metric"]) == (row["arm"], row["metric"])
