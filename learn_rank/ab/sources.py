@@ -16,7 +16,7 @@ from learn_rank.ab.plan.needs import Wanted
 from learn_rank.ab.plan.result import PlanResult, plan_of
 from learn_rank.ab.plan.size import Arms
 from learn_rank.ab.plan.traffic import LoggedTraffic, SimulatedTraffic
-from learn_rank.ab.plan.until import control_traffic, until_power, wanted_of
+from learn_rank.ab.plan.until import control_traffic, days_of_power, wanted_of
 from learn_rank.ab.progress import day_progress
 from learn_rank.ab.report.result import ABResult
 from learn_rank.ab.run import n_simulated_days, run_ab
@@ -135,18 +135,18 @@ def marketplace_test(
     return SimulatedTest(source, marketplace_environment(run), design, [], about)
 
 
-def judge(test: SimulatedTest, *, until: float | None = None) -> ABResult:
+def judge(test: SimulatedTest, *, until_power: float | None = None) -> ABResult:
     """Simulate a test and judge it.
 
     Args:
         test: what is simulated.
-        until: the power at which the days end, within those of the design; None for all of them.
+        until_power: the power at which the days end, within those of the design; None for all of them.
     """
     design, config, about = test.design, test.config, test.about
-    if until is not None:
-        wanted = wanted_of(config, design.analysis, until)
-        config, said = until_power(_control(test, config), config, wanted)
-        about = {**about, "notices": [*about.get("notices", ()), said], "until_power": until}
+    if until_power is not None:
+        wanted = wanted_of(config, design.analysis, until_power)
+        config, said = days_of_power(_control(test, config), config, wanted)
+        about = {**about, "notices": [*about.get("notices", ()), said], "until_power": until_power}
     n_replicas = design.n_replicas if hasattr(test.truth, "replicas") else 0
     with day_progress(n_simulated_days(config, design.n_pre_days, n_replicas)) as on_day:
         return run_ab(

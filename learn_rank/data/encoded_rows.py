@@ -154,6 +154,11 @@ class EncodedDataset:
     n_codes: dict[str, int]
     n_dense: int
 
+    @property
+    def n_known_items(self) -> int:
+        """Items of the training rows: their codes are 1 to this one, those of histories alone lie behind."""
+        return int(self.train.codes[ITEM_ID].max())
+
 
 def joined_features(dataset: RankingDataset, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Host features of every row by part, from the impressions or, by the row's item, from the items."""

@@ -45,7 +45,7 @@ def compare_rankers(
     seeds: Sequence[int] = (0, 1, 2),
     max_seeds: int = 5,
     training: RankTrainConfig = RankTrainConfig(),  # noqa: B008 - frozen
-    history_length: int = 80,
+    encode: Callable[[RankingDataset], EncodedDataset] = encode_dataset,
     console: Console | None = None,
 ) -> Report:
     """Train every ranker alike, select its epoch on validation, score the test rows once, and report.
@@ -62,6 +62,8 @@ def compare_rankers(
             that decides is wider than 5 points and seeds would narrow it (`learn_rank.pipeline.more_seeds`);
             not above the number of `seeds`, none are. From one seed nobody knows whether they would.
         training: epochs, rates and sizes, alike for all; its seed is not used.
+        encode: what gives the rankers their rows, such as ``functools.partial(encode_dataset,
+            has_item_history=True, recent_popularity=True)`` for hosts that read their users' histories.
         console: where progress and the report's tables are told; None says nothing.
 
     Returns:
@@ -76,7 +78,7 @@ def compare_rankers(
         raise TableError(problems)
     began, run = time.perf_counter(), RunFolder(Path(out))
     quiet = Console(quiet=True) if console is None else console
-    data = encode_dataset(dataset)
+    data = encode(dataset)
     write_floors(run, dataset)
     per_ranker = -(-len(data.train) // training.batch_size) * training.n_epochs
     fusion: LearnFeatureFusion | None = None
@@ -111,7 +113,9 @@ def compare_rankers(
         seeds = add_seeds(
             run, list(rankers), seeds, max_seeds, train=train, tell=said.append, option="max_seeds"
         )
-        said += _copy_forward(run, dataset, rankers, seeds, training=training, progress=progress)
+        said += _copy_forward(
+            run, dataset, rankers, seeds, training=training, encode=encode, progress=progress
+        )
     for line in said:
         quiet.print(line, markup=False)
     write_auto(run, list(rankers), seeds)
@@ -150,7 +154,7 @@ def chosen_ranker(
     """
     run = RunFolder(Path(out))
     return served_heads(run, seed).ranker(
-        lambda name: load_ranker(rankers[name](data), run.model_of(name, seed))
+        lambda name: load_ranker(rankers[name](data), run.model_of(name, seed)), data.n_known_items
     )
 
 
@@ -161,6 +165,7 @@ def _copy_forward(
     seeds: Sequence[int],
     *,
     training: RankTrainConfig,
+    encode: Callable[[RankingDataset], EncodedDataset],
     progress: StageProgress,
 ) -> list[str]:
     """Where validation has too few new items: copies of both rankers that can choose for them, if any can.
@@ -172,7 +177,7 @@ def _copy_forward(
     part = prepare_copies(run, dataset, said.append) if left else None
     if part is None:
         return said
-    data = encode_dataset(part)
+    data = encode(part)
     per_copy = -(-len(data.train) // training.batch_size) * training.n_epochs
     bar = progress.add_task("", total=per_copy * len(left))
     for name, seed in left:

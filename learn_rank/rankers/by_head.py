@@ -20,21 +20,25 @@ class RankerByHead(nn.Module):
     Args:
         base: the ranker without the plugin.
         fused: the ranker with it.
-        click: items whose click logit is that of `fused`: "none", "all", "known" (the code of the item is one
-            of training) or "new" (it is the unknown one).
+        click: items whose click logit is that of `fused`: "none", "all", "known" (training had rows of the
+            item) or "new" (it had none).
         conversion: items whose logit of conversion is that of `fused`.
+        n_known: items that training had rows of, whose codes are 1 to `n_known`; behind them lie those that
+            the host knows from its users' histories alone. None: every code but the unknown one is known.
 
     Raises:
         ValueError: other words for the items.
     """
 
-    def __init__(self, base: nn.Module, fused: nn.Module, *, click: str, conversion: str) -> None:
+    def __init__(
+        self, base: nn.Module, fused: nn.Module, *, click: str, conversion: str, n_known: int | None = None
+    ) -> None:
         super().__init__()
         for name, items in (("click", click), ("conversion", conversion)):
             if items not in ITEMS:
                 raise ValueError(f"{name}: expected one of {list(ITEMS)}, got {items!r}. Remedy: choose one.")
         self.base, self.fused = base, fused
-        self.click, self.conversion = click, conversion
+        self.click, self.conversion, self.n_known = click, conversion, n_known
 
     def forward(self, sparse: KeyedJaggedTensor, dense: Tensor) -> Scores:
         """Score B rows with both, and take each logit from the one that was chosen for it."""
@@ -43,7 +47,10 @@ class RankerByHead(nn.Module):
         def chosen(items: str, of_base: Tensor, of_fused: Tensor) -> Tensor:
             if items in (NONE, ALL):
                 return of_base if items == NONE else of_fused
-            is_new = row_ids(sparse, ITEM_ID)[0] <= UNKNOWN  # -1 where a row names no item
+            code = row_ids(sparse, ITEM_ID)[0]
+            is_new = code <= UNKNOWN  # -1 where a row names no item
+            if self.n_known is not None:
+                is_new = is_new | (code > self.n_known)
             return torch.where(is_new if items == NEW else ~is_new, of_fused, of_base)
 
         ctr_logit = chosen(self.click, base.ctr_logit, fused.ctr_logit)

@@ -45,12 +45,13 @@ class ServedHeads:
             return BASE if self.click == NONE else FUSED
         return None
 
-    def ranker(self, open_arm: Callable[[str], nn.Module]) -> nn.Module:
-        """The chosen ranker, made of those that `open_arm` gives by name."""
+    def ranker(self, open_arm: Callable[[str], nn.Module], n_known: int) -> nn.Module:
+        """The chosen ranker, made of those that `open_arm` gives by name; `n_known` as in `RankerByHead`."""
         if self.arm is not None:
             return open_arm(self.arm)
         base, fused = open_arm(BASE), open_arm(FUSED)
-        return RankerByHead(base, fused, click=self.click, conversion=self.conversion).eval()
+        by_head = RankerByHead(base, fused, click=self.click, conversion=self.conversion, n_known=n_known)
+        return by_head.eval()
 
 
 def write_auto(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> None:

@@ -51,7 +51,7 @@ def export_run(
     trained = _TrainedRun.open(run)
     heads = served_heads(trained.place, seed) if arm == AUTO else None
     if heads is not None and heads.arm is None:
-        ranker = heads.ranker(lambda name: trained.ranker(name, seed))
+        ranker = heads.ranker(lambda name: trained.ranker(name, seed), trained.rows.n_known_items)
         sources = trained.sources(FUSED, "fused.")
     else:
         alone = arm if heads is None or heads.arm is None else heads.arm

@@ -26,7 +26,7 @@ from learn_rank.ab.plan.needs import Look, Wanted, guardrail_needs, looks_of, ne
 from learn_rank.ab.plan.result import answer, days_words, plan_of
 from learn_rank.ab.plan.size import Arms, days_needed, margin_errors, slope_of, users_needed
 from learn_rank.ab.plan.traffic import LoggedTraffic, SimulatedTraffic
-from learn_rank.ab.plan.until import control_traffic, until_power
+from learn_rank.ab.plan.until import control_traffic, days_of_power
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import KnownEnvironment
 from learn_rank.ab.statistics.analysis import analyse
@@ -188,13 +188,13 @@ def test_the_days_until_the_power_are_chosen_on_the_control_alone(folder, tmp_pa
     config, wanted = ABConfig(n_days=6, treatment_share=0.5), Wanted(("CTR",), "CTR", Arms(0.5), lift=0.3)
     for path in (folder / "c.parquet", tmp_path / "other.parquet"):
         traffic = control_traffic(CandidateFiles(path), KnownEnvironment(), config)
-        chosen, said = until_power(traffic, config, wanted)
+        chosen, said = days_of_power(traffic, config, wanted)
         reached = powers(traffic, wanted)
         assert reached[chosen.n_days - 1] >= 0.8 > reached[chosen.n_days - 2]
         assert said.startswith(f"Played for {chosen.n_days} of at most 6 days")
         found.append(chosen.n_days)
     assert found[0] == found[1] < 6
-    never, said = until_power(traffic, config, replace(wanted, lift=0.001))
+    never, said = days_of_power(traffic, config, replace(wanted, lift=0.001))
     assert never == config and "Played for all 6 days, the limit" in said
 
 

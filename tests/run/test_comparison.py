@@ -1,6 +1,7 @@
 """A team's own rankers compared in one call: what is written, what is judged, what is refused."""
 
 import os
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,7 @@ from learn_rank import (
     embedding_tables,
     encode_dataset,
 )
+from learn_rank.data.batch import HISTORY_ITEM
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.metrics.auc import AUC
 from learn_rank.pipeline import compare_rankers as comparison
@@ -128,21 +130,22 @@ def test_the_page_and_the_rows_are_written(compared):
     assert learn_rank.report.read_report(out).rows == report.rows
 
 
-def test_rankers_of_an_earlier_call_are_trained_anew(world, tmp_path):
+def test_rankers_of_an_earlier_call_are_trained_anew_on_the_rows_that_are_asked_for(world, tmp_path):
     dataset, users, items = world
     made = []
     arms = rankers(users, items, dataset.contexts, "esmm")
 
     def counted(data):
-        made.append(data.n_dense)
+        made.append(data.train)
         return arms["baseline"](data)
 
     once = RankTrainConfig(n_epochs=1, batch_size=1024)
+    with_history = partial(encode_dataset, has_item_history=True)
     reports = [
-        compare_rankers(dataset, {"baseline": counted}, tmp_path, seeds=[0], training=training)
-        for training in (once, TRAINING)
+        compare_rankers(dataset, {"baseline": counted}, tmp_path, seeds=[0], training=training, encode=encode)
+        for training, encode in ((once, encode_dataset), (TRAINING, with_history))
     ]
-    assert len(made) == 2
+    assert [HISTORY_ITEM in rows.lists for rows in made] == [False, True]
     assert reports[0].rows[0]["value"] != reports[1].rows[0]["value"]
     assert {row["task"] for row in reports[0].rows} == {"CTR", "CVR", "CTCVR"}
 

@@ -16,7 +16,7 @@ from learn_rank.ab.simulation.simulate import simulate
 from learn_rank.ab.statistics.analysis import AnalysisConfig
 from learn_rank.report_kit.words import share_words
 
-__all__ = ["control_traffic", "until_power", "wanted_of"]
+__all__ = ["control_traffic", "days_of_power", "wanted_of"]
 
 
 def wanted_of(config: ABConfig, analysis: AnalysisConfig, power: float = 0.8) -> Wanted:
@@ -69,7 +69,7 @@ def control_traffic(
     return SimulatedTraffic(totals, pre)
 
 
-def until_power(traffic: SimulatedTraffic, config: ABConfig, wanted: Wanted) -> tuple[ABConfig, str]:
+def days_of_power(traffic: SimulatedTraffic, config: ABConfig, wanted: Wanted) -> tuple[ABConfig, str]:
     """The config with the fewest days on which the primary metric shows the declared lift, and a sentence.
 
     Definition: the days are chosen on the control's world, before any treatment is played; what the treatment

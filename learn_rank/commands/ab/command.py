@@ -260,7 +260,7 @@ def ab(
         if plan:
             tell_plan(sources.plan(test, power), outputs)
             raise typer.Exit(0)
-        result = sources.judge(test, until=until_power)
+        result = sources.judge(test, until_power=until_power)
     _write(result, json_out, html_out)
     raise typer.Exit(exit_code(result, fail_if_worse=fail_if_worse))
 
