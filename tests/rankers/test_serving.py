@@ -57,6 +57,11 @@ EXPORTS = {
 }
 
 
+def kinds(*quick):
+    """All kinds of fusion; exports of the others are long tests, since each takes seconds."""
+    return [pytest.param(kind, marks=() if kind in quick else pytest.mark.long) for kind in FUSIONS]
+
+
 def narrow_rows(n=50):
     """Rows of users and items that are all known, each with one item of history, a known one too."""
     rows = batch(n, seed=3)
@@ -73,7 +78,7 @@ def narrow_rows(n=50):
     return dataclasses.replace(rows, sparse=sparse)
 
 
-@pytest.fixture(scope="module", params=FUSIONS)
+@pytest.fixture(scope="module", params=kinds("learn", "gate"))
 def pair(request, tmp_path_factory):
     """A ranker of each kind, its export, and the settings of the export.
 
@@ -217,10 +222,7 @@ def one_request(n: int, seed: int):
     return sparse, {**of_row, **short}, rows.dense
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(kind, marks=() if kind == "learn" else pytest.mark.long) for kind in FUSIONS],
-)
+@pytest.fixture(scope="module", params=kinds("learn"))
 def of_one_request(request, tmp_path_factory):
     """A ranker of each kind and its export that takes one request a call."""
     ranker = fused_ranker("widened", kind=request.param).eval()

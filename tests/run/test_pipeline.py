@@ -141,6 +141,7 @@ def test_an_arm_that_a_run_did_not_choose_or_train_is_not_exported(finished, tmp
         export_run(finished, tmp_path / "none", arm="thorough")
 
 
+@pytest.mark.long
 def test_an_exported_ranker_of_a_run_scores_the_test_rows_as_its_predictions_say(finished, tmp_path):
     from learn_rank.run.rows import rows_of_run
     from learn_rank.serving import VectorSource, load_exported, swap_vectors

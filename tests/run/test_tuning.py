@@ -23,7 +23,7 @@ def trained(monkeypatch):
         tried.decays.append(decay)
         return None, [SimpleNamespace(score=-abs(math.log(max(decay, 1e-9) / tried.best)))]
 
-    monkeypatch.setattr("learn_rank.rankers.train.train_ranker", train)
+    monkeypatch.setattr("learn_rank.pipeline.ranker_stage.train_ranker", train)
     return tried
 
 
