@@ -16,7 +16,7 @@ from learn_rank import EncodedDataset, HostRanker, LearnFeatureFusion, compare_r
 def dcn(data: EncodedDataset, n_more: int = 0) -> DLRM_DCN:
     """The model, drawn anew for a wider input: the way without `n_dense`, for a host not yet trained."""
     return DLRM_DCN(
-        EmbeddingBagCollection(embedding_tables(data.n_codes, 16)),
+        EmbeddingBagCollection(embedding_tables(data.n_codes, 16, has_item_history=True)),
         dense_in_features=data.n_dense + n_more,
         dense_arch_layer_sizes=[64, 16],
         over_arch_layer_sizes=[64, 2],

@@ -17,7 +17,9 @@ def deepfm(data: EncodedDataset) -> SimpleDeepFMNN:
     """The model without its last sigmoid: the losses want logits."""
     host = SimpleDeepFMNN(
         num_dense_features=data.n_dense,
-        embedding_bag_collection=EmbeddingBagCollection(embedding_tables(data.n_codes, 16)),
+        embedding_bag_collection=EmbeddingBagCollection(
+            embedding_tables(data.n_codes, 16, has_item_history=True)
+        ),
         hidden_layer_size=64,
         deep_fm_dimension=16,
     )

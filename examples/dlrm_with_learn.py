@@ -14,9 +14,12 @@ from learn_rank import EncodedDataset, HostRanker, LearnFeatureFusion, compare_r
 
 
 def dlrm(data: EncodedDataset) -> DLRM:
-    """The model as a team has it, with two outputs: click, and conversion given a click."""
+    """The model as a team has it, with two outputs: click, and conversion given a click.
+
+    It knows its user's history: the mean of those items' embeddings is a feature beside the item's own.
+    """
     return DLRM(
-        EmbeddingBagCollection(embedding_tables(data.n_codes, 16)),
+        EmbeddingBagCollection(embedding_tables(data.n_codes, 16, has_item_history=True)),
         dense_in_features=data.n_dense,
         dense_arch_layer_sizes=[64, 16],
         over_arch_layer_sizes=[64, 2],

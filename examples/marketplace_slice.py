@@ -5,12 +5,13 @@ Run: python examples/marketplace_slice.py FOLDER, which writes its tables there 
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from learn_rank import FrozenEmbedding, RankingDataset, RankTrainConfig
+from learn_rank import FrozenEmbedding, RankingDataset, RankTrainConfig, encode_dataset
 from learn_rank.datasets.marketplace import MarketplaceConfig, generate_marketplace
 from learn_rank.datasets.marketplace.read import read_marketplace
 from learn_rank.report import Report
@@ -23,7 +24,13 @@ from learn_recall.train import train_towers
 MARKET = MarketplaceConfig(
     n_users=1500, n_items=600, n_impressions=90_000, interaction_days=18, train_days=24, valid_days=2
 )
-BUDGET: dict[str, Any] = {"seeds": [0], "training": RankTrainConfig(n_epochs=1, batch_size=256)}
+#: hosts as teams have them know their user's history
+ENCODE = partial(encode_dataset, has_item_history=True)
+BUDGET: dict[str, Any] = {
+    "seeds": [0],
+    "training": RankTrainConfig(n_epochs=1, batch_size=256),
+    "encode": ENCODE,
+}
 
 
 class Slice(NamedTuple):

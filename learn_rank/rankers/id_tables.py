@@ -13,26 +13,41 @@ from torchrec import (
     PoolingType,
 )
 
+from learn_rank.data.batch import HISTORY_ITEM
+from learn_recall.columns import ITEM_ID
+
 _HOLDERS = (EmbeddingBagCollection, EmbeddingCollection, nn.EmbeddingBag, nn.Embedding)
 
 
-def embedding_tables(n_codes: Mapping[str, int], embedding_dim: int) -> list[EmbeddingBagConfig]:
+def embedding_tables(
+    n_codes: Mapping[str, int], embedding_dim: int, *, has_item_history: bool = False
+) -> list[EmbeddingBagConfig]:
     """A table for each categorical feature, mean pooled, small normal weights.
 
     Args:
         n_codes: feature -> number of codes, as in `learn_rank.data.encoded_rows.EncodedDataset`.
         embedding_dim: width of every table.
+        has_item_history: the mean of the history's items is a feature as well, ``history_item_id``, from the
+            table of ``item_id`` (`encode_dataset(has_item_history=True)`).
+
+    Raises:
+        ValueError: a history without ``item_id``, whose table it shares.
 
     Example:
         >>> [table.name for table in embedding_tables({"item_id": 3}, 4)]
         ['table_item_id']
     """
+    if has_item_history and ITEM_ID not in n_codes:
+        raise ValueError(
+            f"n_codes: expected {ITEM_ID!r}, whose table the history shares, got {list(n_codes)}. Remedy: "
+            "has_item_history=False, or a feature of that name."
+        )
     return [
         EmbeddingBagConfig(
             name=f"table_{name}",
             embedding_dim=embedding_dim,
             num_embeddings=size,
-            feature_names=[name],
+            feature_names=[name, HISTORY_ITEM] if has_item_history and name == ITEM_ID else [name],
             pooling=PoolingType.MEAN,
             init_fn=_small_normal,
         )

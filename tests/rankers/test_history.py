@@ -3,10 +3,11 @@
 import pytest
 import torch
 from small_rankers import N_DENSE, batch, config
-from torchrec import KeyedJaggedTensor
+from torchrec import EmbeddingBagCollection, KeyedJaggedTensor
 
-from learn_rank.data.batch import Batch
+from learn_rank.data.batch import HISTORY_ITEM, Batch
 from learn_rank.rankers.history import HISTORIES, HistoryEncoder, nearest_of_rows
+from learn_rank.rankers.id_tables import embedding_tables
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.serving import export_ranker, load_exported
 
@@ -128,6 +129,21 @@ def test_the_history_shares_the_table_of_the_target():
     ranker = host("din")
     tables = [name for name, _ in ranker.named_parameters() if "table_item_id" in name]
     assert tables == ["sequences.embeddings.table_item_id.weight"]
+
+
+def test_a_host_of_torchrecs_pools_the_history_from_the_table_of_the_target():
+    bags = EmbeddingBagCollection(embedding_tables({"item_id": 4, "city": 2}, 3, has_item_history=True))
+    weight = bags.embedding_bags["table_item_id"].weight
+    sparse = KeyedJaggedTensor(
+        keys=["item_id", "city", HISTORY_ITEM],
+        values=torch.tensor([1, 3, 0, 1, 2, 3]),
+        lengths=torch.tensor([1, 1, 1, 1, 2, 0]),
+    )
+    found = bags(sparse)
+    torch.testing.assert_close(found["item_id"], weight[[1, 3]])
+    torch.testing.assert_close(found[HISTORY_ITEM], torch.stack([weight[[2, 3]].mean(0), torch.zeros(3)]))
+    with pytest.raises(ValueError, match=r"n_codes: expected 'item_id', whose table the history shares, got"):
+        embedding_tables({"city": 2}, 3, has_item_history=True)
 
 
 def test_a_ranker_with_a_history_is_told_where_the_rows_have_none():
