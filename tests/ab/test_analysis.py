@@ -204,6 +204,7 @@ def test_swapped_arms_change_the_sign_and_the_unit_of_money_changes_no_p(seed, f
     assert scaled.relative_low == pytest.approx(one.relative_low, rel=1e-6, nan_ok=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lift", [0.0, 0.1])
 def test_intervals_hold_the_truth_as_often_as_they_say(lift):
     low, high = stats.binom.ppf([0.0005, 0.9995], 300, 0.95) / 300

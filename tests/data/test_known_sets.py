@@ -85,6 +85,7 @@ def test_a_share_that_leaves_nothing_is_refused():
         SteamSplit(tower_share=0.8, test_share=0.3)
 
 
+@pytest.mark.long
 def test_real_steam_follows_the_fair_protocol(shared_data):
     dataset = read_steam(shared_data / "steam")
     check_fair_protocol(dataset, SteamSplit())

@@ -80,6 +80,8 @@ def test_torchrecs_own_models_learn_their_rows_by_heart_with_the_plugin(make_hos
             assert all(p.grad.abs().sum() > 0 for p in ranker.fusion.mlp.parameters())
         optimizer.step()
         losses.append(loss.item())
+        if losses[-1] < losses[0] / 3:
+            break
     assert losses[-1] < losses[0] / 3
 
 

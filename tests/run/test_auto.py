@@ -43,6 +43,7 @@ def test_a_conversion_head_that_loses_stays_with_the_base_and_the_joint_score_is
     assert choice.words.startswith("the click head from the fused ranker")
 
 
+@pytest.mark.long
 def test_two_rankers_that_are_equal_in_truth_are_taken_for_better_in_one_of_forty_worlds():
     n_taken = 0
     for seed in range(200):

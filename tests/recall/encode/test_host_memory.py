@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
 COUNT_FAULTS = """
 import ctypes, json, os, resource, sys
 from learn_recall.encoder.memory import keep_freed_memory
