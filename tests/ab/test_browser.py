@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from ab_report_fixture import EVIL, example_about, example_result, example_rows
-from browser import CHROMIUM, browse
+from browser import browse, needs_chromium
 
 from learn_rank.ab.report.page import ab_html
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium at /usr/bin/chromium")
+pytestmark = [needs_chromium, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

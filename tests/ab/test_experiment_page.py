@@ -59,6 +59,7 @@ def test_what_is_written_in_a_file_is_text_on_the_page(page):
 
 
 @needs_chromium
+@pytest.mark.long
 def test_a_browser_says_nothing_of_it(page, tmp_path):
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     dom, said = browse(tmp_path / "page.html")

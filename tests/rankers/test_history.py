@@ -160,7 +160,7 @@ def test_a_ranker_with_a_history_is_told_where_the_rows_have_none():
         HistoryEncoder("sim", 4, top_k=0)
 
 
-@pytest.mark.parametrize("history", ["din", "sim"])
+@pytest.mark.parametrize("history", ["din", pytest.param("sim", marks=pytest.mark.long)])
 def test_an_exported_host_reads_the_history_of_its_request_once(history, tmp_path):
     rows = with_histories()
     ranker = host(history, has_converted_history=True, history_top_k=2).eval()

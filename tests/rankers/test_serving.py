@@ -176,6 +176,7 @@ class PlainHost(nn.Module):
         ]
 
 
+@pytest.mark.long
 def test_a_plain_module_of_a_team_is_exported_with_its_batch_statistics(tmp_path):
     torch.manual_seed(0)
     host = PlainHost(LearnFeatureFusion(*tables(), FusionConfig(dropout=0.0, history_length=2)))
@@ -339,6 +340,7 @@ def store(folder, table, *, n_new=0, **card) -> EmbeddingStore:
     )
 
 
+@pytest.mark.long
 def test_one_program_serves_new_items_by_one_ranker_and_those_of_training_by_another(tmp_path):
     base, fused = host_alone().eval(), fused_ranker("concat", kind="similarity").eval()
     # the last code is of an item that only histories name: the choice was made without a row of it

@@ -11,7 +11,7 @@ from report_fixture import EVIL, example_report
 
 from learn_rank.report import Report, write_report
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from browser import browse, inspect, needs_chromium
 from judged_files import judged
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.long]
 WIDTHS = (400, 1280)
 
 
