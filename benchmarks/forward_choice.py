@@ -1,6 +1,6 @@
 """Whether the last part of training says what new items will bring: copies judged there, beside the truth.
 
-Run: python benchmarks/forward_choice.py runs/demo --seeds 1 --shares 0.25 0.125 --out /tmp/copies
+Run: python benchmarks/forward_choice.py runs/demo --seeds 1 --shares 0.25 0.125 --out runs/copies
 
 On a finished run: LEARN - baseline in clicks, AUC among rows of items that training never had, on its test
 rows (the truth) and on its validation rows; and the same of copies that are trained on the rows before the
