@@ -194,6 +194,21 @@ def test_the_verdict_is_one_sentence_with_the_rule_beside_it():
     assert (failed.status, failed.rule) == ("invalid", "It decides.")
 
 
+@pytest.mark.parametrize(("relative_high", "is_told"), [(0.003, True), (-0.003, False)])
+def test_a_difference_that_is_found_while_the_lift_still_holds_0_is_told_to_be_at_the_edge(
+    relative_high, is_told
+):
+    row = ab_row(delta=-0.5, low=-1.0, high=-0.01, relative=-0.1, p_adjusted=0.049) | {
+        "relative_low": -0.19,
+        "relative_high": relative_high,
+    }
+    said = verdict_of([row], guards()).words
+    assert "−10.0 %" in said[0] and "p .049" in said[0]
+    at_edge = [sentence for sentence in said if "at the edge" in sentence]
+    assert len(at_edge) == is_told
+    assert all("−0.5 [−1, −0.01]" in sentence for sentence in at_edge)
+
+
 def test_the_rule_names_metric_level_guardrails_and_correction():
     said = rule_words("CTR", [Guardrail("CVR", 0.02)], level=0.9, correction="bh", n_treatments=3)
     for part in ("CTR over all users", "full level of 10.0 %", "3 treatments", "CVR −2 %", "Benjamini"):

@@ -136,7 +136,7 @@ def verdict_of(
     else:
         said = f"No detectable difference in {name}: {words.lift_words(row)}."
     status = decide(key, guardrails)
-    grounds = (*guardrail_sentences(key, guardrails), *_grounds(rows, row, level))
+    grounds = (*_edge(key, row), *guardrail_sentences(key, guardrails), *_grounds(rows, row, level))
     return ABVerdict(status, (answer(said, key, guardrails), *grounds), rule)
 
 
@@ -226,6 +226,18 @@ def _grounds(rows: Sequence[Row], row: Row, level: float) -> Iterable[str]:
     n_flagged = sum(words.mark(other, level) == "flagged" for other in rows)
     if n_flagged:
         yield f"{n_flagged} of {len(rows)} rows {'is' if n_flagged == 1 else 'are'} not judged: flagged."
+
+
+def _edge(key: str, row: Row) -> Iterable[str]:
+    """Where the test of the difference finds something and the interval of the relative lift still holds 0."""
+    low, high = row["relative_low"], row["relative_high"]
+    if key in (BETTER, WORSE) and low is not None and high is not None and low <= 0 <= high:
+        delta, *ends = (amount_words(row[name]) for name in ("delta", "low", "high"))
+        yield (
+            f"This is a result at the edge: p is of the difference itself, {delta} [{', '.join(ends)}], and "
+            "the interval of the relative lift, taken for its logarithm, still holds 0. Repeat the test "
+            "before you act on it."
+        )
 
 
 def _named(row: Row) -> str:
