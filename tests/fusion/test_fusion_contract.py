@@ -72,7 +72,9 @@ class Random(LearnFeatureFusion):
 
 class NeedsTwoRows(LearnFeatureFusion):
     def fuse(self, user, item, evidence):
-        return super().fuse(user, item, evidence).squeeze()
+        return (
+            super().fuse(user, item, evidence).squeeze()
+        )  # the fault: a batch of one row loses its first dimension
 
 
 class NoEmptyBatch(LearnFeatureFusion):

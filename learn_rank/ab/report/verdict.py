@@ -229,7 +229,7 @@ def _grounds(rows: Sequence[Row], row: Row, level: float) -> Iterable[str]:
 
 
 def _edge(key: str, row: Row) -> Iterable[str]:
-    """Where the test of the difference finds something and the interval of the relative lift still holds 0."""
+    """Where the test of the difference finds something and the interval of the lift still holds 0."""
     low, high = row["relative_low"], row["relative_high"]
     if key in (BETTER, WORSE) and low is not None and high is not None and low <= 0 <= high:
         delta, *ends = (amount_words(row[name]) for name in ("delta", "low", "high"))
