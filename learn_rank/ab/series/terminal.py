@@ -31,7 +31,7 @@ SHOWN_TESTS = 10
 def print_series(result: SeriesResult, console: Console) -> None:
     """Print the groups, the tests that differ most, and the answer; given texts are never read as markup."""
     console.print(group_table(result))
-    console.print(test_table(result))
+    console.print(differing_tests_table(result))
     counted = result.about["counts"].items()
     listed = "; ".join(f"{name.replace('_', ' ')} {count_words(count)}" for name, count in counted)
     console.print(Text(f"Input: {listed}", style="dim"))
@@ -84,7 +84,7 @@ def group_table(result: SeriesResult) -> WholeTable:
     return table
 
 
-def test_table(result: SeriesResult) -> WholeTable:
+def differing_tests_table(result: SeriesResult) -> WholeTable:
     """The tests that differ most; all stand in the JSON file."""
     table = open_table(f"The {SHOWN_TESTS} tests that differ most (all: --json)")
     table.add_column("test", overflow="fold", max_width=26)
