@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from learn_recall.columns import CONVERSION
@@ -62,3 +63,14 @@ class RankingDataset:
     def has_conversions(self) -> bool:
         """Whether conversion is recorded; without it CTR alone is learned and judged."""
         return CONVERSION in self.train
+
+
+def is_list_column(column: pd.Series) -> bool:
+    """Whether the values that are there are lists.
+
+    Example:
+        >>> is_list_column(pd.Series([None, ["a", "b"]])), is_list_column(pd.Series(["a"]))
+        (True, False)
+    """
+    filled = column.dropna()
+    return len(filled) > 0 and isinstance(filled.iloc[0], list | tuple | np.ndarray)

@@ -165,6 +165,7 @@ def with_ease(data: EncodedDataset, features: dict[str, pd.DataFrame]) -> Encode
             dense=np.concatenate([rows.dense, frame[names].to_numpy(np.float32)], axis=1),
             item_columns=np.concatenate([rows.item_columns, own]),
             unknown_item_dense=np.concatenate([rows.unknown_item_dense, np.zeros(len(own), np.float32)]),
+            floor_weight=np.pad(rows.floor_weight, ((0, 0), (0, len(names)))),
         )
 
     return replace(

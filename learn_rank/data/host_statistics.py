@@ -77,6 +77,16 @@ class HostStatistics:
         rates |= {"user_ctr": self.click_rate, "item_ctr": self.click_rate}
         return {name: rates.get(name, 0.0) for name in self.names}
 
+    @property
+    def floors(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The features that add up to a score without a model: of clicks, and of conversions of clicked rows.
+
+        Those are "item rate + user rate", as log odds. Where impressions are sampled, rates of clicks say
+        nothing and the item's clicks rank instead.
+        """
+        clicks = ("item_clicks_log",) if self.is_sampled else ("item_ctr", "user_ctr")
+        return clicks, ("item_cvr", "user_cvr")
+
     def features(self) -> dict[str, pd.DataFrame]:
         """Statistics of the rows of every part; columns are ``FEATURES``."""
         if all(TIMESTAMP in part for part in self.parts.values()):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from learn_rank.data.dataset import RankingDataset
+from learn_rank.data.dataset import RankingDataset, is_list_column
 from learn_rank.data.dense_features import log_odds
 from learn_rank.metrics.auc import AUC
 from learn_recall.columns import BRAND, CATEGORY, CLICK, CONVERSION, ITEM_ID, PCTCVR, PCTR, PCVR, TIMESTAMP
@@ -124,7 +124,7 @@ class RecentPopularity:
         items = self.dataset.items.set_index(ITEM_ID)
         found = []
         for column in (CATEGORY, BRAND, ITEM_ID):
-            if column != ITEM_ID and (column not in items or _is_list(items[column])):
+            if column != ITEM_ID and (column not in items or is_list_column(items[column])):
                 continue
             of_log, of_asked = (
                 rows[ITEM_ID] if column == ITEM_ID else rows[ITEM_ID].map(items[column])
@@ -183,11 +183,6 @@ def with_recent(dataset: RankingDataset, known: dict[str, pd.DataFrame]) -> dict
 def has_time(dataset: RankingDataset) -> bool:
     """Whether every part has timestamps."""
     return all(TIMESTAMP in part for part in dataset.parts.values())
-
-
-def _is_list(column: pd.Series) -> bool:
-    filled = column.dropna()
-    return len(filled) > 0 and isinstance(filled.iloc[0], list | tuple | np.ndarray)
 
 
 __all__ = ["HOST_DAYS", "RECENT_ITEM", "WINDOWS", "RecentPopularity", "has_time", "with_recent"]

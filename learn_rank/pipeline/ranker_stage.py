@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.console import Console
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.encoded_rows import EncodedDataset
 from learn_rank.pipeline.forward_stage import train_forward
+from learn_rank.rankers.grid import widening_scores
 from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
 from learn_rank.rankers.train import RankTrainConfig, train_ranker
 from learn_rank.report_kit.words import RATES
@@ -77,21 +78,6 @@ def _train(run: RunFolder, config: RunConfig, console: Console, left: Sequence[t
             )
 
 
-def beyond_edge(scores: Mapping[float, float]) -> float | None:
-    """The next value behind the edge of a grid where the best lies at it; None inside, or without a ratio.
-
-    Example:
-        >>> beyond_edge({1.0: 0.64, 10.0: 0.65}), beyond_edge({1.0: 0.64, 10.0: 0.65, 100.0: 0.63})
-        (100.0, None)
-    """
-    tried, best = sorted(scores), max(scores, key=lambda value: scores[value])
-    if len(tried) < 2 or tried[0] <= 0:
-        return None
-    if best == tried[-1]:
-        return best * (tried[-1] / tried[-2])
-    return best / (tried[1] / tried[0]) if best == tried[0] else None
-
-
 def tune_decay(
     run: RunFolder,
     config: RunConfig,
@@ -108,17 +94,18 @@ def tune_decay(
     if known := tuned(run, config.training):  # seeds that are added later are trained as the first ones were
         return known
     per_training = -(-len(data.train) // config.training.batch_size) * config.training.n_epochs
-    bar = None
+    bar, n_tried = None, 0
     if progress is not None:
         bar = progress.add_task("    weight decay", total=len(config.embedding_decays) * per_training)
-    scores: dict[float, float] = {}
-    left = list(config.embedding_decays)
-    while left:
-        decay, done = left.pop(0), len(scores)
 
-        def advance(step: int, n_steps: int, done: int = done) -> None:
+    def score(decay: float) -> float:
+        nonlocal n_tried
+        done, n_tried = n_tried, n_tried + 1
+
+        def advance(step: int, n_steps: int) -> None:
             if progress is not None and bar is not None:
-                progress.update(bar, completed=done * n_steps + step, total=(done + 1 + len(left)) * n_steps)
+                total = max(n_tried, len(config.embedding_decays)) * n_steps
+                progress.update(bar, completed=done * n_steps + step, total=total)
 
         settings = replace(config.training, seed=config.seeds[0], embedding_weight_decay=decay)
         _, history = train_ranker(
@@ -128,11 +115,14 @@ def tune_decay(
             run.tuning_of(decay),
             on_step=advance,
         )
-        scores[decay] = max(result.score for result in history)
-        n_wider = len(scores) - len(config.embedding_decays)
-        further = beyond_edge(scores) if not left and n_wider < MOST_STEPS_WIDER else None
-        if further is not None and further * config.training.embedding_learning_rate < 1:
-            left.append(further)
+        return max(result.score for result in history)
+
+    scores = widening_scores(
+        config.embedding_decays,
+        score,
+        most_wider=MOST_STEPS_WIDER,
+        is_allowed=lambda decay: decay * config.training.embedding_learning_rate < 1,
+    )
     best = max(scores, key=lambda decay: scores[decay])
     write_json(
         run.tuning,

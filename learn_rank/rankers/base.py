@@ -47,11 +47,12 @@ class Ranker(nn.Module, ABC):
             dense: (B, n_dense) float32.
         """
 
-    def start_from(self, rows: EncodedRows, *, newness_rate: float, seed: int) -> bool:
+    def start_from(self, rows: EncodedRows, valid: EncodedRows, *, newness_rate: float, seed: int) -> bool:
         """Set, before the first step, what the ranker says without any; called once, with the training rows.
 
         Args:
             rows: of training.
+            valid: of validation.
             newness_rate: share of rows whose item training makes new.
             seed: of the training.
 

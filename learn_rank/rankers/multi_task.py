@@ -203,11 +203,11 @@ class MultiTaskRanker(Ranker):
             ctr_B, cvr_B = ctr_B + start_B2[:, 0], cvr_B + start_B2[:, 1]
         return Scores(ctr_B, cvr_B, fused)
 
-    def start_from(self, rows: EncodedRows, *, newness_rate: float, seed: int) -> bool:
+    def start_from(self, rows: EncodedRows, valid: EncodedRows, *, newness_rate: float, seed: int) -> bool:
         """Fit the start, where there is one (`RankerConfig.start`)."""
         if self.start is None:
             return False
-        self.start.fit(rows, newness_rate=newness_rate, seed=seed)
+        self.start.fit(rows, valid, newness_rate=newness_rate, seed=seed)
         return True
 
     def settle(self, rows: EncodedRows, score: Callable[[], pd.DataFrame]) -> None:

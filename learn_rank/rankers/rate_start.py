@@ -6,8 +6,6 @@ One that begins there, and whose epochs are held against that beginning on valid
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import torch
@@ -17,21 +15,29 @@ from torch.nn import functional
 from learn_rank.data.dense_features import log_odds
 from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.metrics.auc import AUC
+from learn_rank.rankers.grid import widening_scores
+from learn_rank.rankers.shrunk_regression import ShrunkRegression, log_likelihood, shrunk_regression
 from learn_recall.columns import PCTR, PCVR
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 """Shares of the network that validation chooses from, in every arm alike."""
-MOST_ROWS = 1_000_000
+LEAST_GAIN = 1e-4
+"""Of AUC, that any of the network is taken for: less is rounding where it adds next to a constant."""
+STRENGTHS = (1e4, 1e3, 1e2, 1e1)
+"""How strongly the start may be drawn toward plain rates; wider ones are tried while an edge is the best."""
+MOST_STRENGTHS_WIDER = 4
+MOST_ROWS = 300_000
 """Rows that a start is fitted on, evenly taken; a few dozen weights need no more."""
 
 
 class RateStart(nn.Module):
     """A logistic regression of click and conversion on the dense features, fitted once and then kept.
 
-    Definition: ``logit = W x + b`` with W and b of the largest likelihood on training, under a weak ridge
-    penalty: of the click on all rows, of the conversion on the clicked ones. As the rates come as log-odds,
-    "item rate + user rate" is one of the functions that it can be. A task without both kinds of label starts
-    at 0.
+    Definition: ``logit = W x + b``, of the click on all rows, of the conversion on the clicked ones. W and b
+    have the largest likelihood on training under a ridge penalty that draws W not to 0 but to the floor,
+    "item rate + user rate" (`EncodedRows.floor_weight`), so that a strong one leaves exactly the order of the
+    floor. How strong it is, is chosen for each task: that under which training and, by the fit on training,
+    validation are most likely together. A task without both kinds of label starts at 0.
 
     What the network adds to it is taken by a share of each task, 1 while it trains, that `choose_shares` sets
     on validation: where few labels teach a wide network little that holds, little of it is taken.
@@ -59,11 +65,12 @@ class RateStart(nn.Module):
         """(B, n_dense) -> (B, 2) logits of click and conversion."""
         return functional.linear(dense, self.weight, self.bias)
 
-    def fit(self, rows: EncodedRows, *, newness_rate: float, seed: int) -> None:
+    def fit(self, rows: EncodedRows, valid: EncodedRows, *, newness_rate: float, seed: int) -> None:
         """Fit on training rows, some of whose items are made new as in training.
 
         Args:
             rows: of training.
+            valid: of validation, which has its say on how far the fit may leave the floor.
             newness_rate: share of the rows (`EncodedRows.batches`).
             seed: of these.
         """
@@ -71,48 +78,57 @@ class RateStart(nn.Module):
         dense = rows.dense[taken].astype(np.float64)
         is_new = np.random.default_rng(seed).random(len(taken)) < newness_rate
         dense[np.ix_(is_new, rows.item_columns)] = rows.unknown_item_dense
-        click, conversion = rows.click[taken], rows.conversion[taken]
-        for at, (labels, is_asked) in enumerate(
-            ((click, np.ones(len(taken), bool)), (conversion, (click > 0) & np.isfinite(conversion)))
-        ):
-            found = _regression(dense[is_asked], labels[is_asked])
-            if found is not None:
-                self.weight[at] = torch.from_numpy(found[0])
-                self.bias[at] = found[1]
+        judged = valid.dense.astype(np.float64)
+        of_train, of_valid = _tasks(rows.of(taken)), _tasks(valid)
+        for at, ((labels, is_asked), (later, is_judged)) in enumerate(zip(of_train, of_valid, strict=True)):
+            if len(np.unique(labels[is_asked])) < 2:
+                continue
+            found = _fitted(
+                (dense[is_asked], labels[is_asked]),
+                (judged[is_judged], later[is_judged]),
+                rows.floor_weight[at].astype(np.float64),
+            )
+            self.weight[at] = torch.from_numpy(found.weight)
+            self.bias[at] = found.bias
 
     def choose_shares(self, rows: EncodedRows, scores: pd.DataFrame) -> None:
         """Take of `SHARES` those with the best AUC: of the click, and of the conversion on the clicked rows.
 
-        Of equal ones the largest is taken, and 1 where there is nothing to choose by.
+        None of the network is taken where no share gains `LEAST_GAIN` on none; of equal shares the largest,
+        and 1 where there is nothing to choose by.
 
         Args:
             rows: of validation.
             scores: ``pctr`` and ``pcvr`` of these rows with all of the network.
         """
         start_B2 = self(torch.from_numpy(rows.dense)).double().numpy()
-        is_clicked = rows.click > 0
-        is_judged = is_clicked & np.isfinite(rows.conversion)
-        asked = ((PCTR, rows.click, np.ones(len(rows), bool)), (PCVR, rows.conversion, is_judged))
-        for task, (name, labels, is_asked) in enumerate(asked):
+        for task, (name, (labels, is_asked)) in enumerate(zip((PCTR, PCVR), _tasks(rows), strict=True)):
             self.shares[task] = 1.0
             if name not in scores or len(np.unique(labels[is_asked])) < 2:
                 continue
             start = start_B2[is_asked, task]
             of_network = log_odds(scores[name].to_numpy()[is_asked], smallest=1e-7) - start
             aucs = {share: AUC()(labels[is_asked], start + share * of_network).value for share in SHARES}
-            self.shares[task] = max(aucs, key=lambda share: aucs[share])
+            best = max(aucs, key=lambda share: aucs[share])
+            self.shares[task] = best if aucs[best] > aucs[0.0] + LEAST_GAIN else 0.0
 
 
-def _regression(dense: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float] | None:
-    if len(np.unique(labels)) < 2:
-        return None
-    if dense.shape[1] == 0:
-        rate = float(labels.mean())
-        return np.zeros(0), float(np.log(rate / (1 - rate)))
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - slow to load, and only here
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+def _tasks(rows: EncodedRows) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Labels of click and of conversion, each with the rows that they count on."""
+    is_clicked = (rows.click > 0) & np.isfinite(rows.conversion)
+    return (rows.click, np.ones(len(rows), bool)), (rows.conversion, is_clicked)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # near enough: the network goes on from there
-        fitted = LogisticRegression(C=1.0, max_iter=200).fit(dense, labels)
-    return fitted.coef_[0], float(fitted.intercept_[0])
+
+def _fitted(
+    train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray], floor: np.ndarray
+) -> ShrunkRegression:
+    """The fit of the strength that validation and the evidence of training choose."""
+    fits: dict[float, ShrunkRegression] = {}
+
+    def score(strength: float) -> float:
+        begin = fits[min(fits, key=lambda known: abs(np.log(known / strength)))] if fits else None
+        fits[strength] = shrunk_regression(*train, floor, strength, begin)
+        return fits[strength].log_evidence + log_likelihood(fits[strength].logit(valid[0]), valid[1])
+
+    scores = widening_scores(STRENGTHS, score, most_wider=MOST_STRENGTHS_WIDER)
+    return fits[max(scores, key=lambda strength: scores[strength])]

@@ -38,7 +38,8 @@ class RankTrainConfig:
 
     Attributes:
         n_epochs: passes over the training rows; the learning rate falls linearly to 0 over them, and the
-            epoch with the best validation score is kept, or what the ranker began at (`Ranker.start_from`).
+            epoch with the best validation score is kept, or what the ranker began at (`Ranker.start_from`)
+            where no epoch is better.
         batch_size: rows a step.
         learning_rate: of the dense layers.
         zero_start_learning_rate: of the plugin's weights that start at zero (`RankerConfig.fusion_entry`).
@@ -160,7 +161,8 @@ def train_ranker(
                     on_step(step, n_steps)
         ranker.settle(data.valid, lambda: predict(ranker, data.valid))
         history.append(_validate(ranker, data.valid, epoch, time.perf_counter() - began))
-        if history[-1].score >= max(_start_score(out), *(result.score for result in history)):
+        is_best = history[-1].score == max(result.score for result in history)
+        if is_best and history[-1].score > _start_score(out):
             save_tensors(out / "model.safetensors", trainable_weights(ranker), {"epoch": epoch})
         save_tensors(out / "last.safetensors", resumable_state(ranker, optimizer), _header(config, history))
     return load_ranker(ranker, out), history
@@ -169,7 +171,7 @@ def train_ranker(
 def _judge_start(ranker: Ranker, data: EncodedDataset, config: RankTrainConfig, out: Path) -> None:
     """Keep what the ranker begins at, where that is a candidate, as if it were an epoch before the first."""
     began = time.perf_counter()
-    if ranker.start_from(data.train, newness_rate=config.newness_rate, seed=config.seed):
+    if ranker.start_from(data.train, data.valid, newness_rate=config.newness_rate, seed=config.seed):
         start = _validate(ranker, data.valid, -1, time.perf_counter() - began)
         save_tensors(out / "model.safetensors", trainable_weights(ranker), {"epoch": -1})
         write_json(out / _START, asdict(start))
