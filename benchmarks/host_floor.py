@@ -2,6 +2,7 @@
 
 Run: python benchmarks/host_floor.py --rows 1000 5000 --seeds 0 1 2
      python benchmarks/host_floor.py --rows 30000 300000 --hosts "at rates"
+     python benchmarks/host_floor.py --rows 30000 --hosts narrow wide "at rates"
 
 Logs are drawn: an item's quality, which moves from day to day, a user's mood and taste decide a click and, of
 a click, a conversion. The share of validation and test rows whose users training never had is set. For each
@@ -39,7 +40,15 @@ from learn_rank.uncertainty.student_t import t_quantile
 from learn_recall.columns import CLICK, CONVERSION, PCTR, PCVR
 
 N_DAYS, N_ITEMS, N_SECTIONS = 20, 400, 8
-HOSTS = {"at random": RankerConfig(history="din"), "at rates": RankerConfig(history="din", start="rates")}
+HOSTS = {
+    "at random": RankerConfig(history="din"),
+    "at rates": RankerConfig(history="din", start="rates"),
+    "narrow": RankerConfig(history="din", start="rates", embedding_dim=8, bottom_dims=(32, 16), tower_dim=16),
+    "wide": RankerConfig(
+        history="din", start="rates", embedding_dim=32, bottom_dims=(256, 128), tower_dim=64
+    ),
+}
+"""The host of a run is "at rates"; "narrow" and "wide" say whether there is anything in its width."""
 
 
 def drawn_log(n_rows: int, unseen: float, seed: int = 0) -> RankingDataset:
@@ -149,7 +158,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 5_000, 30_000, 300_000])
     parser.add_argument("--unseen", type=float, nargs="+", default=[0.0, 0.5, 0.97])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--hosts", nargs="+", choices=list(HOSTS), default=list(HOSTS))
+    parser.add_argument("--hosts", nargs="+", choices=list(HOSTS), default=list(HOSTS)[:2])
     options = parser.parse_args()
     names = ("training rows, unseen users", "task", "better floor", *options.hosts, "over the floor")
     print(f"| {' | '.join(names)} |")

@@ -70,6 +70,9 @@ VARIANTS = {
     "histogram": Variant(settings={"has_histogram": True}, words="SimTier's histogram besides"),
     "no_outcome": Variant(settings={"converted_feature": None}, words="what converted is not compared apart"),
     "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
+    "missing_0.1": Variant(
+        training={"missing_rate": 0.1}, words="a tenth of the rows lost vectors in training"
+    ),
     "base_ensemble": Variant(None, words="control: mean of two baselines' logits"),
     "base_ease": Variant(None, ease="own", words="a baseline that knows which items go together"),
     "base_ease_near": Variant(None, ease="near", words="the same by an item's neighbours by text"),

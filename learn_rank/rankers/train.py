@@ -24,6 +24,7 @@ from learn_rank.rankers.checkpoints import (
     trainable_weights,
 )
 from learn_rank.rankers.id_tables import table_parameters
+from learn_rank.rankers.lost_vectors import lose_vectors
 from learn_rank.rankers.scores import Scores
 from learn_rank.rankers.zero_start import zero_start_parameters
 from learn_recall.columns import PCTCVR, PCTR, PCVR
@@ -48,7 +49,9 @@ class RankTrainConfig:
         embedding_weight_decay: of the embedding tables; every step shrinks every row, so the ids that are
             seldom seen stay near zero and do not overfit to their own labels.
         newness_rate: share of training rows whose item is made new (`EncodedRows.batches`), in every arm.
-        seed: of initialisation, order, dropout and newness.
+        missing_rate: share of training rows that may lose vectors of the plugin (`lose_vectors`), where it
+            has any; a fusion that never lost one is far below the baseline where vectors are missing.
+        seed: of initialisation, order, dropout, newness and lost vectors.
     """
 
     n_epochs: int = 3
@@ -59,6 +62,7 @@ class RankTrainConfig:
     weight_decay: float = 1e-5
     embedding_weight_decay: float = 1.0
     newness_rate: float = 0.1
+    missing_rate: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -68,6 +72,8 @@ class RankTrainConfig:
             )
         if not 0 <= self.newness_rate < 1:
             raise ValueError(f"newness_rate: expected a share inside [0, 1), got {self.newness_rate}.")
+        if not 0 <= self.missing_rate <= 1:
+            raise ValueError(f"missing_rate: expected a share inside [0, 1], got {self.missing_rate}.")
         if not 0 <= self.embedding_weight_decay * self.embedding_learning_rate <= 1:
             raise ValueError(
                 "embedding_weight_decay: expected a step to keep a share of an embedding, this decay "
@@ -142,9 +148,12 @@ def train_ranker(
         with torch.random.fork_rng(devices=[]):  # dropout's state is the epoch's own, the caller's is kept
             torch.manual_seed(_epoch_seed(config.seed, epoch))
             shuffler = np.random.default_rng([config.seed, epoch])
+            losing = np.random.default_rng([config.seed, epoch, 1])  # apart: the baseline's draws are as ever
             for batch in data.train.batches(
                 config.batch_size, generator=shuffler, newness_rate=config.newness_rate
             ):
+                if ranker.fusion is not None and config.missing_rate > 0:
+                    batch = lose_vectors(batch, ranker.fusion.config, config.missing_rate, losing)  # noqa: PLW2901
                 for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
                     group["lr"] = rate * (1 - step / n_steps)
                 loss = ranker.loss(ranker(batch.sparse, batch.dense), batch)

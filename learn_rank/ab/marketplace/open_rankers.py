@@ -17,6 +17,7 @@ from learn_rank.data.encoded_rows import EncodedDataset, EncodedRows, encode_dat
 from learn_rank.data.newness import UNKNOWN
 from learn_rank.fusion.kinds import fusion_of_kind
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.rankers.lost_vectors import lose_vectors
 from learn_rank.rankers.multi_task import MultiTaskRanker
 from learn_rank.rankers.train import RankTrainConfig, load_ranker, parameter_groups, predict
 from learn_rank.report_kit.words import AUTO
@@ -243,9 +244,12 @@ def _one_pass(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed + day)
         shuffler = np.random.default_rng([training.seed, day])
+        losing = np.random.default_rng([training.seed, day, 1])
         for batch in rows.batches(
             training.batch_size, generator=shuffler, newness_rate=training.newness_rate
         ):
+            if ranker.fusion is not None and training.missing_rate > 0:
+                batch = lose_vectors(batch, ranker.fusion.config, training.missing_rate, losing)  # noqa: PLW2901
             loss = ranker.loss(ranker(batch.sparse, batch.dense), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
