@@ -98,7 +98,7 @@ def main(  # noqa: D103
             for n in (1, candidates)
         )
         works = {TRAINING: (step_of, batches), INFERENCE: (_score, batches), REQUESTS: (_score, requests)}
-        result: dict[str, Any] = {"about": _about(threads), "hosts": []}
+        result: dict[str, Any] = {"about": about("fusion_overhead.py", threads), "hosts": []}
         result["memory"] = memory_of_tables({name: fusions[name].item_vectors for name in dtypes}, console)
         history_ids = [rows.context["learn_history"].values() for rows in batches]
         result["lookups"] = look_up_rates(
@@ -209,7 +209,7 @@ def _some_of(known: Any, asked: list[str] | None, option: str) -> list[str]:
     return asked if asked else list(known)
 
 
-def _about(threads: int) -> dict[str, Any]:
+def about(command: str, threads: int) -> dict[str, Any]:
     """Command, machine, versions and commit."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
@@ -220,7 +220,7 @@ def _about(threads: int) -> dict[str, Any]:
     )
     cpu = torch.cpu.get_capabilities().get("cpu_name", platform.machine())
     return {
-        "command": " ".join(["python", "benchmarks/fusion_overhead.py", *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{command}", *sys.argv[1:]]),
         "commit": commit.stdout.strip() if commit.stdout else "unknown",
         "machine": f"{os.cpu_count()} cores, {cpu}, no GPU",
         "threads": threads,

@@ -69,6 +69,12 @@ VARIANTS = {
     ),
     "histogram": Variant(settings={"has_histogram": True}, words="SimTier's histogram besides"),
     "no_outcome": Variant(settings={"converted_feature": None}, words="what converted is not compared apart"),
+    "slots": Variant(ranker={"history_scores": "slots"}, words="the host's attention reads the slots (MUSE)"),
+    "raw_text_slots": Variant(
+        RAW_TEXT, ranker={"history_scores": "slots"}, words="the same with the frozen text alone"
+    ),
+    "pooled_history": Variant(settings={"pooled_dim": 16}, words="the history's vectors pooled by content"),
+    "pooled_similarity": Variant(settings={"pooled_dim": 0}, words="their similarity alone"),
     "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
     "missing_0.1": Variant(
         training={"missing_rate": 0.1}, words="a tenth of the rows lost vectors in training"
@@ -82,7 +88,7 @@ VARIANTS = {
 
 
 def trainable(
-    names: Sequence[str] | None, *, has_conversions: bool, has_words: bool
+    names: Sequence[str] | None, *, has_conversions: bool, has_words: bool, has_attention: bool = True
 ) -> tuple[list[str], dict[str, str]]:
     """Choose the variants that a run can train.
 
@@ -90,6 +96,7 @@ def trainable(
         names: of `VARIANTS`; None asks for all of them.
         has_conversions: whether the run's rows say who converted.
         has_words: whether its vectors have a block of words.
+        has_attention: whether its host attends to its user's history.
 
     Returns:
         The names in the order given, and {name: what the run lacks for it} of those that are left out.
@@ -110,6 +117,8 @@ def trainable(
             left_out[name] = "conversions"
         elif not has_words and VARIANTS[name].arm == NO_WORDS:
             left_out[name] = "words"
+        elif not has_attention and "history_scores" in VARIANTS[name].ranker:
+            left_out[name] = "an attention of the host"
     return [name for name in wanted if name not in left_out], left_out
 
 

@@ -71,7 +71,10 @@ def ablate(
     trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
     study = open_study(run_folder, device=device)
     chosen, left_out = trainable(
-        asked, has_conversions=study.has_conversions, has_words=bool(study.config.word_dimension)
+        asked,
+        has_conversions=study.has_conversions,
+        has_words=bool(study.config.word_dimension),
+        has_attention=study.config.ranker.history in ("din", "sim"),
     )
     console, errors = result_console(), Console(stderr=True)
     for name, lacking in left_out.items():

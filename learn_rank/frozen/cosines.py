@@ -53,7 +53,7 @@ def look_up_cosines(  # noqa: PLR0917 - called by position, as torch.fx records 
         else:
             cosine_BKH = _cosines(row_BH, targets, vectors, blocks)
         return cosine_BKH, _taken(has_vector, row_BH)
-    first_R, run_B = _runs(ids, has_id)
+    first_R, run_B = id_runs(ids, has_id)
     ids_RH, has_id_RH = (ids, has_id) if run_B is None else (ids[first_R], has_id[first_R])
     row_RH = _rows_in_use(keys, ids_RH, has_id_RH)
     cosine_BKH = torch.zeros(targets.shape[0], len(blocks), ids.shape[1])
@@ -132,7 +132,7 @@ def _taken(values: Tensor, row: Tensor) -> Tensor:
     return values.index_select(0, row.reshape(-1)).reshape(row.shape)  # five times as fast as values[row]
 
 
-def _runs(ids_BH: Tensor, has_id_BH: Tensor) -> tuple[Tensor, Tensor | None]:
+def id_runs(ids_BH: Tensor, has_id_BH: Tensor) -> tuple[Tensor, Tensor | None]:
     """First row of each run of rows with equal ids, and the run of each row, None where runs do not pay."""
     n_rows = ids_BH.shape[0]
     if n_rows < 2:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from learn_rank.frozen.cosines import cosine_of_blocks, look_up_cosines
 from learn_rank.frozen.exchange import group_of_name, look_up_sharded, name_of_group
 from learn_rank.frozen.load import digest_of, identity_of_store, load_rows, origin_of_store, rows_of
+from learn_rank.frozen.nearest import Nearest, look_up_nearest
 from learn_rank.frozen.rows import FrozenRows, look_up
 from learn_recall.store import EmbeddingStore
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 torch.fx.wrap("cosine_of_blocks")
 torch.fx.wrap("look_up")
 torch.fx.wrap("look_up_cosines")
+torch.fx.wrap("look_up_nearest")
 torch.fx.wrap("look_up_sharded")
 
 IDENTITY = "identity"
@@ -175,6 +177,27 @@ class FrozenEmbedding(nn.Module):
             )
         vectors, has_vector = self(ids)
         return cosine_of_blocks(targets, vectors, self.blocks), has_vector & has_id
+
+    def nearest(self, ids: Tensor, has_id: Tensor, targets: Tensor, searched: int, n_kept: int) -> Nearest:
+        """The ids of long lists that are nearest to each row's target by one block (`look_up_nearest`).
+
+        Args:
+            ids: (B, L) int64, or (1, L) for all rows; has_id: bool of the same shape.
+            targets: (B, D) float32.
+            searched: number of the block.
+            n_kept: at most that many of each row.
+
+        Raises:
+            ValueError: a table that several processes share, which would send each other whole histories.
+        """
+        if self.group_name is not None:
+            raise ValueError(
+                "searched_block: expected a replicated table of items, got one shared row-wise by several "
+                'processes. Remedy: placement="replicated", or searched_block=None.'
+            )
+        return look_up_nearest(
+            ids, has_id, targets, self.blocks, searched, n_kept, self.keys, self.vectors, self.has_vector
+        )
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""

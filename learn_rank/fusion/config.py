@@ -16,10 +16,16 @@ class FusionConfig:
         item_feature: key with one item id a row.
         history_feature: key with the user's recent item ids, oldest first; None leaves the similarity out.
         history_length: at most that many of the most recent history items are compared.
+        searched_block: number of the block by whose cosine a history that is longer is searched: the
+            ``history_length`` items nearest to the target are compared, not the newest (SIM,
+            arXiv 2006.05639, here by content). None compares the newest.
+        searched_length: at most that many of the newest items are searched.
         converted_feature: key with 0 or 1 for each value of ``history_feature``: the user converted on that
             item. Likeness to those items is what tells a conversion from a click. None = not known.
         has_histogram: also the histogram of the similarities (SimTier); the nearest items and the mean alone
             validated better.
+        pooled_dim: the history pooled by content is handed on as well (`learn_rank.fusion.pooled`): a
+            similarity a block and a projection of that width, 0 for the similarities alone; None = neither.
         projected_blocks: numbers of the blocks that the linear layers and `passes_vectors` read; None = all.
             The similarities compare every block in any case. A block that was itself learned from clicks is
             best compared only: through a linear layer the ranker overfits to it.
@@ -40,8 +46,11 @@ class FusionConfig:
     item_feature: str = "learn_item"
     history_feature: str | None = "learn_history"
     history_length: int = 80
+    searched_block: int | None = None
+    searched_length: int = 5000
     converted_feature: str | None = None
     has_histogram: bool = False
+    pooled_dim: int | None = None
     projected_blocks: tuple[int, ...] | None = None
     projection_dim: int = 64
     hidden_dim: int = 128
@@ -54,12 +63,27 @@ class FusionConfig:
     stops_gradient: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("history_length", "projection_dim", "hidden_dim", "fusion_dim"):
+        for name in ("history_length", "searched_length", "projection_dim", "hidden_dim", "fusion_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
         if self.converted_feature is not None and self.history_feature is None:
             raise ValueError(
                 f"converted_feature: expected None without a history_feature, got {self.converted_feature!r}."
+            )
+        if self.searched_block is not None and (self.searched_block < 0 or self.history_feature is None):
+            raise ValueError(
+                "searched_block: expected the number of a block and a history_feature with it, got "
+                f"{self.searched_block} and {self.history_feature!r}. Remedy: None, or name the feature."
+            )
+        if self.pooled_dim is not None and (self.pooled_dim < 0 or self.history_feature is None):
+            raise ValueError(
+                f"pooled_dim: expected at least 0 and a history_feature with it, got {self.pooled_dim} and "
+                f"{self.history_feature!r}. Remedy: None, or name the feature of the history."
+            )
+        if self.pooled_dim is not None and self.stops_gradient:
+            raise ValueError(
+                f"pooled_dim: expected None beside stops_gradient, which the ranking loss alone trains, got "
+                f"{self.pooled_dim}. Remedy: leave one of them out."
             )
         if self.auxiliary_weight < 0 or not 0 <= self.dropout < 1:
             raise ValueError(

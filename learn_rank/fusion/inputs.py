@@ -51,6 +51,15 @@ def check_pair(users: FrozenEmbedding, items: FrozenEmbedding) -> None:
         )
 
 
+def check_searched(blocks: tuple[tuple[int, int], ...], number: int | None) -> None:
+    """Refuse a block to search by that the tables do not have."""
+    if number is not None and number >= len(blocks):
+        raise ValueError(
+            f"searched_block: expected one of 0..{len(blocks) - 1}, blocks of the tables, got {number}. "
+            "Remedy: FrozenEmbedding.blocks tells where each lies."
+        )
+
+
 def select_blocks(vectors_BD: Tensor, parts: tuple[tuple[int, int], ...]) -> Tensor:
     """(B, D) vectors -> their `parts` side by side."""
     if len(parts) == 1:  # no copy
@@ -103,3 +112,16 @@ def recent_items(values: Tensor, lengths: Tensor, history_length: int) -> tuple[
     # by position in one flat list: several times as fast as ``values[at]``
     found = functional.pad(values, (0, 1), value=-1).index_select(0, at_BH.reshape(-1))
     return found.reshape(at_BH.shape), has_slot_BH
+
+
+def all_items(values: Tensor, lengths: Tensor, searched_length: int, n_kept: int) -> tuple[Tensor, Tensor]:
+    """`recent_items` of long histories, to be searched; in a graph at least `n_kept` slots wide.
+
+    One history for all rows keeps its width in a graph: what is older than the newest `searched_length` items
+    is slots without an item there.
+    """
+    if lengths.shape[0] != 1 or may_look_at(lengths):
+        return recent_items(values, lengths, max(searched_length, n_kept))
+    at_1L = torch.arange(values.shape[0], device=values.device)[None]
+    has_item_1L = at_1L >= values.shape[0] - max(searched_length, n_kept)
+    return functional.pad(values[None], (0, n_kept), value=-1), functional.pad(has_item_1L, (0, n_kept))

@@ -14,7 +14,9 @@ from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.auxiliary import AUXILIARY_TASKS, auxiliary_loss
 from learn_rank.fusion.config import FusionConfig
 from learn_rank.fusion.inputs import (
+    all_items,
     check_pair,
+    check_searched,
     fill_missing,
     keep_in_graph,
     parts_of,
@@ -22,6 +24,7 @@ from learn_rank.fusion.inputs import (
     select_blocks,
     unit_variance,
 )
+from learn_rank.fusion.pooled import PooledHistory
 from learn_rank.fusion.row_ids import feature_of, flags_of_history, only_given, row_ids
 from learn_rank.fusion.similarity import compared_blocks, cosine_features, cosine_of_user, similarity_names
 from learn_rank.fusion.slots import HistorySlots
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from torchrec import KeyedJaggedTensor  # joining vectors reads this package where torchrec is not
 
 torch.fx.wrap("recent_items")
+torch.fx.wrap("all_items")
 torch.fx.wrap("feature_of")  # these four look at the data
 torch.fx.wrap("flags_of_history")
 torch.fx.wrap("only_given")
@@ -46,7 +50,7 @@ class FusionOutput(NamedTuple):
 
     Attributes:
         features: (B, `LearnFeatureFusion.output_dim`) to concatenate with the host's own features:
-            ``concat[fusion, (user, item,) similarities, has_user, has_item]``.
+            ``concat[fusion, (user, item,) similarities, has_user, has_item(, pooled)]``.
         fusion: (B, F) the fusion embedding alone.
         auxiliary_logit: (B,) of the head that supervises the fusion; (B, 2) for the task "both", conversion
             and click; dropped at export.
@@ -99,6 +103,7 @@ class LearnFeatureFusion(nn.Module):
     ) -> None:
         super().__init__()
         check_pair(user_vectors, item_vectors)
+        check_searched(item_vectors.blocks, config.searched_block)
         self.config = config
         self.projected = parts_of(item_vectors.blocks, config.projected_blocks)
         self.user_vectors = user_vectors
@@ -121,6 +126,9 @@ class LearnFeatureFusion(nn.Module):
             nn.Linear(config.hidden_dim, config.fusion_dim),
             nn.ReLU(),
         )
+        self.pooled: PooledHistory | None = None
+        if config.pooled_dim is not None:
+            self.pooled = PooledHistory(item_vectors.blocks, self.projected, config.pooled_dim)
         self.auxiliary_head = nn.Linear(config.fusion_dim, len(AUXILIARY_TASKS[config.auxiliary_task]))
 
     @property
@@ -132,7 +140,8 @@ class LearnFeatureFusion(nn.Module):
     def output_dim(self) -> int:
         """Width of `FusionOutput.features`."""
         vectors = 2 * self.vector_dim if self.config.passes_vectors else 0
-        return self.config.fusion_dim + vectors + self.n_similarities + 2
+        pooled = 0 if self.pooled is None else self.pooled.output_dim
+        return self.config.fusion_dim + vectors + self.n_similarities + 2 + pooled
 
     def forward(self, features: KeyedJaggedTensor, host: Tensor | None = None) -> FusionOutput:
         """Look up, fuse, supervise.
@@ -177,7 +186,10 @@ class LearnFeatureFusion(nn.Module):
         auxiliary_B = self.auxiliary_logit(fusion_BF)
         handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
         vectors = [to_rows(user_RD, runs), item_BD] if config.passes_vectors else []
-        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2], dim=1)
+        pooled = []
+        if self.pooled is not None and slots is not None:
+            pooled = [self.pooled(slots, self.item_vectors)]
+        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2, *pooled], dim=1)
         return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B, slots)
 
     def fuse(self, user: Tensor, item: Tensor, evidence: Tensor) -> Tensor:
@@ -226,8 +238,16 @@ class LearnFeatureFusion(nn.Module):
     def _slots(self, features: KeyedJaggedTensor, item_BD: Tensor, has_item_B: Tensor) -> HistorySlots | None:
         if self.config.history_feature is None:
             return None
-        history = feature_of(features, self.config.history_feature)
-        keys_BH, has_slot_BH = recent_items(history.values(), history.lengths(), self.config.history_length)
+        config, history = self.config, feature_of(features, self.config.history_feature)
+        values, lengths = history.values(), history.lengths()
+        if config.searched_block is not None:
+            keys_BL, has_BL = all_items(values, lengths, config.searched_length, config.history_length)
+            found = self.item_vectors.nearest(
+                keys_BL, has_BL, item_BD, config.searched_block, config.history_length
+            )
+            is_compared_BH = found.has_vector & has_item_B[:, None]
+            return HistorySlots(found.ids, found.has_id, found.cosine, is_compared_BH, found.place)
+        keys_BH, has_slot_BH = recent_items(values, lengths, config.history_length)
         cosine_BKH, has_vector_BH = self.item_vectors.cosines(keys_BH, has_slot_BH, item_BD)
         return HistorySlots(keys_BH, has_slot_BH, cosine_BKH, has_vector_BH & has_item_B[:, None])
 
@@ -246,7 +266,12 @@ class LearnFeatureFusion(nn.Module):
         if config.converted_feature is not None:
             history = feature_of(features, config.history_feature)
             flags = flags_of_history(features, config.converted_feature, history)
-            flags_BH, _ = recent_items(flags, history.lengths(), config.history_length)
+            if slots.place is None:
+                flags_BH, _ = recent_items(flags, history.lengths(), config.history_length)
+            else:
+                length, n_kept = config.searched_length, config.history_length
+                flags_BL, _ = all_items(flags, history.lengths(), length, n_kept)
+                flags_BH = flags_BL.expand(slots.place.shape[0], -1).gather(1, slots.place)
             has_converted_BH = flags_BH > 0
         return cosine_features(
             of_user_BK,

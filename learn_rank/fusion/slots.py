@@ -11,23 +11,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from learn_rank.frozen.rows import may_look_at
 from learn_rank.fusion.similarity import SCALE
+
+torch.fx.wrap("weighted_sum")  # they look at the data
+torch.fx.wrap("slot_softmax")
 
 
 class HistorySlots(NamedTuple):
-    """The newest items of each row's history, oldest first; empty slots stand behind them.
+    """The items of each row's history that are compared, oldest first; empty slots stand behind them.
 
     Attributes:
         ids: (B, H) int64 as in ``FusionConfig.history_feature``, -1 in empty slots.
         has_slot: (B, H) bool, an item stands there.
         cosine: (B, K, H) between the target and the item, block by block; 0 where one of them has no vector.
         is_compared: (B, H) bool, both have a vector.
+        place: (B, H) int64 of the items among the newest ``FusionConfig.searched_length``, where the nearest
+            to the target are compared; None: they are the newest.
     """
 
     ids: Tensor
     has_slot: Tensor
     cosine: Tensor
     is_compared: Tensor
+    place: Tensor | None = None
 
 
 class SlotAttention(nn.Module):
@@ -59,6 +66,7 @@ class SlotAttention(nn.Module):
             raise ValueError("blocks: expected at least one, got none. Remedy: FrozenEmbedding.blocks.")
         scale = torch.tensor([(stop - start) ** 0.5 / SCALE for start, stop in blocks])
         self.register_buffer("scale", scale, persistent=False)
+        self.n_blocks = len(blocks)
         self.log_temperature = nn.Parameter(torch.zeros(len(blocks)))
         self.of_id = nn.Parameter(torch.ones(()))
         self.of_cosine = nn.Parameter(torch.zeros(len(blocks)))
@@ -68,7 +76,8 @@ class SlotAttention(nn.Module):
         """Attend.
 
         Args:
-            values: (B, H, E) the host's embeddings of the slots' items, anything in empty slots.
+            values: (B, H, E) the host's embeddings of the slots' items, anything in empty slots; (1, H, E)
+                where all rows share a history.
             id_score: (B, H) the host's own score of each slot, before a softmax.
             slots: of `FusionOutput`.
 
@@ -78,28 +87,64 @@ class SlotAttention(nn.Module):
         Raises:
             ValueError: shapes that are not those of the slots.
         """
-        if values.shape[:2] != slots.has_slot.shape or id_score.shape != slots.has_slot.shape:
+        shape = slots.cosine[:, 0].shape
+        if id_score.shape != shape or values.shape[1] != shape[1] or values.shape[0] not in (1, shape[0]):
             raise ValueError(
                 f"values and id_score: expected (B, H, E) and (B, H) with B and H of the slots, "
-                f"{tuple(slots.has_slot.shape)}, got {tuple(values.shape)} and {tuple(id_score.shape)}. "
+                f"{tuple(shape)}, got {tuple(values.shape)} and {tuple(id_score.shape)}. "
                 "Remedy: look the host's embeddings up for the slots' items, in their order."
             )
         weight_BH = self.weights(id_score, slots)
-        # an empty slot's value may be anything, also what is no number
-        filled_BHE = torch.where(slots.has_slot[:, :, None], values, 0.0)
-        return (weight_BH[:, :, None] * filled_BHE).sum(1)
+        return weighted_sum(weight_BH, values, slots.has_slot)
+
+    def terms(self, nearness: Tensor, unit: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+        """What content adds to a score, and to the factor of the host's own; both nothing at the start.
+
+        Args:
+            nearness: (B, K, H) of each slot by block, 0 where there is nothing to compare.
+            unit: (K,) that it is to be multiplied by.
+
+        Returns:
+            ``sum_k b_k n_k`` and ``sum_k c_k n_k``, (B, H) each.
+        """
+        added_K, factor_K = self.of_cosine * unit, self.of_product * unit
+        added_BH, factor_BH = nearness[:, 0] * added_K[0], nearness[:, 0] * factor_K[0]
+        for at in range(1, self.n_blocks):
+            added_BH = torch.addcmul(added_BH, nearness[:, at], added_K[at])
+            factor_BH = torch.addcmul(factor_BH, nearness[:, at], factor_K[at])
+        return added_BH, factor_BH
+
+    @property
+    def unit(self) -> Tensor:
+        """(K,) sqrt(D_k) / 3 over the temperature."""
+        return self.scale / self.log_temperature.exp()
 
     def weights(self, id_score: Tensor, slots: HistorySlots) -> Tensor:
         """(B, H) weights that sum to 1 over the filled slots, 0 in empty ones."""
-        scale_K = self.scale / self.log_temperature.exp()
-        cosine_BKH = slots.cosine * slots.is_compared[:, None] * scale_K[:, None]
-        by_content_BH = (self.of_cosine[:, None] * cosine_BKH).sum(1)
-        together_BH = id_score * (self.of_product[:, None] * cosine_BKH).sum(1)
-        score_BH = self.of_id * id_score + by_content_BH + together_BH
-        score_BH = torch.where(slots.has_slot, score_BH, -torch.inf)
-        is_empty_B1 = ~slots.has_slot.any(dim=1, keepdim=True)
-        weight_BH = torch.softmax(torch.where(is_empty_B1, 0.0, score_BH), dim=1)
-        return torch.where(slots.has_slot, weight_BH, 0.0)
+        added_BH, factor_BH = self.terms(slots.cosine, self.unit)
+        score_BH = torch.addcmul(added_BH, self.of_id + factor_BH, id_score)
+        return slot_softmax(score_BH, slots.has_slot)
+
+
+def weighted_sum(weight: Tensor, values: Tensor, has_slot: Tensor) -> Tensor:
+    """(B, H) weights and (B, H, E) values, (1, H, E) of one history -> (B, E).
+
+    An empty slot's value may be anything, also what is no number.
+    """
+    if not (may_look_at(has_slot) and bool(has_slot.all())):
+        values = torch.where(has_slot[:, :, None], values, 0.0)
+    if values.shape[0] == 1:
+        return weight @ values[0]
+    return torch.bmm(weight[:, None], values)[:, 0]
+
+
+def slot_softmax(score: Tensor, counts: Tensor) -> Tensor:
+    """(..., H) scores and (..., H) bool -> weights that sum to 1 over the slots that count; 0 without any."""
+    if may_look_at(counts) and bool(counts.all()):
+        return torch.softmax(score, dim=-1)
+    is_empty = ~counts.any(dim=-1, keepdim=True)
+    weight = torch.softmax(torch.where(counts | is_empty, score, -torch.inf), dim=-1)
+    return weight * counts
 
 
 __all__ = ["HistorySlots", "SlotAttention"]

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torchrec import EmbeddingBagCollection, EmbeddingCollection, KeyedJaggedTensor
+from torchrec import EmbeddingBagCollection, EmbeddingCollection, JaggedTensor, KeyedJaggedTensor
 
 from learn_rank.data.batch import CONVERTED_FEATURE, HISTORY_ITEM
 from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.data.newness import UNKNOWN
-from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
 from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.history import HISTORIES, HistoryEncoder
+from learn_rank.rankers.history_content import HISTORY_SCORES, ContentWeights
 from learn_rank.rankers.id_tables import embedding_tables, shared_table
 from learn_rank.rankers.rate_start import RateStart
 from learn_rank.rankers.scores import LOSS_KINDS, Scores, ranking_loss
@@ -54,6 +55,9 @@ class RankerConfig:
             embeddings are those of ``item_id``; the encoding was asked for them
             (`encode_dataset(has_item_history=True)`).
         history_top_k: items that "sim" attends to.
+        history_scores: what that attention weighs an item by where a plugin is there: "ids" alone, or the
+            plugin's "slots" besides, whose weights start at nothing (`learn_rank.rankers.history_content`).
+            Without a plugin it is read as "ids".
         has_converted_history: the host also knows which of those items the user converted on.
         start: what the logits begin at: "zero", or "rates", a logistic regression on the dense features
             (`learn_rank.rankers.rate_start`); the network learns what lies beyond it, and where it learns
@@ -69,6 +73,7 @@ class RankerConfig:
     fusion_entry: str = "concat"
     history: str = "none"
     history_top_k: int = 32
+    history_scores: str = "ids"
     has_converted_history: bool = False
     start: str = "zero"
 
@@ -91,7 +96,11 @@ class RankerConfig:
             raise ValueError(
                 f"history: expected one of {list(HISTORIES)}, got {self.history!r}. Remedy: choose one."
             )
-
+        if self.history_scores not in HISTORY_SCORES:
+            raise ValueError(
+                f"history_scores: expected one of {list(HISTORY_SCORES)}, got {self.history_scores!r}. "
+                "Remedy: choose one."
+            )
         if self.start not in STARTS:
             raise ValueError(
                 f"start: expected one of {list(STARTS)}, got {self.start!r}. Remedy: choose one."
@@ -140,6 +149,7 @@ class MultiTaskRanker(Ranker):
                 config.embedding_dim,
                 top_k=config.history_top_k,
                 has_conversions=config.has_converted_history,
+                content=_content_weights(config, fusion),
             )
         self.embeddings = EmbeddingBagCollection(embedding_tables(pooled, config.embedding_dim))
         self.fusion = fusion
@@ -176,21 +186,28 @@ class MultiTaskRanker(Ranker):
         embedded = self.embeddings(sparse)
         # by name: a sharded collection gives its features in another order on another number of processes
         of_features = [embedded[name] for name in self.feature_names]
+        fused = None if self.fusion is None or self.fusion.needs_host else self.fusion(sparse)
         if self.sequences is not None and self.history is not None:
             _need_history(sparse, self.config.has_converted_history)
             of_items = self.sequences(sparse)
             target_BE, history = of_items[ITEM_ID].values(), of_items[HISTORY_ITEM]
             is_known = sparse[HISTORY_ITEM].values() > UNKNOWN
             flags = sparse[CONVERTED_FEATURE].values() if self.config.has_converted_history else None
-            of_history_BE = self.history(history.values(), history.lengths(), target_BE, is_known, flags)
+            of_history_BE = self.history(
+                history.values(),
+                history.lengths(),
+                target_BE,
+                is_known,
+                flags,
+                self._by_content(sparse, history, fused),
+            )
             of_features = [*of_features, target_BE, of_history_BE]
         embedded_BN = torch.cat(of_features, dim=1)
         parts = [embedded_BN, self._pairwise_products(embedded_BN), dense]
-        fused = None
-        if self.fusion is not None:
-            fused = self.fusion(sparse, embedded_BN) if self.fusion.needs_host else self.fusion(sparse)
-            if self.residual is None:
-                parts.append(fused.features)
+        if self.fusion is not None and self.fusion.needs_host:
+            fused = self.fusion(sparse, embedded_BN)
+        if fused is not None and self.residual is None:
+            parts.append(fused.features)
         click_BS, conversion_BS = self.bottom(torch.cat(parts, dim=1))
         ctr_B, cvr_B = self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0]
         if fused is not None and self.residual is not None:
@@ -202,6 +219,17 @@ class MultiTaskRanker(Ranker):
                 ctr_B, cvr_B = ctr_B * self.start.shares[0], cvr_B * self.start.shares[1]
             ctr_B, cvr_B = ctr_B + start_B2[:, 0], cvr_B + start_B2[:, 1]
         return Scores(ctr_B, cvr_B, fused)
+
+    def _by_content(
+        self, sparse: KeyedJaggedTensor, history: JaggedTensor, fused: FusionOutput | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """What the slots add to the weights of the history's items, where the attention reads them."""
+        if self.history is None or self.history.content is None or self.fusion is None:
+            return None
+        if fused is None or fused.slots is None or self.fusion.config.history_feature is None:
+            return None
+        of_plugin = sparse[self.fusion.config.history_feature].lengths()
+        return self.history.content(fused.slots, history.values(), history.lengths(), of_plugin)
 
     def start_from(self, rows: EncodedRows, valid: EncodedRows, *, newness_rate: float, seed: int) -> bool:
         """Fit the start, where there is one (`RankerConfig.start`)."""
@@ -221,6 +249,26 @@ class MultiTaskRanker(Ranker):
         embedded_BFE = embedded_BN.reshape(-1, self.n_features, self.config.embedding_dim)
         products_BFF = torch.bmm(embedded_BFE, embedded_BFE.transpose(1, 2))
         return products_BFF[:, self.pair[0], self.pair[1]]
+
+
+def _content_weights(config: RankerConfig, fusion: LearnFeatureFusion | None) -> ContentWeights | None:
+    if fusion is None or config.history_scores == "ids":
+        return None
+    if config.history not in ("din", "sim"):
+        raise ValueError(
+            f'history_scores: expected "ids" beside history={config.history!r}, which has no attention, got '
+            f'{config.history_scores!r}. Remedy: history="din" or "sim".'
+        )
+    own = fusion.config
+    if fusion.needs_host or own.history_feature is None or own.searched_block is not None:
+        why = "has no history_feature" if own.history_feature is None else "searches long histories"
+        why = "wants the host's embeddings first" if fusion.needs_host else why
+        raise ValueError(
+            "history_scores: expected a fusion whose slots are the newest items, known before the host "
+            f"attends, got {type(fusion).__name__}, which {why}. Remedy: "
+            'history_scores="ids", or another fusion.'
+        )
+    return ContentWeights(fusion.item_vectors.blocks, config.embedding_dim)
 
 
 def _need_history(sparse: KeyedJaggedTensor, has_conversions: bool) -> None:

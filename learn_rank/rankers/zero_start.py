@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
+from learn_rank.fusion.slots import SlotAttention
+from learn_rank.rankers.history_content import ContentWeights
+
+_OF_PLUGIN = LearnFeatureFusion, SlotAttention, ContentWeights
 
 torch.fx.wrap("plus_product")  # it looks at shapes, which torch.fx cannot trace
 
@@ -151,7 +155,7 @@ def start_from_host(model: nn.Module, host_state: Mapping[str, Tensor]) -> None:
     inside = tuple(
         f"{name}."
         for name, module in model.named_modules()
-        if isinstance(module, (LearnFeatureFusion, LogitResidual))
+        if isinstance(module, (*_OF_PLUGIN, LogitResidual))
     )
     missing, unexpected = model.load_state_dict(host_state, strict=False)
     lacking = [name for name in missing if name not in own and not name.startswith(inside)]

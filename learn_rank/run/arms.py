@@ -43,7 +43,11 @@ class Arm:
 
     def shape_of(self, host: RankerConfig) -> RankerConfig:
         """The host's shape in this arm."""
-        return host if self.has_history else replace(host, history="none", has_converted_history=False)
+        return (
+            host
+            if self.has_history
+            else replace(host, history="none", history_scores="ids", has_converted_history=False)
+        )
 
     def found_in(self, store: EmbeddingStore) -> Arm:
         """The arm without the block of words where the store's text was read by a language model alone.

@@ -14,6 +14,7 @@ def drawn(n_rows=5, n_slots=4, blocks=((0, 3), (3, 4)), seed=0):
     has_slot = torch.arange(n_slots) < lengths[:, None]
     cosine = torch.rand(n_rows, len(blocks), n_slots, generator=generator) * 2 - 1
     compared = has_slot & (torch.rand(n_rows, n_slots, generator=generator) < 0.7)
+    cosine = cosine * compared[:, None]
     ids = torch.where(has_slot, torch.arange(n_slots) + 10, -1)
     values = torch.randn(n_rows, n_slots, 6, generator=generator)
     values = torch.where(has_slot[:, :, None], values, torch.nan)
@@ -67,6 +68,16 @@ def test_the_weights_are_those_of_a_loop_over_slots_and_blocks():
         if logits:
             expected[: len(logits)] = torch.softmax(torch.stack(logits), 0)
         torch.testing.assert_close(found[row], expected.detach())
+
+
+def test_one_history_for_all_rows_needs_its_values_once():
+    slots, values, _ = drawn(n_rows=1)
+    rows = HistorySlots(slots.ids, slots.has_slot, torch.rand(3, 2, 4), slots.is_compared.expand(3, -1))
+    attention, scores = SlotAttention([(0, 3), (3, 4)]), torch.randn(3, 4)
+    whole = HistorySlots(*(part.expand(3, *part.shape[1:]) for part in rows[:4]))
+    torch.testing.assert_close(
+        attention(values, scores, rows), attention(values.expand(3, -1, -1), scores, whole)
+    )
 
 
 def test_empty_slots_and_rows_without_history_leave_every_gradient_finite():

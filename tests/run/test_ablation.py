@@ -82,6 +82,8 @@ def test_a_variant_is_left_out_for_what_the_run_lacks_and_an_unknown_one_is_refu
         ["gate"],
         {"no_words": "words", "auxiliary_both": "conversions"},
     )
+    without = trainable(["slots", "gate"], has_conversions=True, has_words=True, has_attention=False)
+    assert without == (["gate"], {"slots": "an attention of the host"})
     assert trainable(None, has_conversions=True, has_words=True) == (list(VARIANTS), {})
     with pytest.raises(ValueError, match=r"--only: expected some of learn, .*; got gates"):
         trainable(["gates"], has_conversions=True, has_words=True)

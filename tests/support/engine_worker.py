@@ -115,6 +115,7 @@ def ranker_of(
         dropout=0.0,
         fusion_entry=fusion_entry,
         history="din",
+        history_scores="slots",
     )
     fusion = LearnFeatureFusion(
         *tables, FusionConfig(projection_dim=8, hidden_dim=16, fusion_dim=8, history_length=3, dropout=0.0)
