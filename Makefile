@@ -47,6 +47,7 @@ bench: $(STAMP)  ## the long evidence: metric speed, coverage of intervals, the 
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/ab_evidence.py $(if $(DATA),--data $(DATA))
 	$(BIN)/python benchmarks/ab_hierarchy.py
+	$(BIN)/python benchmarks/ab_training.py
 	$(BIN)/python benchmarks/ab_experiment.py
 	$(BIN)/python benchmarks/ab_speed.py
 	LEARN_EXAMPLES=200 $(BIN)/python -m pytest tests/run/test_tables_of_every_command.py

@@ -39,7 +39,8 @@ ORDER = {  # lowest first; names in one line do not know each other
         simulation hierarchy
         statistics
         fitted_environment
-        report
+        report worlds
+        about
         run
         logged marketplace experiment
         series plan

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,18 @@ from learn_rank.ab.plan.traffic import LoggedTraffic, SimulatedTraffic
 from learn_rank.ab.plan.until import control_traffic, days_of_power, wanted_of
 from learn_rank.ab.progress import day_progress
 from learn_rank.ab.report.result import ABResult
-from learn_rank.ab.run import n_simulated_days, run_ab
+from learn_rank.ab.run import run_ab
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import Environment, KnownEnvironment
 from learn_rank.ab.statistics.analysis import AnalysisConfig
 from learn_rank.ab.statistics.guards import Guard
+from learn_rank.ab.worlds import n_simulated_days
+from learn_rank.report_kit.words import AUTO, BASELINE, LEARN, joined
+from learn_rank.run.folder import RunFolder
+from learn_rank.run.trained_seeds import trained_seeds
 
 KNOWN = "known"
+TAKEN_FROM = {AUTO: (BASELINE, LEARN)}
 RETRAINED = (
     "Both rankers went on learning in the night behind each day, from the marketplace's feed and from what "
     "each would have shown to everybody; new users and items have ids of their own.",
@@ -54,11 +60,13 @@ class SimulatedTest:
     """What can be simulated: candidates, the truth that answers them, the design.
 
     Attributes:
-        source: the candidates.
+        source: the candidates; of several trainings, those of the first.
         truth: the environment.
         design: what is simulated.
         guards: of the environment's own gate.
         about: for the report.
+        trainings: seed -> the candidates as that training of both arms scores them; empty where the
+            candidates come without a seed.
     """
 
     source: CandidateFiles
@@ -66,6 +74,7 @@ class SimulatedTest:
     design: Design
     guards: list[Guard]
     about: dict[str, Any]
+    trainings: Mapping[int, CandidateFiles] = field(default_factory=dict)
 
     @property
     def config(self) -> ABConfig:
@@ -97,6 +106,7 @@ def marketplace_test(
     *,
     n_requests_per_day: int = 3000,
     retrains: bool = False,
+    n_trainings: int | None = None,
     command: str,
 ) -> SimulatedTest:
     """A test of two arms that a marketplace run trained, in the marketplace whose truth is known.
@@ -109,7 +119,11 @@ def marketplace_test(
         design: what is simulated.
         n_requests_per_day: visits of the users who are there on the first day.
         retrains: both arms go on learning in the night behind each day (`live_through`).
+        n_trainings: how many of the run's trainings of both arms are played, the first seeds; None for all.
         command: for the report.
+
+    Raises:
+        ValueError: fewer than 1, more than there are, or an arm that was not trained.
     """
     from learn_rank.ab.marketplace.candidates import (  # noqa: PLC0415 - torch, for the marketplace alone
         MarketplaceTest,
@@ -123,6 +137,7 @@ def marketplace_test(
         n_requests_per_day=n_requests_per_day,
         retrains=retrains,
         seed=design.config.seed,
+        training_seeds=seeds_of(run, arms, n_trainings),
     )
     paths = marketplace_candidates(run, run / "ab", control=control, treatments=(treatment,), test=test)
     about = {
@@ -131,8 +146,26 @@ def marketplace_test(
         "source": {"run": str(run), "control": control, "treatment": treatment, "retrained daily": retrains},
         "notices": RETRAINED if retrains else (),
     }
-    source = CandidateFiles(paths[treatment])
-    return SimulatedTest(source, marketplace_environment(run), design, [], about)
+    trainings = {seed: CandidateFiles(path) for seed, path in paths[treatment].items()}
+    source = trainings[test.training_seeds[0]]
+    return SimulatedTest(source, marketplace_environment(run), design, [], about, trainings)
+
+
+def seeds_of(run: Path, arms: Sequence[str], n_trainings: int | None) -> tuple[int, ...]:
+    """The first seeds with which a run trained all of some arms; of an arm that it lacks, the first alone.
+
+    Raises:
+        ValueError: fewer than 1 wanted, or more than there are.
+    """
+    found = trained_seeds(RunFolder(run), arms, (0,))
+    if n_trainings is not None and not 1 <= n_trainings <= len(found):
+        trained = list(dict.fromkeys(name for arm in arms for name in (TAKEN_FROM.get(arm) or (arm,))))
+        raise ValueError(
+            f"--training-seeds: expected 1 to {len(found)}, as many seeds as {run} trained {joined(arms)} "
+            f"with, got {n_trainings}. Remedy: learn-rank train {run} --arms {','.join(trained)} --seeds "
+            f"{max(n_trainings, 1)} trains more."
+        )
+    return found[:n_trainings]
 
 
 def judge(test: SimulatedTest, *, until_power: float | None = None) -> ABResult:
@@ -148,9 +181,10 @@ def judge(test: SimulatedTest, *, until_power: float | None = None) -> ABResult:
         config, said = days_of_power(_control(test, config), config, wanted)
         about = {**about, "notices": [*about.get("notices", ()), said], "until_power": until_power}
     n_replicas = design.n_replicas if hasattr(test.truth, "replicas") else 0
-    with day_progress(n_simulated_days(config, design.n_pre_days, n_replicas)) as on_day:
+    n_trainings = max(len(test.trainings), 1)
+    with day_progress(n_simulated_days(config, design.n_pre_days, n_replicas, n_trainings)) as on_day:
         return run_ab(
-            test.source,
+            test.trainings if test.trainings else test.source,
             test.truth,
             config,
             design.analysis,

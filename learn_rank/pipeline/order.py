@@ -150,7 +150,7 @@ def run_pipeline(
     if goes_on:
         stages.run(
             "ab",
-            {"seed": config.seeds[0], AB_DAYS: source[AB_DAYS]},
+            {"seeds": config.seeds, AB_DAYS: source[AB_DAYS]},
             (run.ab_json, run.ab_html),
             lambda: play(run, config, cast(int, source[AB_DAYS]), command, console),
         )
@@ -190,8 +190,11 @@ def report_stage(
 
 
 def play(run: RunFolder, config: RunConfig, n_days: int, command: str, console: Console) -> None:
-    """Trained arms and the marketplace's truth -> ab.json, ab.html and the table of a simulated A/B test."""
+    """Trained arms and the marketplace's truth -> ab.json, ab.html and the table of a simulated A/B test.
+
+    All seeds of the run are played: the trainings are there, and one more costs its scores and its days.
+    """
     from learn_rank.ab.marketplace.stage import STAGE_TEST, run_stage
 
-    test = replace(STAGE_TEST, n_days=n_days, training_seed=config.seeds[0])
+    test = replace(STAGE_TEST, n_days=n_days, training_seeds=config.seeds)
     run_stage(run.path, config.arms, test=test, command=command, console=console)

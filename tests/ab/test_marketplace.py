@@ -1,6 +1,7 @@
 """Two trained rankers of a marketplace run in traffic: what they may know, and what is written."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.console import Console
 from run_victim import PLOTS, chosen, config
 from tiny_models import save_tiny_model
 
+from learn_rank.ab import sources
 from learn_rank.ab.candidates.files import CandidateFiles
 from learn_rank.ab.marketplace import stage
 from learn_rank.ab.marketplace.candidates import (
@@ -26,6 +28,7 @@ from learn_rank.ab.report.result import ABResult, read_result
 from learn_rank.ab.report.verdict import verdict_of
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.simulate import simulate
+from learn_rank.ab.statistics.analysis import AnalysisConfig
 from learn_rank.data.dataset_files import read_dataset, write_dataset
 from learn_rank.datasets.marketplace.config import MarketplaceConfig
 from learn_rank.datasets.marketplace.generate import generate_marketplace
@@ -75,7 +78,8 @@ def draw(run, **changes):
 
 def opened(run, traffic, folder, arms=("baseline", "learn"), **options):
     dataset, (settings, _) = read_dataset(RunFolder(run).tables), read_config(run)
-    return dict(open_rankers(run, dataset, settings, traffic, arms=arms, work=folder, **options))
+    rankers = open_rankers(run, dataset, settings, traffic, arms=arms, work=folder, **options)
+    return {name: ranker for _, name, ranker in rankers}
 
 
 def scored(run, traffic, folder, **options):
@@ -223,7 +227,7 @@ def test_new_ids_begin_as_the_unknown_one_and_learn_on_their_own(run, traffic, t
 
 
 def test_what_a_ranker_learns_from_is_what_the_simulation_shows(run, tmp_path):
-    (path,) = marketplace_candidates(run, tmp_path, test=TEST).values()
+    path = marketplace_candidates(run, tmp_path, test=TEST)["learn"][0]
     rows = pd.read_parquet(path)
     serving = Serving(
         rows, generate_marketplace(MARKET).world, n_candidates=TEST.n_candidates, seed=TEST.seed
@@ -256,12 +260,12 @@ def test_what_a_ranker_learns_from_is_what_the_simulation_shows(run, tmp_path):
 
 def test_the_files_of_two_treatments_differ_in_the_treatments_scores_alone(run, tmp_path):
     paths = marketplace_candidates(run, tmp_path, treatments=("learn", "shuffled"), test=TEST)
-    learn, shuffled = (pd.read_parquet(paths[name]) for name in ("learn", "shuffled"))
+    learn, shuffled = (pd.read_parquet(paths[name][0]) for name in ("learn", "shuffled"))
     own = ["pctr_b", "pcvr_b"]
     pd.testing.assert_frame_equal(learn.drop(columns=own), shuffled.drop(columns=own))
     assert not learn[own].equals(shuffled[own])
     assert not [name for name in learn if name.startswith("p_")]
-    source = CandidateFiles(paths["learn"])
+    source = CandidateFiles(paths["learn"][0])
     assert list(source.days) == [28, 29, 30, 31, 32]
     assert source.budgets is not None and (source.budgets > 0).all() and np.isfinite(source.budgets).all()
     assert (learn.groupby("request_id").size() == TEST.n_candidates).all()
@@ -323,6 +327,50 @@ def test_the_environment_of_a_run_is_the_world_of_its_tables(run):
     np.testing.assert_array_equal(found, truth["p_click"])
 
 
+@pytest.fixture(scope="module")
+def twice(run, tmp_path_factory):
+    """The run with its first training under a second seed, as if it had trained the same rankers again."""
+    place = tmp_path_factory.mktemp("twice") / "run"
+    shutil.copytree(run, place)
+    for arm in ("baseline", "learn"):
+        folder = RunFolder(place)
+        shutil.copytree(folder.model_of(arm, 0), folder.model_of(arm, 1))
+        shutil.copy(folder.predictions_of(arm, 0), folder.predictions_of(arm, 1))
+    return place
+
+
+def test_a_training_that_is_the_first_again_changes_nothing_but_the_count(twice):
+    design = sources.Design(ABConfig(n_days=3), AnalysisConfig(), 2, n_resplits=0)
+    arms = ("baseline", "learn")
+    both, one = (
+        sources.judge(
+            sources.marketplace_test(twice, arms, design, n_requests_per_day=60, n_trainings=k, command="")
+        )
+        for k in (None, 1)
+    )
+    assert (both.training_seeds, one.training_seeds) == ([0, 1], [0])
+    assert pd.read_parquet(twice / "ab/candidates-learn-seed-1.parquet").equals(
+        pd.read_parquet(twice / "ab/candidates-learn.parquet")
+    )
+    names = ("control", "treatment", "relative_low", "relative_high", "p_adjusted", "launch")
+    for found, expected in zip(both.rows, one.rows, strict=True):
+        for name in names:
+            assert found[name] == (
+                expected[name] if expected[name] is None else pytest.approx(expected[name])
+            )
+    assert both.verdict.status == one.verdict.status
+
+
+def test_more_trainings_than_a_run_has_are_refused_with_the_command_that_trains_them(run, twice):
+    assert sources.seeds_of(twice, ("baseline", "learn"), None) == (0, 1)
+    assert sources.seeds_of(twice, ("baseline", "auto"), None) == (0,)
+    with pytest.raises(ValueError, match=r"--training-seeds: expected 1 to 1, .* got 3") as refused:
+        sources.seeds_of(run, ("baseline", "auto"), 3)
+    assert str(refused.value).endswith(f"learn-rank train {run} --arms baseline,learn --seeds 3 trains more.")
+    with pytest.raises(ValueError, match="got 0"):
+        sources.seeds_of(twice, ("baseline", "learn"), 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -342,7 +390,10 @@ def test_a_run_of_other_data_has_no_known_truth(run, tmp_path):
         marketplace_environment(tmp_path)
 
 
-@pytest.mark.parametrize("changes", [{"n_days": 0}, {"n_candidates": 0}, {"margin": 0.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"n_days": 0}, {"n_candidates": 0}, {"margin": 0.0}, {"training_seeds": ()}, {"training_seeds": (1, 1)}],
+)
 def test_a_test_of_no_size_is_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         MarketplaceTest(**changes)

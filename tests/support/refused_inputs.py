@@ -182,6 +182,12 @@ _CASES = {
         ("a margin below 0", "--guardrail", "log.csv --environment known --guardrail CTR=-.05"),
         ("a plan of a log of decisions", "--plan", "--log log.csv --plan"),
         ("a power that is none", "--until-power", "log.csv --environment known --until-power 2"),
+        (
+            "several trainings of candidates",
+            "--training-seeds",
+            "log.csv --environment known --training-seeds 3",
+        ),
+        ("no training", "--training-seeds", "--marketplace log.csv --training-seeds 0"),
         ("no candidates", "CANDIDATES", ""),
         ("candidates that are not there", "nowhere.csv", "nowhere.csv"),
         ("candidates without their columns", "request_id", "scores.csv --environment known"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from learn_rank.ab.about import PACKAGES
 from learn_rank.ab.experiment.declaration import Declaration, shares_of
 from learn_rank.ab.experiment.guards import experiment_guards
 from learn_rank.ab.experiment.looks import look_rows
@@ -23,7 +24,6 @@ from learn_rank.ab.experiment.report.result import ExperimentResult
 from learn_rank.ab.experiment.report.verdict import verdicts
 from learn_rank.ab.experiment.table import METHODS, Adjustment, estimate_rows, guardrail_rows, n_rows, table
 from learn_rank.ab.hierarchy.decision import rule_words
-from learn_rank.ab.run import PACKAGES
 from learn_rank.report_kit.provenance import provenance
 from learn_recall.terminal.progress import StageProgress
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from learn_rank.ab.about import PACKAGES
 from learn_rank.ab.logged.estimators import OffPolicyConfig, estimate, overlap_guards
 from learn_rank.ab.logged.files import DecisionLog, read_decision_log
 from learn_rank.ab.report.result import ABResult
 from learn_rank.ab.report.verdict import DESCRIPTIVE, ABVerdict, verdict_of_log
-from learn_rank.ab.run import PACKAGES
 from learn_rank.report_kit.provenance import provenance
 
 __all__ = ["run_log"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,11 @@ class MarketplaceTest:
             half of the advertisers that are billed least have the median's.
         retrains: both rankers go on learning in the night behind each day, from the feed and from what they
             would have shown to everybody (`live_through`).
-        training_seed: whose rankers are taken.
+        training_seeds: whose rankers are taken, each of them one training of all arms.
         seed: of traffic and bids.
 
     Raises:
-        ValueError: a count below 1, or a factor that is not above 0.
+        ValueError: a count below 1, a factor that is not above 0, or no training seed, or one twice.
     """
 
     n_days: int = 9
@@ -71,13 +72,18 @@ class MarketplaceTest:
     advertiser_log_sd: float = 0.3
     budget_factor: float = 1.2
     retrains: bool = False
-    training_seed: int = 0
+    training_seeds: tuple[int, ...] = (0,)
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("n_days", "n_requests_per_day", "n_candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}. Remedy: raise it.")
+        if not self.training_seeds or len(set(self.training_seeds)) < len(self.training_seeds):
+            raise ValueError(
+                f"training_seeds: expected one or more, each once, got {self.training_seeds}. "
+                "Remedy: (0, 1, 2)."
+            )
         for name in ("margin", "budget_factor"):
             if not getattr(self, name) > 0:
                 raise ValueError(
@@ -92,8 +98,8 @@ def marketplace_candidates(
     control: str = "baseline",
     treatments: Sequence[str] = ("learn",),
     test: MarketplaceTest = MarketplaceTest(),
-) -> dict[str, Path]:
-    """Write one file of candidates for each treatment: the same requests, items and bids in all of them.
+) -> dict[str, dict[int, Path]]:
+    """Write one file of candidates for each treatment and training: the same requests, items, bids in all.
 
     Two days of warm-up come before the days of the test: on them each ranker serves everybody once, and its
     scores are calibrated on what came of it. They stand in the files as the pre-period. All that is random
@@ -101,16 +107,18 @@ def marketplace_candidates(
 
     Items and users go on arriving, and what the marketplace's own feed shows and sells on these days is known
     to both rankers from then on, in counts, rates and histories. Buckets are those of the training counts.
+    Budgets follow the control's spending in the first training, so that all trainings meet the same ones.
 
     Args:
         run: folder of a finished ``learn-rank run --dataset marketplace``.
-        out: folder for ``candidates-TREATMENT.parquet``.
+        out: folder for ``candidates-TREATMENT.parquet`` of the first training seed, and for
+            ``candidates-TREATMENT-seed-N.parquet`` of further ones.
         control: the arm of today.
         treatments: arms that want traffic.
         test: size and money.
 
     Returns:
-        Treatment -> its file, in the schema of `CandidateFiles`.
+        Treatment -> training seed -> its file, in the schema of `CandidateFiles`.
 
     Raises:
         ValueError: the run is of other data, ends too early, or has not trained an arm.
@@ -140,7 +148,8 @@ def marketplace_candidates(
     rows = _rows(dataset, traffic, test)
     is_warm_up = (rows[DAY] < market.n_days).to_numpy()
     serving = Serving(rows, world, n_candidates=test.n_candidates, seed=test.seed)
-    scores, arms = {}, list(dict.fromkeys([control, *treatments]))
+    seeds, arms = test.training_seeds, list(dict.fromkeys([control, *treatments]))
+    scores: dict[tuple[int, str], np.ndarray] = {}
     with TemporaryDirectory() as work:
         opened = open_rankers(
             run,
@@ -149,25 +158,27 @@ def marketplace_candidates(
             traffic,
             arms=arms,
             work=Path(work),
-            seed=test.training_seed,
+            seeds=seeds,
             retrains=test.retrains,
         )
         # one that learns by night tells of its days
-        told = track_steps(opened, "score candidates, rankers", len(arms), is_shown=not test.retrains)
-        for arm, ranker in told:
+        n_rankers = len(arms) * len(seeds)
+        told = track_steps(opened, "score candidates, rankers", n_rankers, is_shown=not test.retrains)
+        for seed, arm, ranker in told:
             if test.retrains:
-                scores[arm] = live_through(ranker, serving, is_warm_up)
+                scores[seed, arm] = live_through(ranker, serving, is_warm_up)
             else:
                 raw = ranker.scores(np.ones(len(rows), bool))
-                scores[arm] = serving.calibration(raw, is_warm_up)(raw)
-    spend = serving.daily_spend(scores[control], is_warm_up)
+                scores[seed, arm] = serving.calibration(raw, is_warm_up)(raw)
+    spend = serving.daily_spend(scores[seeds[0], control], is_warm_up)
     spend = spend.reindex(np.unique(rows["advertiser_id"])).fillna(0.0).clip(lower=spend.median())
     rows["budget"] = rows["advertiser_id"].map(test.budget_factor * spend).to_numpy()
     out.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for treatment in treatments:
-        paths[treatment] = out / f"candidates-{treatment}.parquet"
-        _write(paths[treatment], rows, scores[control], scores[treatment])
+    paths: dict[str, dict[int, Path]] = {treatment: {} for treatment in treatments}
+    for treatment, seed in itertools.product(treatments, seeds):
+        ending = "" if seed == seeds[0] else f"-seed-{seed}"
+        paths[treatment][seed] = out / f"candidates-{treatment}{ending}.parquet"
+        _write(paths[treatment][seed], rows, scores[seed, control], scores[seed, treatment])
     return paths
 
 

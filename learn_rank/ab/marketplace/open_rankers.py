@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -115,9 +116,9 @@ def open_rankers(
     *,
     arms: Sequence[str],
     work: Path,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     retrains: bool = False,
-) -> Iterator[tuple[str, OpenRanker | OpenHeads]]:
+) -> Iterator[tuple[int, str, OpenRanker | OpenHeads]]:
     """The rankers of a run, one after another, in front of the candidates of ``traffic.asked``.
 
     Features are made as for the test rows: counts and rates strictly before the request, codes and scales of
@@ -131,45 +132,53 @@ def open_rankers(
         traffic: of `draw_traffic`.
         arms: names of trained arms, or "auto" for what validation chose between two of them.
         work: a folder for the vectors of the new contexts.
-        seed: the training seed whose rankers are taken.
+        seeds: the training seeds whose rankers are taken, one after another.
         retrains: they will go on learning; users and items that training never had then get embeddings of
             their own, which begin as that of the unknown.
 
+    Yields:
+        Seed, arm and its ranker.
+
     Raises:
-        ValueError: an arm that the run did not train.
+        ValueError: an arm that the run did not train with a seed.
     """
     place = RunFolder(run)
-    known = {arm.name: arm for arm in ARMS if place.model_of(arm.name, seed).is_dir()}
-    unknown = [name for name in arms if name not in known and name != AUTO]
-    if unknown:
-        raise ValueError(
-            f"arms: expected some of {[*sorted(known), AUTO]}, trained in {run} with seed {seed}, got "
-            f"{unknown}. Remedy: learn-rank train {run} --arms {','.join(unknown)}"
-        )
+    known = {arm.name: arm for arm in ARMS}
+    _check_trained(place, arms, seeds)
     config = fitted_to(config, dataset)
     log = pd.concat([dataset.valid, dataset.test, traffic.feed], ignore_index=True)
     rows = _encoded(dataset, traffic, log, config)
     served = with_new_ids(rows, {"valid": log, "test": traffic.asked}) if retrains else rows
     day_of_log = np.r_[np.full(len(log) - len(traffic.feed), -1), traffic.feed[DAY].to_numpy(np.int64)]
     vectors = _vectors_of_contexts(place, config, traffic.contexts, work)
-    training = _training(place, config, seed) if retrains else None
 
-    def open_arm(name: str) -> OpenRanker:
+    def open_arm(name: str, seed: int) -> OpenRanker:
         fusion = _fusion(place, known[name], vectors, config, rows=rows, seed=seed)
         shape = known[name].shape_of(config.ranker)
         ranker = MultiTaskRanker(rows.n_codes, rows.n_dense, shape, fusion)
         load_ranker(ranker, place.model_of(name, seed))
         if retrains:
             ranker = widened(ranker, MultiTaskRanker(served.n_codes, rows.n_dense, shape, fusion))
-        return OpenRanker(ranker, served, day_of_log, training)
+        return OpenRanker(ranker, served, day_of_log, _training(place, config, seed) if retrains else None)
 
-    for name in arms:
+    for seed, name in itertools.product(seeds, arms):
         heads = served_heads(place, seed) if name == AUTO else None
         if heads is None or heads.arm is not None:
-            yield name, open_arm(name if heads is None or heads.arm is None else heads.arm)
+            yield seed, name, open_arm(name if heads is None or heads.arm is None else heads.arm, seed)
         else:
             is_new = rows.test.codes[ITEM_ID] == UNKNOWN
-            yield name, OpenHeads(open_arm(BASE), open_arm(FUSED), heads, is_new)
+            yield seed, name, OpenHeads(open_arm(BASE, seed), open_arm(FUSED, seed), heads, is_new)
+
+
+def _check_trained(run: RunFolder, arms: Sequence[str], seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        known = [arm.name for arm in ARMS if run.model_of(arm.name, seed).is_dir()]
+        unknown = [name for name in arms if name not in known and name != AUTO]
+        if unknown:
+            raise ValueError(
+                f"arms: expected some of {[*sorted(known), AUTO]}, trained in {run.path} with seed {seed}, "
+                f"got {unknown}. Remedy: learn-rank train {run.path} --arms {','.join(unknown)}"
+            )
 
 
 def _encoded(

@@ -21,11 +21,12 @@ from learn_rank.ab.report.page import ab_html
 from learn_rank.ab.report.result import ABResult, write_result
 from learn_rank.ab.report.terminal import print_ab
 from learn_rank.ab.report.verdict import BETTER, INVALID, LEVEL, headline, verdict_of
-from learn_rank.ab.run import n_simulated_days, run_ab
+from learn_rank.ab.run import run_ab
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import MarketplaceEnvironment
 from learn_rank.ab.statistics.guards import P_LIMIT, Guard
 from learn_rank.ab.words import lift_words
+from learn_rank.ab.worlds import n_simulated_days
 from learn_rank.run.folder import RunFolder
 from learn_recall.files.whole_files import atomic_path
 
@@ -48,12 +49,13 @@ def run_stage(
     """Write ab.json and ab.html, and beside them arms with known answers; a wrong one is a failed guard.
 
     ``ab_aa.json``: the control against itself. ``ab_inflated.json``: the control against itself with every
-    pCVR 1.3 times as high. ``ab_shuffled.json``, where that arm was trained: vectors permuted over ids.
+    pCVR 1.3 times as high. ``ab_shuffled.json``, where that arm was trained: vectors permuted over ids. The
+    first two are of the first training, which they compare with itself; the others of all of them.
 
     Args:
         out: folder of a marketplace run.
         arms: that it trained, "baseline" and "learn" among them.
-        test: size of the test.
+        test: size of the test, and whose trainings are played.
         command: for the report.
         console: for the tables.
 
@@ -64,20 +66,22 @@ def run_stage(
     treatments = [name for name in (TREATMENT, SHUFFLED) if name in arms]
     paths = marketplace_candidates(out, run.ab_candidates, control=CONTROL, treatments=treatments, test=test)
     environment = marketplace_environment(out)
-    rows = pd.read_parquet(paths[TREATMENT])
+    trainings = {name: _sources(files) for name, files in paths.items()}
+    first = test.training_seeds[0]
+    rows = pd.read_parquet(paths[TREATMENT][first])
     same = rows.assign(pctr_b=rows["pctr_a"], pcvr_b=rows["pcvr_a"])
     played = [
-        ("itself", LEVEL, "aa", lambda: CandidateFiles(same)),
+        ("itself", LEVEL, "aa", lambda: {first: CandidateFiles(same)}),
         (
             f"itself with pCVR x {INFLATION}",
             INVALID,
             "inflated",
-            lambda: CandidateFiles(same.assign(pcvr_b=(INFLATION * same["pcvr_a"]).clip(upper=1.0))),
+            lambda: {first: CandidateFiles(same.assign(pcvr_b=(INFLATION * same["pcvr_a"]).clip(upper=1.0)))},
         ),
     ]
     if SHUFFLED in paths:
         permuted = "LEARN, vectors permuted over ids"
-        played.append((permuted, NOT_BETTER, SHUFFLED, lambda: CandidateFiles(paths[SHUFFLED])))
+        played.append((permuted, NOT_BETTER, SHUFFLED, lambda: trainings[SHUFFLED]))
     beside = []
     for name, expected, short, source in played:
         found = _test(
@@ -86,7 +90,7 @@ def run_stage(
         write_result(run.ab_json_of(short), found)
         beside.append(_beside(name, expected, found))
     result = _test(
-        CandidateFiles(paths[TREATMENT]),
+        trainings[TREATMENT],
         environment,
         test,
         about={
@@ -143,8 +147,12 @@ def _beside_guard(beside: Sequence[Mapping[str, Any]]) -> Guard:
     )
 
 
+def _sources(files: Mapping[int, Path]) -> dict[int, CandidateFiles]:
+    return {seed: CandidateFiles(path) for seed, path in files.items()}
+
+
 def _test(
-    source: CandidateFiles,
+    source: Mapping[int, CandidateFiles],
     environment: MarketplaceEnvironment,
     test: MarketplaceTest,
     *,
@@ -153,7 +161,8 @@ def _test(
     n_resplits: int = 0,
 ) -> ABResult:
     config = ABConfig(n_days=test.n_days, seed=test.seed)
-    with day_progress(n_simulated_days(config, N_WARM_UP_DAYS, 0), f"{about['title']}, days") as on_day:
+    n_days = n_simulated_days(config, N_WARM_UP_DAYS, 0, len(source))
+    with day_progress(n_days, f"{about['title']}, days") as on_day:
         return run_ab(
             source,
             environment,

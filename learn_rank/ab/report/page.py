@@ -53,6 +53,8 @@ def page_content(result: ABResult) -> dict[str, Any]:
     about = dict(result.about)
     level = about.get("level", 0.95)
     metrics = ordered((row["metric"] for row in result.rows), words.METRIC_ORDER)
+    lines = trainings(result, metrics)
+    dots = result.trainings if lines else ()
     return {
         "ab": words,
         "title": about.get("title") or "A/B simulation",
@@ -70,8 +72,11 @@ def page_content(result: ABResult) -> dict[str, Any]:
         "cards": [card(result.rows, metric, level) for metric in metrics],
         "metrics": metrics,
         "matrix": matrix(result.rows, metrics, level),
+        "trainings": lines,
         "launches": [row for row in result.rows if row["bucket_kind"] == "all" and row["launch"] is not None],
-        "forests": plots(metrics, lambda name, at: forest_plot(result.rows, name, f"forest-{at}", level)),
+        "forests": plots(
+            metrics, lambda name, at: forest_plot(result.rows, name, f"forest-{at}", level, dots)
+        ),
         "dailies": plots(metrics, lambda name, at: daily_plot(result.daily, name, f"daily-{at}")),
         "calibration": result.calibration,
         "spend": about.get("spend") or [],
@@ -105,6 +110,20 @@ def matrix(rows: Sequence[Row], metrics: Sequence[str], level: float) -> list[di
             }
         )
     return found
+
+
+def trainings(result: ABResult, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """One line per training, and one of all of them: each metric over all users. Empty for one training."""
+    if len(result.training_seeds) < 2:
+        return []
+    lines: list[tuple[str, Sequence[Row]]] = [
+        (f"training {seed}", [row for row in result.trainings if row["seed"] == seed])
+        for seed in result.training_seeds
+    ]
+    return [
+        {"name": name, "cells": [find(rows, metric=metric, bucket_kind="all") for metric in metrics]}
+        for name, rows in [*lines, ("all trainings", result.rows)]
+    ]
 
 
 def in_order(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:

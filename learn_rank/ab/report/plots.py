@@ -19,7 +19,13 @@ from learn_rank.report_kit.words import count_words, ordered_buckets
 ESTIMATE, LAUNCH, FLAGGED = "#0b5cad", "#b3530b", "#8a94a0"
 
 
-def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, level: float = 0.95) -> str:
+def forest_plot(
+    rows: Sequence[Mapping[str, Any]],
+    metric: str,
+    prefix: str,
+    level: float = 0.95,
+    trainings: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """Draw the relative lift per bucket with its interval, and the launch effect beside it.
 
     Args:
@@ -27,6 +33,7 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, lev
         metric: e.g. ``revenue``.
         prefix: made part of every id, so that several plots can stand on one page.
         level: of the intervals.
+        trainings: the rows ``ABResult.trainings``; each is a small dot under the interval of its bucket.
 
     Returns:
         An ``<svg>`` element in percent, or an empty string where there is nothing to draw. A full marker
@@ -42,6 +49,13 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], metric: str, prefix: str, lev
         axes = figure.add_subplot()
         for height, place in enumerate(reversed(places)):
             _draw_lift(axes, by_place[place], height, level)
+            alone = [
+                100 * row["relative"]
+                for row in trainings
+                if (row["metric"], row["bucket_kind"], row["bucket"]) == (metric, *place)
+                and row["relative"] is not None
+            ]
+            axes.plot(alone, [height - 0.14] * len(alone), ".", color=ESTIMATE, markersize=4)
         labels = [
             f"{shorten(words.place_words(*place), 24)}\n{_users(by_place[place])} users"
             for place in reversed(places)

@@ -45,6 +45,8 @@ class ABResult:
         estimates: rows of the off-policy estimators (mode R).
         about: config, source, environment, counts, exclusions, spend, versions.
         guardrails: what must hold besides the primary metric, rows of `guardrail_row`.
+        trainings: what each training of both arms says alone, one row per seed, metric and bucket; its
+            interval holds the traffic alone.
 
     Raises:
         ValueError: an unknown mode, a row with missing or unknown keys, an infinite number, two rows for one
@@ -65,11 +67,12 @@ class ABResult:
     estimates: Sequence[Mapping[str, Any]] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     guardrails: Sequence[Mapping[str, Any]] = ()
+    trainings: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {self.mode!r}.")
-        for name in ("rows", "daily", "calibration", "estimates", "guardrails"):
+        for name in ("rows", "daily", "calibration", "estimates", "guardrails", "trainings"):
             rows = tuple(
                 plain_value(dict(row), f"{name}[{at}]") for at, row in enumerate(getattr(self, name))
             )
@@ -106,6 +109,11 @@ class ABResult:
         """The guards that failed; one is enough to make the verdict invalid."""
         return tuple(guard for guard in self.guards if guard.has_passed is False)
 
+    @property
+    def training_seeds(self) -> list[int]:
+        """Of the trainings, in their order."""
+        return list(dict.fromkeys(row["seed"] for row in self.trainings))
+
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain JSON values, the keys in the order of the page."""
         verdict = verdict_dict(self.verdict)
@@ -115,6 +123,7 @@ class ABResult:
             "verdict": verdict,
             "guardrails": list(self.guardrails),
             "rows": list(self.rows),
+            "trainings": list(self.trainings),
             "guards": [dataclasses.asdict(guard) for guard in self.guards],
             "daily": list(self.daily),
             "calibration": list(self.calibration),
@@ -153,6 +162,7 @@ def read_result(path: str | os.PathLike[str]) -> ABResult:
         content["estimates"],
         content["about"],
         content["guardrails"],
+        content.get("trainings", ()),  # older files have none
     )
 
 

@@ -59,6 +59,8 @@ def print_ab(result: ABResult, console: Console) -> None:
         console.print(count_table(result))
     if result.estimates:
         console.print(estimate_table(result))
+    if len(result.training_seeds) > 1:
+        console.print(training_table(result))
     if result.calibration:
         console.print(calibration_table(result))
     if result.guardrails:
@@ -137,6 +139,22 @@ def count_table(result: ABResult) -> WholeTable:
         if row is not None:
             counts = [_pair(row, name) for name in ("n_users", "clicks", "conversions")]
             table.add_row(Text(words.place_words(kind, bucket)), *counts)
+    return table
+
+
+def training_table(result: ABResult) -> WholeTable:
+    """One line per training, over all users: each metric's lift, its interval over the traffic alone."""
+    table = open_table("Each training: lift and its interval over the traffic alone, percent")
+    metrics = ordered((row["metric"] for row in result.rows), words.METRIC_ORDER)
+    for name in ("training", *map(words.short_metric_words, metrics)):
+        table.add_column(name, justify="right", no_wrap=True)
+    lines = [
+        (str(seed), [row for row in result.trainings if row["seed"] == seed])
+        for seed in result.training_seeds
+    ]
+    for name, rows in [*lines, ("all, with training", list(result.rows))]:
+        cells = [find(rows, metric=metric, bucket_kind="all") for metric in metrics]
+        table.add_row(name, *(words.lift_words(row).replace(" %", "") if row else "" for row in cells))
     return table
 
 

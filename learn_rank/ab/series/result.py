@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from learn_rank.ab.about import PACKAGES
 from learn_rank.ab.report.result import plain_value
-from learn_rank.ab.run import PACKAGES
 from learn_rank.ab.series.judge import INVALID, STATUSES, Judged, judge
 from learn_rank.ab.series.read import Series, read_series
 from learn_rank.ab.statistics.guards import P_LIMIT

@@ -17,6 +17,7 @@ from learn_rank.ab.statistics.cuped import Adjusted, adjusted_contrast
 from learn_rank.ab.statistics.delta_method import Contrast, contrast
 from learn_rank.ab.statistics.per_user import METRICS, arms_of, metric_sums, or_none, same_users
 from learn_rank.ab.statistics.power import minimal_effect, power_at
+from learn_rank.ab.statistics.retraining import Training, over_trainings
 from learn_rank.ab.statistics.sensitivity import pooled
 from learn_rank.ab.statistics.skewness import flag
 
@@ -147,6 +148,7 @@ def analyse(
     launch: tuple[UserTotals, UserTotals] | None = None,
     pre: UserTotals | None = None,
     replicas: Sequence[UserTotals] = (),
+    trainings: Sequence[Training] = (),
 ) -> list[ABRow]:
     """The table of the experiment.
 
@@ -160,6 +162,8 @@ def analyse(
         launch: (all users control, all users treatment), for the launch effect.
         pre: a period before the experiment, for CUPED; the arms' values are then the adjusted ones.
         replicas: the experiment under refitted truths; their disagreement widens the interval (`pooled`).
+        trainings: of which ``ab``, ``launch`` and ``pre`` are the means (`mean_world`); two or more put the
+            training into the interval (`over_trainings`).
 
     Raises:
         ValueError: replicas or launch worlds with other users.
@@ -171,7 +175,7 @@ def analyse(
                 raise ValueError(
                     f"{name}: expected the users of the experiment, got others. Remedy: one source."
                 )
-    experiment = _Experiment(ab, chosen, launch, pre, tuple(replicas))
+    experiment = _Experiment(ab, chosen, launch, pre, tuple(replicas), tuple(trainings))
     rows = [experiment.row(bucket, metric) for bucket in _buckets(ab) for metric in chosen.metrics]
     adjust(rows, chosen.hierarchy.correction)
     return rows
@@ -183,10 +187,11 @@ def guardrails(
     *,
     pre: UserTotals | None = None,
     replicas: Sequence[UserTotals] = (),
+    trainings: Sequence[Training] = (),
 ) -> list[dict[str, Any]]:
     """One row per guardrail, over all users: does it hold (`guardrail_row`)? Arguments as of `analyse`."""
     chosen = AnalysisConfig() if config is None else config
-    experiment = _Experiment(ab, chosen, None, pre, tuple(replicas))
+    experiment = _Experiment(ab, chosen, None, pre, tuple(replicas), tuple(trainings))
     return [experiment.guardrail(each) for each in chosen.guardrails]
 
 
@@ -218,10 +223,12 @@ class _Experiment:
     launch: tuple[UserTotals, UserTotals] | None
     pre: UserTotals | None
     replicas: tuple[UserTotals, ...]
+    trainings: tuple[Training, ...]
 
     def row(self, bucket: _Bucket, metric: str) -> ABRow:
         ab, config = self.ab, self.config
-        found = pooled([self._contrast(world, bucket, metric) for world in (ab, *self.replicas)])
+        found = self._found(bucket, metric)
+        df = found.df if len(self.trainings) > 1 else math.inf
         control, treatment = arms_of(ab, metric, bucket.users, item_bucket=bucket.items)
         values = {name: or_none(getattr(found, name)) for name in _VALUES}
         users = [bucket.users & (ab.arm == arm) for arm in (0, 1)]
@@ -244,22 +251,28 @@ class _Experiment:
             clicks_treatment=clicks[1],
             conversions_control=conversions[0],
             conversions_treatment=conversions[1],
-            power=or_none(power_at(config.declared_lift * base, found.std_error, config.level)),
-            mde=or_none(minimal_effect(found.std_error, config.level) / base),
+            power=or_none(power_at(config.declared_lift * base, found.std_error, config.level, df=df)),
+            mde=or_none(minimal_effect(found.std_error, config.level, df=df) / base),
             launch=self._launch(bucket, metric),
             flag=flag(control.scores(), treatment.scores()),
         )
 
     def guardrail(self, declared: Guardrail) -> dict[str, Any]:
         everyone = next(_buckets(self.ab))
-        worlds = (self.ab, *self.replicas)
-        found = pooled([self._contrast(world, everyone, declared.metric) for world in worlds])
+        found = self._found(everyone, declared.metric)
         control, treatment = arms_of(self.ab, declared.metric, everyone.users)
         return guardrail_row(found, declared, flag(control.scores(), treatment.scores()))
 
-    def _contrast(self, world: UserTotals, bucket: _Bucket, metric: str) -> Contrast:
-        if self.pre is not None:
-            return _adjusted(world, self.pre, metric, bucket, self.config.level).contrast
+    def _found(self, bucket: _Bucket, metric: str) -> Contrast:
+        worlds = (self.ab, *self.replicas)
+        found = pooled([self._contrast(world, self.pre, bucket, metric) for world in worlds])
+        return over_trainings(
+            found, [self._contrast(each.ab, each.pre, bucket, metric) for each in self.trainings]
+        )
+
+    def _contrast(self, world: UserTotals, pre: UserTotals | None, bucket: _Bucket, metric: str) -> Contrast:
+        if pre is not None:
+            return _adjusted(world, pre, metric, bucket, self.config.level).contrast
         control, treatment = arms_of(world, metric, bucket.users, item_bucket=bucket.items)
         return contrast(control, treatment, self.config.level)
 

@@ -9,11 +9,14 @@ from learn_rank.ab.simulation.totals import UserTotals
 from learn_rank.ab.statistics.analysis import AnalysisConfig
 from learn_rank.ab.statistics.delta_method import Contrast, contrast
 from learn_rank.ab.statistics.per_user import arms_of, or_none
+from learn_rank.ab.statistics.retraining import over_trainings
 
 __all__ = ["daily_rows"]
 
 
-def daily_rows(ab: UserTotals, config: AnalysisConfig | None = None) -> list[dict[str, Any]]:
+def daily_rows(
+    ab: UserTotals, config: AnalysisConfig | None = None, *, trainings: Sequence[UserTotals] = ()
+) -> list[dict[str, Any]]:
     """One row per metric and day, to look at and not to stop at.
 
     Definition: ``delta``, ``low``, ``high`` and ``relative*`` compare the users with a request on the day;
@@ -24,13 +27,20 @@ def daily_rows(ab: UserTotals, config: AnalysisConfig | None = None) -> list[dic
     Args:
         ab: the world in which users are split.
         config: default ``AnalysisConfig()``.
+        trainings: the same of each training, where ``ab`` is their mean; two or more put the training into
+            the intervals.
     """
     chosen = AnalysisConfig() if config is None else config
     rows = []
     for metric in chosen.metrics:
         for at, day in enumerate(ab.days):
-            today = _contrast(ab, metric, [day], chosen.level)
-            so_far = _contrast(ab, metric, ab.days[: at + 1], chosen.level)
+            today, so_far = (
+                over_trainings(
+                    _contrast(ab, metric, days, chosen.level),
+                    [_contrast(each, metric, days, chosen.level) for each in trainings],
+                )
+                for days in ([day], ab.days[: at + 1])
+            )
             row: dict[str, Any] = {"day": day, "metric": metric}
             for name in ("delta", "low", "high", "relative", "relative_low", "relative_high"):
                 row[name] = or_none(getattr(today, name))

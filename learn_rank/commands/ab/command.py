@@ -28,10 +28,12 @@ from learn_rank.commands.ab.options import (
     Primary,
     RowIsUser,
     TestColumn,
+    TrainingSeeds,
     UntilPower,
     check_alone,
     check_one_of,
     check_powers,
+    check_trainings,
     refuse_order,
     share_of,
 )
@@ -99,6 +101,7 @@ def ab(
             "--retrain-daily", help="With --marketplace: both arms learn on in the night behind each day."
         ),
     ] = False,
+    training_seeds: TrainingSeeds = None,
     requests: Annotated[int, typer.Option(min=1, help="With --marketplace: visits a day.")] = 3000,
     reward: Annotated[str, typer.Option(help="With --log: the column that is averaged.")] = "click",
     days: Days = None,
@@ -201,6 +204,7 @@ def ab(
     if experiment is None:
         check_alone(own)
     check_one_of(candidates, marketplace, log, experiment)
+    check_trainings(training_seeds, marketplace)
     check_powers(until_power, plan, {"--log": log, "--experiment": experiment})
     outputs = (json_out, html_out)
     if experiment is not None:
@@ -253,6 +257,7 @@ def ab(
                 how,
                 n_requests_per_day=requests,
                 retrains=retrain_daily,
+                n_trainings=1 if plan else training_seeds,
                 command=_command(),
             )
         else:

@@ -77,6 +77,13 @@ Days = Annotated[
         min=1, help="Days of the test. 9; --plan, --until-power: at most, all that the candidates have."
     ),
 ]
+TrainingSeeds = Annotated[
+    int | None,
+    typer.Option(
+        help="With --marketplace: trainings of both arms that meet the same traffic, so that intervals hold "
+        "the training too; all that the run has.",
+    ),
+]
 Plan = Annotated[
     bool,
     typer.Option(
@@ -120,6 +127,24 @@ def check_alone(given: Mapping[str, Any]) -> None:
         raise ValueError(
             f"--{named[0].replace('_', '-')}: expected --experiment with it, got none. Remedy: give the "
             "outcomes of a real test, or leave it out."
+        )
+
+
+def check_trainings(training_seeds: int | None, marketplace: Path | None) -> None:
+    """Refuse no training, and several of what was not trained here.
+
+    Raises:
+        ValueError: --training-seeds below 1 or without --marketplace.
+    """
+    if training_seeds is not None and training_seeds < 1:
+        raise ValueError(
+            f"--training-seeds: expected 1 or more, got {training_seeds}. Remedy: leave it out for all that "
+            "the run has."
+        )
+    if training_seeds is not None and marketplace is None:
+        raise ValueError(
+            "--training-seeds: expected --marketplace with it, got none. Remedy: leave it out; candidates "
+            "hold the scores of one training, and a log or a real test what was served."
         )
 
 
