@@ -75,6 +75,10 @@ VARIANTS = {
     ),
     "pooled_history": Variant(settings={"pooled_dim": 16}, words="the history's vectors pooled by content"),
     "pooled_similarity": Variant(settings={"pooled_dim": 0}, words="their similarity alone"),
+    "codes": Variant(settings={"code_levels": 3}, words="codes of the text as trainable ids (QARM)"),
+    "raw_text_codes": Variant(
+        RAW_TEXT, settings={"code_levels": 3}, words="the same with the frozen text alone"
+    ),
     "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
     "missing_0.1": Variant(
         training={"missing_rate": 0.1}, words="a tenth of the rows lost vectors in training"

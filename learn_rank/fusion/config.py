@@ -26,6 +26,10 @@ class FusionConfig:
             validated better.
         pooled_dim: the history pooled by content is handed on as well (`learn_rank.fusion.pooled`): a
             similarity a block and a projection of that width, 0 for the similarities alone; None = neither.
+        code_levels: codes of the item's text as trainable ids (`learn_rank.fusion.semantic_codes`), that many
+            levels; 0 leaves them out. `LearnFeatureFusion.fit_codes` before the first step.
+        codes_per_level: centres of each level.
+        code_dim: width of the embedding of each level.
         projected_blocks: numbers of the blocks that the linear layers and `passes_vectors` read; None = all.
             The similarities compare every block in any case. A block that was itself learned from clicks is
             best compared only: through a linear layer the ranker overfits to it.
@@ -51,6 +55,9 @@ class FusionConfig:
     converted_feature: str | None = None
     has_histogram: bool = False
     pooled_dim: int | None = None
+    code_levels: int = 0
+    codes_per_level: int = 64
+    code_dim: int = 16
     projected_blocks: tuple[int, ...] | None = None
     projection_dim: int = 64
     hidden_dim: int = 128
@@ -66,6 +73,11 @@ class FusionConfig:
         for name in ("history_length", "searched_length", "projection_dim", "hidden_dim", "fusion_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
+        if self.code_levels < 0 or min(self.codes_per_level, self.code_dim) < 1:
+            raise ValueError(
+                "code_levels, codes_per_level, code_dim: expected at least 0, 1 and 1, got "
+                f"{self.code_levels}, {self.codes_per_level}, {self.code_dim}."
+            )
         if self.converted_feature is not None and self.history_feature is None:
             raise ValueError(
                 f"converted_feature: expected None without a history_feature, got {self.converted_feature!r}."

@@ -26,6 +26,7 @@ from learn_rank.fusion.inputs import (
 )
 from learn_rank.fusion.pooled import PooledHistory
 from learn_rank.fusion.row_ids import feature_of, flags_of_history, only_given, row_ids
+from learn_rank.fusion.semantic_codes import SemanticCodes
 from learn_rank.fusion.similarity import compared_blocks, cosine_features, cosine_of_user, similarity_names
 from learn_rank.fusion.slots import HistorySlots
 from learn_rank.fusion.user_runs import UserRuns, fused_runs, to_rows, user_runs
@@ -129,6 +130,10 @@ class LearnFeatureFusion(nn.Module):
         self.pooled: PooledHistory | None = None
         if config.pooled_dim is not None:
             self.pooled = PooledHistory(item_vectors.blocks, self.projected, config.pooled_dim)
+        self.codes: SemanticCodes | None = None
+        if config.code_levels:
+            shape = config.code_levels, config.codes_per_level, config.code_dim
+            self.codes = SemanticCodes(self.projected, *shape)
         self.auxiliary_head = nn.Linear(config.fusion_dim, len(AUXILIARY_TASKS[config.auxiliary_task]))
 
     @property
@@ -141,7 +146,20 @@ class LearnFeatureFusion(nn.Module):
         """Width of `FusionOutput.features`."""
         vectors = 2 * self.vector_dim if self.config.passes_vectors else 0
         pooled = 0 if self.pooled is None else self.pooled.output_dim
-        return self.config.fusion_dim + vectors + self.n_similarities + 2 + pooled
+        codes = 0 if self.codes is None else self.codes.output_dim
+        return self.config.fusion_dim + vectors + self.n_similarities + 2 + pooled + codes
+
+    def fit_codes(self, item_ids: Tensor) -> None:
+        """Fit the codes of `FusionConfig.code_levels`, where there are any; before the first step.
+
+        Args:
+            item_ids: (N,) int64 ids of the items of the training rows, repeated or not.
+
+        Raises:
+            ValueError: fewer items with a vector than codes.
+        """
+        if self.codes is not None:
+            self.codes.fit(self.item_vectors, torch.unique(item_ids))
 
     def forward(self, features: KeyedJaggedTensor, host: Tensor | None = None) -> FusionOutput:
         """Look up, fuse, supervise.
@@ -169,6 +187,7 @@ class LearnFeatureFusion(nn.Module):
         item_BD, has_item_B = self.item_vectors(item_ids)
         item_BD, has_item_B = only_given(item_BD, has_item_B, is_given_B)
         has_user_B = to_rows(has_user_R, runs)
+        coded = [] if self.codes is None else [self.codes(item_BD, has_item_B)]
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
         of_user_BK = cosine_of_user(user_RD, item_BD, blocks, runs)
@@ -189,7 +208,7 @@ class LearnFeatureFusion(nn.Module):
         pooled = []
         if self.pooled is not None and slots is not None:
             pooled = [self.pooled(slots, self.item_vectors)]
-        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2, *pooled], dim=1)
+        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2, *pooled, *coded], dim=1)
         return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B, slots)
 
     def fuse(self, user: Tensor, item: Tensor, evidence: Tensor) -> Tensor:
