@@ -23,6 +23,8 @@ from learn_rank.ab.report.terminal import print_ab
 from learn_rank.ab.run import run_ab, worst_calibration
 from learn_rank.ab.simulation.config import ABConfig
 from learn_rank.ab.simulation.environment import KnownEnvironment
+from learn_rank.ab.statistics.analysis import analyse, guardrails
+from learn_rank.ab.statistics.daily import daily_rows
 from learn_rank.ab.statistics.delta_method import Contrast, PerUser, contrast
 from learn_rank.ab.statistics.power import minimal_effect, power_at
 from learn_rank.ab.statistics.resplits import rejection_band
@@ -200,24 +202,33 @@ def test_without_a_past_the_difference_is_the_mean_of_the_trainings_differences(
             assert row["delta"] == pytest.approx(np.mean([each["delta"] for each in same]), abs=1e-12)
 
 
-def test_a_lift_must_hold_over_trainings_to_be_told(three):
-    """The intervals of rows, guardrails and days are the wider ones, and p goes with them."""
-    wider = 0
-    for row in three.rows:
-        own = [
-            each
-            for each in three.trainings
-            if each["metric"] == row["metric"] and each["bucket"] == row["bucket"]
-        ]
-        widths = [math.log1p(each["relative_high"]) - math.log1p(each["relative_low"]) for each in own]
-        wider += math.log1p(row["relative_high"]) - math.log1p(row["relative_low"]) > min(widths)
-    assert wider > len(three.rows) / 2
-    last = {row["metric"]: row for row in three.daily}  # of each metric its last day
-    everyone = {row["metric"]: row for row in three.rows if row["bucket_kind"] == "all"}
-    for metric, row in last.items():  # without the past, so only near
-        assert row["cumulative"] == pytest.approx(everyone[metric]["relative"], abs=0.15)
-    rails = {row["metric"]: row for row in three.guardrails}
-    assert rails["CTR"]["relative_low"] == everyone["CTR"]["relative_low"]
+def test_a_lift_must_hold_over_trainings_to_be_told(three, frames):
+    """Rows, guardrails and days have the wider intervals, and power and MDE are of them too."""
+    sources = {seed: CandidateFiles(frame) for seed, frame in frames.items()}
+    played = play(sources, KnownEnvironment(), CONFIG, n_pre_days=1, n_replicas=0, on_day=None)
+    ab, pre = played.mean.ab, played.mean.pre
+    parts = (
+        (three.rows, analyse(ab, pre=pre), ""),
+        (three.guardrails, guardrails(ab, pre=pre), ""),
+        (three.daily, daily_rows(ab), ""),
+        (three.daily, daily_rows(ab), "cumulative"),
+    )
+    for found, of_traffic, name in parts:
+        wider = []
+        for row, alone in zip(found, of_traffic, strict=True):
+            ends = [f"{name or 'relative'}_{end}" for end in ("low", "high")]
+            if row[ends[0]] is not None:
+                assert row[ends[0]] <= alone[ends[0]] + 1e-12 and row[ends[1]] >= alone[ends[1]] - 1e-12
+                wider.append(row[ends[0]] < alone[ends[0]] - 1e-3)
+        assert any(wider)
+    for row, alone in zip(three.rows, parts[0][1], strict=True):
+        if row["low"] is not None and row["high"] - row["low"] > 1.3 * (alone["high"] - alone["low"]):
+            # more than the standard error's part: the few trainings count as well
+            assert (
+                row["mde"] > 1.1 * alone["mde"] and row["power"] < alone["power"] and row["p"] >= alone["p"]
+            )
+            errors = (row["high"] - row["low"]) / (alone["high"] - alone["low"])
+            assert row["mde"] == pytest.approx(errors * alone["mde"], rel=0.35)
     secondary = [row for row in three.rows if row["role"] == "secondary" and row["flag"] is None]
     np.testing.assert_allclose([row["p_family"] for row in secondary], holm([row["p"] for row in secondary]))
 
@@ -228,6 +239,9 @@ def test_scores_that_one_training_alone_inflates_are_a_failed_guard_that_names_i
     played = play(sources, KnownEnvironment(), CONFIG, n_pre_days=0, n_replicas=0, on_day=None)
     failed = [guard for guard in worst_calibration(played) if guard.has_passed is False]
     assert any(guard.words.startswith("Training 8: ") for guard in failed)
+    whole = run_ab(sources, KnownEnvironment(), CONFIG, n_resplits=0)
+    assert [guard for guard in whole.guards if guard in failed] == failed
+    assert whole.verdict.status == "invalid"
 
 
 @pytest.mark.parametrize(
