@@ -5,7 +5,8 @@ Run: python benchmarks/vector_trials.py runs/steam --seeds 2
 A trial changes what the ranker of a finished `learn-rank run` is given, in both arms alike, and is trained as
 the run's arms are; nothing is judged on the test rows. A line has the differences to the same arm without the
 trial, in points with 95 % intervals over users and seeds; "kept" says that one of the click columns is above
-0 and none below. What was trained is kept in RUN/trials, so that more seeds or trials can follow.
+0 and none below. Codes of the text and the item-item regression are variants of `learn-rank ablate`: `codes`,
+`learn_ease`. What was trained is kept in RUN/trials, so that more seeds or trials can follow.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 from benchmarks.trials.aligned_block import with_aligned_block
 from benchmarks.trials.given import Given
 from benchmarks.trials.neighbour_rates import with_neighbour_rates
-from benchmarks.trials.semantic_codes import quality, residual_codes, with_semantic_codes
 from learn_rank.ablation.study import open_study
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.evaluation.compare import ALL, DeltaRow
@@ -39,7 +39,6 @@ from learn_recall.store import EmbeddingStore
 TRIALS: dict[str, Callable[[Given], Given]] = {
     "neighbour_rates": with_neighbour_rates,
     "aligned_block": with_aligned_block,
-    "semantic_codes": with_semantic_codes,
 }
 COLUMNS = (
     ("CTR", "AUC", "all", ALL),
@@ -97,8 +96,6 @@ def validation_scores(
                     write_predictions(scores, labels, predict(ranker, given.data.valid))
                 tables.append(pd.read_parquet(scores))
             found[name, arm.name] = tables
-    if "semantic_codes" in names:
-        print(f"semantic codes: {quality(residual_codes(own.text(), own.is_trained()), own.is_trained())}\n")
     return found
 
 

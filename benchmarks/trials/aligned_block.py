@@ -38,7 +38,7 @@ def with_aligned_block(given: Given) -> Given:
     item_ND = of_unit_length(_predicted(given))
     contexts = given.dataset.contexts
     history = rows_of_histories(list(contexts[HISTORY]), given.catalogue, HISTORY_LENGTH)
-    user_UD = np.zeros((len(contexts), N_DIMENSIONS), np.float32)
+    user_UD = np.zeros((len(contexts), item_ND.shape[1]), np.float32)
     for slot in history.T:
         has_item = slot >= 0
         user_UD[has_item] += item_ND[slot[has_item]]

@@ -142,37 +142,45 @@ def ablate(
     names: Sequence[str],
     seeds: Sequence[int],
     *,
+    over: str = BASE,
+    part: str = "test",
     on_training: Callable[[str, int], None] = lambda name, seed: None,
 ) -> dict[str, list[DeltaRow]]:
-    """Train variants and compare each with the baseline.
+    """Train variants and compare each with the baseline, or with one of themselves.
 
     Args:
         study: of `open_study`.
         names: of `VARIANTS`.
         seeds: of every variant and of the baseline.
+        over: `BASE` or one of `VARIANTS`, that the others are compared with.
+        part: "test", or "valid" for a choice among variants, which leaves the test rows out.
         on_training: called with (name, seed) before each training, for a progress bar.
 
     Returns:
-        {variant: differences to the baseline}; "auto <variant>": those of its fallback to the baseline.
+        {variant: differences}; over the baseline on test also "auto <variant>": those of its fallback to
+        the baseline.
     """
 
     def trained(name: str, variant: Variant, seed: int) -> pd.DataFrame:
         on_training(name, seed)
-        return study.train(name, variant, seed)
+        on_test = study.train(name, variant, seed)
+        return on_test if part == "test" else pd.read_parquet(study.run.ablation.validation_of(name, seed))
 
-    bases = [trained(BASE, Variant(None), seed) for seed in seeds]
+    bases = [trained(over, Variant(None) if over == BASE else VARIANTS[over], seed) for seed in seeds]
     tasks = ("CTR", "CVR", "CTCVR") if "conversion" in bases[0] else ("CTR",)
     found = {}
     for name in names:
         variant = VARIANTS[name]
         if name == "base_ensemble":
+            ones = bases if over == BASE else [trained(BASE, variant, seed) for seed in seeds]
             others = [trained(BASE, variant, seed + len(seeds)) for seed in seeds]
-            tables = [mean_logits(one, other) for one, other in zip(bases, others, strict=True)]
+            tables = [mean_logits(one, other) for one, other in zip(ones, others, strict=True)]
         else:
             tables = [trained(name, variant, seed) for seed in seeds]
+        if name != "base_ensemble" and over == BASE and part == "test":
             autos = [auto(study.run, name, seed, bases[at], tables[at]) for at, seed in enumerate(seeds)]
             found[f"auto {name}"] = evaluate_arms({BASE: bases, name: autos}, BASE, tasks)[1]
-        found[name] = evaluate_arms({BASE: bases, name: tables}, BASE, tasks)[1]
+        found[name] = evaluate_arms({over: bases, name: tables}, over, tasks)[1]
     return found
 
 

@@ -13,16 +13,19 @@ from learn_recall.terminal.whole_table import WholeTable
 METRICS = ("AUC", "UAUC")
 
 
-def ablation_table(found: Mapping[str, Sequence[DeltaRow]], names: Sequence[str]) -> WholeTable:
+def ablation_table(
+    found: Mapping[str, Sequence[DeltaRow]], names: Sequence[str], *, over: str, part: str
+) -> WholeTable:
     """Show AUC and UAUC of every task over all test rows, one line a variant and one for its `auto`.
 
     Args:
         found: of `learn_rank.ablation.study.ablate`.
         names: the variants, in the table's order.
+        over, part: as of `learn_rank.ablation.study.ablate`.
     """
     whole = {key: [row for row in rows if row["bucket_kind"] == "all"] for key, rows in found.items()}
     columns = [(row["task"], row["metric"]) for row in next(iter(whole.values())) if row["metric"] in METRICS]
-    table = WholeTable(title="Points over the baseline, all test rows, 95 % intervals", box=SIMPLE)
+    table = WholeTable(title=f"Points over {over}, all {part} rows, 95 % intervals", box=SIMPLE)
     table.add_column("variant", no_wrap=True)
     for task, metric in columns:
         table.add_column(f"{task} {metric}", justify="right")

@@ -15,6 +15,8 @@ from learn_recall.commands.plain_errors import plain_errors
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.progress import StageProgress
 
+_NAMES = "Remedy: `learn-rank ablate --names` tells what they are."
+
 
 def _print_names(is_asked: bool) -> None:
     if is_asked:
@@ -36,6 +38,12 @@ def ablate(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every variant.")] = 3,
+    over: Annotated[
+        str, typer.Option(help="What they are compared with: `baseline`, or one of the variants.")
+    ] = "baseline",
+    part: Annotated[
+        str, typer.Option(help="Rows that are judged: `valid` to choose among variants, `test` once chosen.")
+    ] = "test",
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Write every difference there, buckets too.")
     ] = None,
@@ -53,22 +61,27 @@ def ablate(
     Every variant is the run's own ranker on the run's own rows and vectors, with the weight decay that the
     run tuned for its baseline. Prints differences to the baseline in points with 95 % intervals over users
     and seeds; `auto` is the variant where validation prefers it, else the baseline. Finished trainings are
-    kept in RUN/ablation: a command that was stopped goes on where it was.
+    kept in RUN/ablation: a command that was stopped goes on where it was. To choose among variants compare
+    them on validation (`--part valid --over learn`), and look at the test rows once.
 
     Example: learn-rank ablate runs/steam --only no_auxiliary,gate,shuffled --seeds 3 --json ablation.json
     """
     use_threads(threads)
     device = compute_device(device)
+    from learn_rank.ablation.study import BASE, open_study
     from learn_rank.ablation.study import ablate as train_variants
-    from learn_rank.ablation.study import open_study
     from learn_rank.ablation.table import ablation_table
-    from learn_rank.ablation.variants import trainable
+    from learn_rank.ablation.variants import VARIANTS, trainable
     from learn_rank.commands.uauc import check_writable
     from learn_recall.files.whole_files import write_json
 
     check_writable("--json", json_out)
     asked = None if only is None else [name for text in only for name in names_of(text)]
     trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
+    if part not in ("valid", "test"):
+        raise ValueError(f"--part: expected valid or test, got {part!r}. Remedy: name one of the two.")
+    if over not in (BASE, *VARIANTS) or over == "base_ensemble":
+        raise ValueError(f"--over: expected {BASE} or a variant that is one ranker, got {over!r}. {_NAMES}")
     study = open_study(run_folder, device=device)
     chosen, left_out = trainable(
         asked,
@@ -88,11 +101,13 @@ def ablate(
             study,
             chosen,
             range(seeds),
+            over=over,
+            part=part,
             on_training=lambda name, seed: progress.update(
                 bar, description=f"{name}, seed {seed}", completed=next(done)
             ),
         )
         progress.update(bar, description="", completed=(1 + len(chosen)) * seeds)
-    console.print(ablation_table(found, chosen))
+    console.print(ablation_table(found, chosen, over=over, part=part))
     if json_out is not None:
         write_json(json_out, found)

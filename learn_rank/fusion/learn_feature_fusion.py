@@ -127,13 +127,10 @@ class LearnFeatureFusion(nn.Module):
             nn.Linear(config.hidden_dim, config.fusion_dim),
             nn.ReLU(),
         )
-        self.pooled: PooledHistory | None = None
-        if config.pooled_dim is not None:
-            self.pooled = PooledHistory(item_vectors.blocks, self.projected, config.pooled_dim)
-        self.codes: SemanticCodes | None = None
-        if config.code_levels:
-            shape = config.code_levels, config.codes_per_level, config.code_dim
-            self.codes = SemanticCodes(self.projected, *shape)
+        blocks, pooled_dim = item_vectors.blocks, config.pooled_dim
+        self.pooled = None if pooled_dim is None else PooledHistory(blocks, self.projected, pooled_dim)
+        shape = config.code_levels, config.codes_per_level, config.code_dim
+        self.codes = SemanticCodes(self.projected, *shape) if config.code_levels else None
         self.auxiliary_head = nn.Linear(config.fusion_dim, len(AUXILIARY_TASKS[config.auxiliary_task]))
 
     @property
@@ -187,7 +184,7 @@ class LearnFeatureFusion(nn.Module):
         item_BD, has_item_B = self.item_vectors(item_ids)
         item_BD, has_item_B = only_given(item_BD, has_item_B, is_given_B)
         has_user_B = to_rows(has_user_R, runs)
-        coded = [] if self.codes is None else [self.codes(item_BD, has_item_B)]
+        optional = [] if self.codes is None else [self.codes(item_BD, has_item_B)]
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
         of_user_BK = cosine_of_user(user_RD, item_BD, blocks, runs)
@@ -205,10 +202,9 @@ class LearnFeatureFusion(nn.Module):
         auxiliary_B = self.auxiliary_logit(fusion_BF)
         handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
         vectors = [to_rows(user_RD, runs), item_BD] if config.passes_vectors else []
-        pooled = []
         if self.pooled is not None and slots is not None:
-            pooled = [self.pooled(slots, self.item_vectors)]
-        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2, *pooled, *coded], dim=1)
+            optional.insert(0, self.pooled(slots, self.item_vectors))
+        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2, *optional], dim=1)
         return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B, slots)
 
     def fuse(self, user: Tensor, item: Tensor, evidence: Tensor) -> Tensor:

@@ -36,6 +36,9 @@ class SemanticCodes(nn.Module):
         n_levels: L; n_centres: K.
         dim: P.
 
+    Attributes:
+        output_dim: L x P, the width of what `forward` gives.
+
     Source: QARM (arXiv 2411.11739), quantitative codes of item representations; prefixes as ids: arXiv
     2504.02137.
     """
@@ -47,15 +50,11 @@ class SemanticCodes(nn.Module):
         self.parts = parts
         width = sum(stop - start for start, stop in parts)
         self.register_buffer("centres", torch.zeros(n_levels, n_centres, width))
-        sizes = [min(n_centres ** (level + 1), MOST_ROWS) for level in range(n_levels)]
-        self.tables = nn.ModuleList(nn.Embedding(size, dim) for size in sizes)
-        for table in self.tables:
-            nn.init.zeros_(table.weight)
-
-    @property
-    def output_dim(self) -> int:
-        """L x P."""
-        return sum(table.embedding_dim for table in self.tables)
+        self.sizes = [min(n_centres ** (level + 1), MOST_ROWS) for level in range(n_levels)]
+        self.tables = nn.ModuleList(
+            nn.Embedding(size, dim, _weight=torch.zeros(size, dim)) for size in self.sizes
+        )
+        self.output_dim = n_levels * dim
 
     def fit(self, vectors: FrozenEmbedding, item_ids: Tensor) -> None:
         """Fit the centres on items that training knows.
@@ -91,12 +90,11 @@ class SemanticCodes(nn.Module):
         """(B, D) frozen vectors -> of each level the (B,) rows of its table."""
         check_fitted(self.centres)
         left = select_blocks(vectors, self.parts)
-        n_centres, prefix, found = self.centres.shape[1], None, []
-        for table, centres in zip(self.tables, self.centres, strict=True):
+        prefix, found = vectors.new_zeros(vectors.shape[0], dtype=torch.int64), []
+        for size, centres in zip(self.sizes, self.centres, strict=True):
             code = _nearest(left, centres)
-            prefix = code if prefix is None else prefix * n_centres + code
-            n_rows = table.num_embeddings
-            found.append(prefix if n_rows < MOST_ROWS else prefix * _MIX % (1 << 32) % n_rows)
+            prefix = prefix * self.centres.shape[1] + code
+            found.append(prefix if size < MOST_ROWS else prefix * _MIX % (1 << 32) % size)
             left = left - centres[code]
         return found
 

@@ -21,8 +21,8 @@ from learn_rank.rankers.base import Ranker
 from learn_rank.rankers.history import HISTORIES, HistoryEncoder
 from learn_rank.rankers.history_content import HISTORY_SCORES, ContentWeights
 from learn_rank.rankers.id_tables import embedding_tables, shared_table
-from learn_rank.rankers.rate_start import RateStart
 from learn_rank.rankers.scores import LOSS_KINDS, Scores, ranking_loss
+from learn_rank.rankers.start.rate_start import RateStart
 from learn_rank.rankers.task_layers import TASK_LAYERS
 from learn_rank.rankers.zero_start import LogitResidual, widen_first_layers
 from learn_recall.columns import ITEM_ID
@@ -60,8 +60,8 @@ class RankerConfig:
             Without a plugin it is read as "ids".
         has_converted_history: the host also knows which of those items the user converted on.
         start: what the logits begin at: "zero", or "rates", a logistic regression on the dense features
-            (`learn_rank.rankers.rate_start`); the network learns what lies beyond it, and where it learns
-            nothing that holds on validation, the start is kept.
+            (`learn_rank.rankers.start.rate_start`); the network learns what lies beyond it, and where it
+            learns nothing that holds on validation, the start is kept.
     """
 
     kind: str = "esmm"

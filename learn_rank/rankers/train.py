@@ -135,7 +135,7 @@ def train_ranker(
         ranker = make_ranker()
     if not (out / "last.safetensors").exists():
         if ranker.fusion is not None:
-            ranker.fusion.fit_codes(torch.from_numpy(data.train.item_key))
+            ranker.fusion.fit_codes(torch.from_numpy(np.unique(data.train.item_key)))
         _judge_start(ranker, data, config, out)
     optimizer = torch.optim.AdamW(parameter_groups(ranker, config))
     per_epoch = -(-len(data.train) // config.batch_size)

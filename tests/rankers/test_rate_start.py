@@ -12,8 +12,8 @@ from small_rankers import N_CODES, batch, config
 from learn_rank.data.dense_features import log_odds
 from learn_rank.data.encoded_rows import encode_dataset
 from learn_rank.rankers.multi_task import MultiTaskRanker
-from learn_rank.rankers.rate_start import RateStart
-from learn_rank.rankers.shrunk_regression import log_likelihood, shrunk_regression
+from learn_rank.rankers.start.rate_start import RateStart
+from learn_rank.rankers.start.shrunk_regression import log_likelihood, shrunk_regression
 from learn_rank.rankers.train import EpochResult, RankTrainConfig, load_ranker, predict, train_ranker
 from learn_rank.run.predictions import rate_scores
 from learn_recall.files.whole_files import read_json
@@ -52,7 +52,7 @@ def of_tasks(data):
 
 
 def test_a_start_that_is_held_to_the_floor_orders_rows_as_the_floor_does(data, monkeypatch):
-    monkeypatch.setattr("learn_rank.rankers.rate_start.STRENGTHS", (1e12,))
+    monkeypatch.setattr("learn_rank.rankers.start.rate_start.STRENGTHS", (1e12,))
     start = RateStart(data.n_dense)
     start.fit(data.train, data.valid, newness_rate=0.1, seed=0)
     found = start(torch.from_numpy(data.test.dense)).double().numpy()

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from learn_rank.rankers.grid import beyond_edge, widening_scores
-from learn_rank.rankers.shrunk_regression import shrunk_regression
+from learn_rank.rankers.start.shrunk_regression import shrunk_regression
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_it_is_the_same_wherever_it_begins_and_however_many_rows_are_read_at_a_t
     toward = np.array([0.5, 0.0, 0.0])
     alone = shrunk_regression(dense, labels, toward, 10.0)
     other = shrunk_regression(dense, labels, toward, 1e4)
-    monkeypatch.setattr("learn_rank.rankers.shrunk_regression._BLOCK", 37)
+    monkeypatch.setattr("learn_rank.rankers.start.shrunk_regression._BLOCK", 37)
     again = shrunk_regression(dense, labels, toward, 10.0, other)
     np.testing.assert_allclose(again.weight, alone.weight, atol=1e-5)
     assert again.log_evidence == pytest.approx(alone.log_evidence, abs=1e-4)

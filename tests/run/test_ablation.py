@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from learn_rank.ablation import study as study_module
@@ -106,12 +107,27 @@ def test_variants_are_compared_with_the_baseline_and_auto_keeps_what_is_no_bette
     )
     assert abs(row_of(found["shuffled"], "CTR", "AUC")["delta"]) < 0.05
 
-    table = ablation_table(found, names)
+    table = ablation_table(found, names, over="baseline", part="test")
     assert [column.header for column in table.columns][1:] == [
         f"{task} {metric}" for task in ("CTR", "CVR", "CTCVR") for metric in ("AUC", "UAUC")
     ]
     assert list(table.columns[0].cells) == ["gate", "auto gate", "shuffled", "auto shuffled", "base_ensemble"]
     assert next(iter(table.columns[1].cells)).startswith(f"{100 * lift['delta']:+.2f} [")
+
+
+def test_variants_are_chosen_on_validation_over_another_variant_and_test_stays_out_of_it(study):
+    found = ablate(study, ["shuffled", "base_ensemble"], range(2), over="gate", part="valid")
+    assert list(found) == ["shuffled", "base_ensemble"]  # no auto: it is between the baseline and a variant
+    row = row_of(found["shuffled"], "CTR", "AUC")
+    assert row["high"] < 0
+    scored = [
+        [pd.read_parquet(study.run.ablation.validation_of(name, seed)) for seed in (0, 1)]
+        for name in ("gate", "shuffled")
+    ]
+    auc = [np.mean([roc_auc_score(table["click"], table["pctr"]) for table in tables]) for tables in scored]
+    assert row["delta"] == pytest.approx(auc[1] - auc[0])
+    table = ablation_table(found, list(found), over="gate", part="valid")
+    assert table.title == "Points over gate, all valid rows, 95 % intervals"
 
 
 def test_an_ensemble_is_the_mean_of_the_logits():
@@ -143,6 +159,8 @@ def test_the_command_prints_the_table_and_writes_every_difference(study, tmp_pat
     [
         (["--only", "gates"], "--only: expected some of learn"),
         (["--only", "gate"], "expected the folder of a finished `learn-rank run`, found no run.json"),
+        (["--part", "train"], "--part: expected valid or test, got 'train'"),
+        (["--over", "base_ensemble"], "--over: expected baseline or a variant that is one ranker"),
         (["--json", "/proc/no/such.json"], "--json: expected a file that can be written"),
     ],
 )

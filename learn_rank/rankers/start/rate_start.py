@@ -16,7 +16,7 @@ from learn_rank.data.dense_features import log_odds
 from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.metrics.auc import AUC
 from learn_rank.rankers.grid import widening_scores
-from learn_rank.rankers.shrunk_regression import ShrunkRegression, log_likelihood, shrunk_regression
+from learn_rank.rankers.start.shrunk_regression import ShrunkRegression, log_likelihood, shrunk_regression
 from learn_recall.columns import PCTR, PCVR
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)

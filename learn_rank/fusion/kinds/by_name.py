@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion.config import FusionConfig
-from learn_rank.fusion.experts import ExpertFusion
-from learn_rank.fusion.gate import GateFusion
+from learn_rank.fusion.kinds.experts import ExpertFusion
+from learn_rank.fusion.kinds.gate import GateFusion
+from learn_rank.fusion.kinds.similarity_only import SimilarityFusion
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
-from learn_rank.fusion.similarity_only import SimilarityFusion
 
 __all__ = ["FUSIONS", "ExpertFusion", "GateFusion", "SimilarityFusion", "fusion_of_kind"]
 
