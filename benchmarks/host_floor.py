@@ -100,7 +100,7 @@ FLOORS = ("rates", "recent")
 TASKS = ("CTR", "CVR")
 
 
-def test_scores(data: EncodedDataset, shape: RankerConfig, seed: int) -> pd.DataFrame:
+def scores_on_test(data: EncodedDataset, shape: RankerConfig, seed: int) -> pd.DataFrame:
     """Test scores of the host with the decay that validates best."""
     found: dict[float, pd.DataFrame] = {}
 
@@ -122,7 +122,7 @@ def test_scores(data: EncodedDataset, shape: RankerConfig, seed: int) -> pd.Data
     return found[max(scores, key=lambda decay: scores[decay])]
 
 
-def test_aucs(n_rows: int, unseen: float, seed: int, hosts: Sequence[str]) -> dict[str, dict[str, float]]:
+def aucs_on_test(n_rows: int, unseen: float, seed: int, hosts: Sequence[str]) -> dict[str, dict[str, float]]:
     """AUC of a drawn log's test rows: task -> floor or host -> AUC, of conversion on the clicked rows."""
     dataset = drawn_log(n_rows, unseen, seed)
     data = encode_dataset(dataset, has_item_history=True, recent_popularity=True)
@@ -130,7 +130,7 @@ def test_aucs(n_rows: int, unseen: float, seed: int, hosts: Sequence[str]) -> di
     scores = {
         "rates": rate_scores(dataset),
         "recent": recent.scores("test", recent.best_window()),
-        **{name: test_scores(data, HOSTS[name], seed) for name in hosts},
+        **{name: scores_on_test(data, HOSTS[name], seed) for name in hosts},
     }
     clicked = dataset.test[CLICK].to_numpy() == 1
     asked = (CLICK, PCTR, clicked | True), (CONVERSION, PCVR, clicked)
@@ -165,7 +165,7 @@ def main() -> None:
     print(f"|{'---|' * len(names)}")
     for n_rows in options.rows:
         for unseen in options.unseen:
-            of_seeds = [test_aucs(n_rows, unseen, seed, options.hosts) for seed in options.seeds]
+            of_seeds = [aucs_on_test(n_rows, unseen, seed, options.hosts) for seed in options.seeds]
             for task in TASKS:
                 auc = {
                     name: np.array([found[task][name] for found in of_seeds]) for name in of_seeds[0][task]
