@@ -47,10 +47,6 @@ class Given:
         """(B,) row of the catalogue of each row's item; an item that the catalogue lacks has none: -1."""
         return self.catalogue.get_indexer(pd.Index(self.dataset.parts[part][ITEM_ID]))
 
-    def is_trained(self) -> np.ndarray:
-        """(N,) bool: training rows show the item."""
-        return np.asarray(self.catalogue.isin(self.dataset.train[ITEM_ID]))
-
     def text(self) -> np.ndarray:
         """(N, C) the frozen text's blocks side by side, each of unit length; zeros without text."""
         vectors, present = self.items.lookup(self.catalogue.to_numpy())

@@ -11,10 +11,10 @@ from benchmarks.trials.given import Given
 from learn_rank.data.dense_features import log_odds
 from learn_rank.data.ease import EaseConfig, fit_ease
 from learn_rank.data.encoded_rows import EncodedRows
+from learn_rank.data.host_statistics import HostStatistics
 from learn_recall.columns import CLICK, CONVERSION, ITEM_ID, TIMESTAMP, USER_ID
 
 DAY = 86_400
-CLICK_PRIOR, CONVERSION_PRIOR = 20.0, 5.0  # as of `HostStatistics`
 
 
 def with_neighbour_rates(given: Given) -> Given:
@@ -82,12 +82,11 @@ def _of_items(given: Given, day: float | None) -> np.ndarray:
     shown, clicks, conversions = (
         np.bincount(at[is_known], each[is_known], n) for each in (np.ones(len(log)), click, converted)
     )
-    train = given.dataset.train
-    rate = float(train[CLICK].mean())
-    bought = float(train[CONVERSION].fillna(0).sum() / train[CLICK].sum()) if CONVERSION in train else 0.0
+    host = HostStatistics(given.dataset.parts)
+    click_prior, conversion_prior = host.click_prior, host.conversion_prior
     columns = [
-        log_odds((conversions + CONVERSION_PRIOR * bought) / (clicks + CONVERSION_PRIOR)),
+        log_odds((conversions + conversion_prior * host.conversion_rate) / (clicks + conversion_prior)),
         np.log1p(clicks),
-        log_odds((clicks + CLICK_PRIOR * rate) / (shown + CLICK_PRIOR)),
+        log_odds((clicks + click_prior * host.click_rate) / (shown + click_prior)),
     ]
     return np.column_stack(columns[:2] if given.dataset.is_sampled else columns)
