@@ -184,7 +184,7 @@ class LearnFeatureFusion(nn.Module):
         item_BD, has_item_B = self.item_vectors(item_ids)
         item_BD, has_item_B = only_given(item_BD, has_item_B, is_given_B)
         has_user_B = to_rows(has_user_R, runs)
-        optional = [] if self.codes is None else [self.codes(item_BD, has_item_B)]
+        coded = [] if self.codes is None else [self.codes(item_BD, has_item_B)]
         # a known user with a block left out (`is_learned`) has nothing to compare the item's block with
         item_BD = compared_blocks(item_BD, user_RD, has_user_R, blocks, runs)
         of_user_BK = cosine_of_user(user_RD, item_BD, blocks, runs)
@@ -202,9 +202,8 @@ class LearnFeatureFusion(nn.Module):
         auxiliary_B = self.auxiliary_logit(fusion_BF)
         handed_BF = fusion_BF.detach() if config.stops_gradient else fusion_BF
         vectors = [to_rows(user_RD, runs), item_BD] if config.passes_vectors else []
-        if self.pooled is not None and slots is not None:
-            optional.insert(0, self.pooled(slots, self.item_vectors))
-        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2, *optional], dim=1)
+        pooled = [] if self.pooled is None or slots is None else [self.pooled(slots, self.item_vectors)]
+        out = torch.cat([handed_BF, *vectors, similarity_BS, presence_B2, *pooled, *coded], dim=1)
         return FusionOutput(out, fusion_BF, auxiliary_B, has_user_B, has_item_B, slots)
 
     def fuse(self, user: Tensor, item: Tensor, evidence: Tensor) -> Tensor:
