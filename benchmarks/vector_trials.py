@@ -4,9 +4,9 @@ Run: python benchmarks/vector_trials.py runs/steam --seeds 2
 
 A trial changes what the ranker of a finished `learn-rank run` is given, in both arms alike, and is trained as
 the run's arms are; nothing is judged on the test rows. A line has the differences to the same arm without the
-trial, in points with 95 % intervals over users and seeds; "kept" says that CTR AUC or UAUC of all rows is above
-0 and no column below. Codes of the text and the item-item regression are variants of `learn-rank ablate`: `codes`,
-`learn_ease`. What was trained is kept in RUN/trials, so that more seeds or trials can follow.
+trial, in points with 95 % intervals over users and seeds; "kept" says that CTR AUC or UAUC of all rows is
+above 0 and no column below. Codes of the text and the item-item regression are variants of `learn-rank
+ablate`: `codes`, `learn_ease`. What was trained is kept in RUN/trials, so that more can follow.
 """
 
 from __future__ import annotations

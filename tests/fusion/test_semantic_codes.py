@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from ranking_worlds import planted_dataset
 from small_fusions import THREE, fusion, tables
-from small_rankers import batch, fused_ranker
+from small_rankers import batch, config, fused_ranker
 
+from learn_rank.data.encoded_rows import encode_dataset
 from learn_rank.frozen.embedding import FrozenEmbedding
 from learn_rank.fusion import semantic_codes
 from learn_rank.fusion.config import FusionConfig
+from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.fusion.semantic_codes import SemanticCodes
+from learn_rank.rankers.multi_task import MultiTaskRanker
+from learn_rank.rankers.train import RankTrainConfig, train_ranker
 from learn_rank.serving import export_ranker, load_exported
 from learn_rank.testing import check_fusion
 
@@ -117,6 +122,25 @@ def test_items_of_one_text_share_their_codes():
     codes.fit(table, torch.arange(4))
     for ids in codes.ids(table.vectors):
         assert ids[:4].tolist() == ids[4:8].tolist()
+
+
+def test_training_fits_them_on_the_items_of_its_rows_before_the_first_step(tmp_path):
+    dataset, _, vectors = planted_dataset(n_rows=400)
+    data = encode_dataset(dataset, history_length=5)
+    items = FrozenEmbedding(torch.arange(len(vectors)), torch.from_numpy(vectors).float())
+    users = FrozenEmbedding(torch.from_numpy(np.unique(data.train.user_key)[:1]), torch.ones(1, 8))
+    settings = FusionConfig(code_levels=1, codes_per_level=3, dropout=0.0)
+    how = RankTrainConfig(n_epochs=1, batch_size=64)
+
+    def build():
+        plugin = LearnFeatureFusion(users, items, settings)
+        return MultiTaskRanker(data.n_codes, data.n_dense, config(), plugin)
+
+    trained, _ = train_ranker(build, data, how, tmp_path)
+    alone = LearnFeatureFusion(users, items, settings)
+    alone.fit_codes(torch.from_numpy(data.train.item_key.copy()))
+    torch.testing.assert_close(trained.fusion.codes.centres, alone.codes.centres)
+    assert trained.fusion.codes.tables[0].weight.any()
 
 
 @pytest.mark.long
