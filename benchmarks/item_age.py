@@ -140,17 +140,14 @@ def frozen_vectors(
     towers = train_towers(replay.training, content, out / "towers", config)
     old = np.flatnonzero(replay.is_old)
     card = content.card
-    fields = {
-        name: getattr(card, name) for name in ("kind", "encoder", "encoder_sha256", "prompt", "pooling")
-    }
     part = write_store(
         out / "content-old",
         ids=content.ids[old],
         vectors=np.array(content.vectors[old]),
-        max_tokens=card.max_tokens,
+        kind=card.kind,
         dtype=card.dtype,
         overwrite=True,
-        **fields,
+        **card.of_text,
     )
     export_embeddings(
         towers,

@@ -231,11 +231,7 @@ def _card_fields(
     card = content.card
     dimension = trained.towers.dimension
     return {
-        "encoder": card.encoder,
-        "encoder_sha256": card.encoder_sha256,
-        "prompt": card.prompt,
-        "pooling": card.pooling,
-        "max_tokens": card.max_tokens,
+        **card.of_text,
         "dtype": dtype,
         "blocks": (Block("tower", 0, dimension), *text.after(dimension)),
         "tower": trained.sha256,

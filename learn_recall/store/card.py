@@ -96,6 +96,12 @@ class IdentityCard:
             check_unix_seconds("as_of", self.as_of)
         _check_blocks(self.blocks, self.dimension)
 
+    @property
+    def of_text(self) -> dict[str, Any]:
+        """The fields that say how texts became these vectors, for `write_store` of vectors made of them."""
+        names = "encoder", "encoder_sha256", "prompt", "pooling", "max_tokens"
+        return {name: getattr(self, name) for name in names}
+
     @classmethod
     def from_json(cls, fields: Any) -> "IdentityCard":
         """Build a card from what `card.json` holds; a field too few or too many is a `StoreError`."""
