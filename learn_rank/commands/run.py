@@ -152,6 +152,13 @@ def run(
     recent_popularity: Annotated[
         bool, typer.Option(help="Every arm's host also knows what was popular lately, where rows have time.")
     ] = True,
+    user_snapshot_days: Annotated[
+        float,
+        typer.Option(
+            help="Every arm's host knows its users' counts and rates as of a midnight so many days apart, "
+            "where rows have time; 0: at every event, which UAUC punishes.",
+        ),
+    ] = 1.0,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -213,6 +220,7 @@ def run(
             max_seeds=max_seeds,
             ease=ease,
             recent_popularity=recent_popularity,
+            user_snapshot_days=user_snapshot_days,
             interactions_until=None if interactions_until is None else seconds_of(interactions_until),
             fusion_kind=fusion,
             ranker=RankerConfig(kind=ranker, layers=layers, history=history, start="rates"),

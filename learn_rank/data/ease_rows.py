@@ -28,6 +28,7 @@ def host_rows(
     history_length: int = 80,
     has_item_history: bool = False,
     recent_popularity: bool = False,
+    user_snapshot_days: float = 1.0,
     save: Path | None = None,
 ) -> EncodedDataset:
     """The rows of a run as its host sees them: `encode_dataset`, and behind its dense features EASE's.
@@ -36,7 +37,7 @@ def host_rows(
         dataset: with contexts for every row.
         items: as in `cross_fitted`.
         ease: of `HOSTS`.
-        history_length, has_item_history, recent_popularity: as in `encode_dataset`.
+        history_length, has_item_history, recent_popularity, user_snapshot_days: as in `encode_dataset`.
         save: file for the `EaseFeatures` with which requests are given the same columns.
     """
     data = encode_dataset(
@@ -44,6 +45,7 @@ def host_rows(
         history_length=history_length,
         has_item_history=has_item_history,
         recent_popularity=recent_popularity,
+        user_snapshot_days=user_snapshot_days,
     )
     if ease == "none":
         return data

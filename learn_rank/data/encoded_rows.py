@@ -177,6 +177,7 @@ def encode_dataset(
     history_length: int = 80,
     has_item_history: bool = False,
     recent_popularity: bool = False,
+    user_snapshot_days: float = 1.0,
 ) -> EncodedDataset:
     """Turn the frames into codes and standardised numbers; everything is fitted on ``train``.
 
@@ -189,13 +190,14 @@ def encode_dataset(
             those that it was trained to rank.
         recent_popularity: the host also knows what was popular lately
             (`learn_rank.data.recent_popularity.RecentPopularity.host_features`), where rows have time.
+        user_snapshot_days: as in `HostStatistics`.
 
     Raises:
         ValueError: a row without context, a dense feature that float32 cannot hold once it is standardised,
             or conversions of another number than a history's items.
     """
     parts = dataset.parts
-    statistics = HostStatistics(parts, is_sampled=dataset.is_sampled)
+    statistics = HostStatistics(parts, dataset.is_sampled, user_snapshot_days=user_snapshot_days)
     known = {name: with_log_odds(frame, RATE_FEATURES) for name, frame in statistics.features().items()}
     if recent_popularity:
         known = with_recent(dataset, known)

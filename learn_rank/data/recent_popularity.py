@@ -14,10 +14,10 @@ import pandas as pd
 
 from learn_rank.data.dataset import RankingDataset, is_list_column
 from learn_rank.data.dense_features import log_odds
+from learn_rank.data.host_statistics import DAY
 from learn_rank.metrics.auc import AUC
 from learn_recall.columns import BRAND, CATEGORY, CLICK, CONVERSION, ITEM_ID, PCTCVR, PCTR, PCVR, TIMESTAMP
 
-DAY = 86_400.0
 Codes = tuple[np.ndarray, np.ndarray]  # of the rows of the log, and of those that ask
 WINDOWS = (1.0, 3.0, 7.0, 30.0)
 """Days that are looked back, of which validation chooses."""

@@ -134,6 +134,7 @@ def run_pipeline(
             "embedding_decays": config.embedding_decays,
             **({} if config.ease == "none" else {"ease": config.ease}),
             "recent_popularity": config.recent_popularity,
+            "user_snapshot_days": config.user_snapshot_days,
         },
         (run.predictions,),
         lambda: train_enough(run, config, console),

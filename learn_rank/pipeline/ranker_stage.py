@@ -57,7 +57,7 @@ def _train(run: RunFolder, config: RunConfig, console: Console, left: Sequence[t
     dataset = read_dataset(run.tables)
     stores = EmbeddingStore.open(run.users), EmbeddingStore.open(run.items)
     data = rows_of_run(dataset, stores[1], config, save=run.ease)
-    write_floors(run, dataset)
+    write_floors(run, dataset, user_snapshot_days=config.user_snapshot_days)
     fitted = fitted_to(config, dataset)
     per_training = -(-len(data.train) // config.training.batch_size) * config.training.n_epochs
     with StageProgress(console=console) as progress:

@@ -43,6 +43,8 @@ class RunConfig:
             together. A lift over a host that does is smaller, and more believable where yours does.
         recent_popularity: whether the host, in every arm, also knows what was popular in the last days
             (`learn_rank.data.recent_popularity`), where rows have time.
+        user_snapshot_days: of the host's counts and rates of users, in every arm
+            (`learn_rank.data.host_statistics`), where rows have time; 0 = they follow every event.
         interactions_until: unix seconds that no interaction lies behind, for interactions in order alone
             beside impressions with timestamps; None where they say it themselves.
         fusion_kind: of `learn_rank.fusion.kinds.FUSIONS`.
@@ -62,6 +64,7 @@ class RunConfig:
     arms: tuple[str, ...] = tuple(arm.name for arm in ARMS)
     ease: str = "none"
     recent_popularity: bool = True
+    user_snapshot_days: float = 1.0
     interactions_until: float | None = None
     fusion_kind: str = "learn"
     fusion: FusionConfig = field(default_factory=FusionConfig)
@@ -132,6 +135,7 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     # of a run from before there were any
     parts.setdefault("word_dimension", 0)
     parts.setdefault("recent_popularity", False)
+    parts.setdefault("user_snapshot_days", 0.0)
     config = RunConfig(
         **{
             **parts,

@@ -62,12 +62,12 @@ def labelled_rows(dataset: RankingDataset, part: str = "test") -> pd.DataFrame:
     return rows.assign(**known)
 
 
-def rate_scores(dataset: RankingDataset) -> pd.DataFrame:
+def rate_scores(dataset: RankingDataset, *, user_snapshot_days: float = 1.0) -> pd.DataFrame:
     """The floor: no model, only "item rate + user rate" in logits; a baseline below it is no baseline.
 
     Where impressions are sampled, rates of click say nothing and the item's click count ranks instead.
     """
-    statistics = HostStatistics(dataset.parts, is_sampled=dataset.is_sampled)
+    statistics = HostStatistics(dataset.parts, dataset.is_sampled, user_snapshot_days=user_snapshot_days)
     known = statistics.features()["test"].astype(np.float64)
     click_logit = known["item_clicks_log"] - known["item_clicks_log"].mean()
     if not dataset.is_sampled:
@@ -83,15 +83,17 @@ def rate_scores(dataset: RankingDataset) -> pd.DataFrame:
     return pd.DataFrame({PCTR: pctr, PCVR: pcvr, PCTCVR: pctr * pcvr}).astype(np.float32)
 
 
-def write_floors(run: RunFolder, dataset: RankingDataset) -> None:
+def write_floors(run: RunFolder, dataset: RankingDataset, *, user_snapshot_days: float = 1.0) -> None:
     """Write the floors, which need no training: plain rates, and recent popularity where rows have time.
 
     Args:
         run: folder of the run.
         dataset: whose test rows are scored; the window of recent popularity is chosen on its validation rows.
+        user_snapshot_days: as in `HostStatistics`.
     """
     labels = labelled_rows(dataset)
-    write_predictions(run.predictions_of(RATES, 0), labels, rate_scores(dataset))
+    rates = rate_scores(dataset, user_snapshot_days=user_snapshot_days)
+    write_predictions(run.predictions_of(RATES, 0), labels, rates)
     remove(run.predictions_of(RECENT, 0))
     if all(TIMESTAMP in part for part in dataset.parts.values()):
         recent = RecentPopularity(dataset)

@@ -236,9 +236,10 @@ def test_settings_are_saved_beside_the_results_and_read_back(finished, encoder, 
     read, _ = read_config(finished)
     assert read == config(str(encoder))
     saved = json.loads(RunFolder(finished).settings.read_text())
-    del saved["config"]["word_dimension"]
+    del saved["config"]["word_dimension"], saved["config"]["user_snapshot_days"]
     RunFolder(tmp_path).settings.write_text(json.dumps(saved))
     assert read_config(tmp_path)[0].word_dimension == 0  # saved before a run could read words
+    assert read_config(tmp_path)[0].user_snapshot_days == 0  # and before there were any
 
 
 def test_towers_on_ids_alone_give_another_tower_block_beside_the_same_frozen_text(finished, tmp_path):

@@ -193,6 +193,7 @@ def _encoded(
         history_length=config.fusion.history_length,
         has_item_history=config.ranker.has_history,
         recent_popularity=config.recent_popularity,
+        user_snapshot_days=config.user_snapshot_days,
     )
 
 
