@@ -36,6 +36,7 @@ setup(
         "pyarrow>=17",
         "scipy>=1.13",
         "scikit-learn>=1.5",
+        "regex>=2024.4",
         "statsmodels>=0.14",
         "typer>=0.15",
         "rich>=13",

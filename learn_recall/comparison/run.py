@@ -23,7 +23,7 @@ from learn_recall.comparison.scores import Bench
 from learn_recall.comparison.variants import READS_WORDS, TRAINED, Variant
 from learn_recall.comparison.world import FITS, WINDOW, RecallWorld
 from learn_recall.files.whole_files import read_json, write_json
-from learn_recall.text.word_vectors import word_rule
+from learn_recall.text.reading import reading_rule
 
 BASELINE = "id"
 
@@ -153,7 +153,7 @@ class Run:
         settings = None if config is None else config.to_dict()
         known = [variant.scorer, variant.content, settings, world.fingerprint, world.task, self.bench.encoder]
         if variant.scorer in READS_WORDS or "words" in variant.content:
-            known.append(word_rule())
+            known.append(reading_rule())
         if variant.scorer in ("zero_shot", "finetuned"):
             known.append([path.resolve().name for path in self.bench.pretrain])
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]

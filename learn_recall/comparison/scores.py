@@ -25,7 +25,8 @@ from learn_recall.comparison.world import RecallWorld
 from learn_recall.datasets import read_amazon
 from learn_recall.encode.job import encode_items
 from learn_recall.store import EmbeddingStore, write_store
-from learn_recall.text.word_vectors import WORD, WordVectors, add_words, texts_of, word_rule
+from learn_recall.text.reading import reading_rule, words_of
+from learn_recall.text.word_vectors import WordVectors, add_words, texts_of
 from learn_recall.towers.checkpoint import LAST, load_checkpoint
 from learn_recall.towers.config import RecallConfig
 from learn_recall.towers.content_table import ContentTable
@@ -68,7 +69,7 @@ class Bench:
         Raises:
             ValueError: an unknown kind.
         """
-        path = self.work / (f"content-{kind}-{word_rule()}" if "words" in kind else f"content-{kind}")
+        path = self.work / (f"content-{kind}-{reading_rule()}" if "words" in kind else f"content-{kind}")
         if kind == "text":
             return self._encoded(self.world.items, path)
         if (path / "card.json").is_file():
@@ -192,7 +193,7 @@ class Bench:
 
     def _bm25(self) -> Scores:
         count_NV = (
-            CountVectorizer(token_pattern=WORD, dtype=np.float64).fit_transform(self.world.texts).tocsr()
+            CountVectorizer(analyzer=words_of, dtype=np.float64).fit_transform(self.world.texts).tocsr()
         )
         n_items = count_NV.shape[0]
         in_items_V = np.bincount(count_NV.indices, minlength=count_NV.shape[1])
@@ -217,7 +218,7 @@ class Bench:
 
     @cached_property
     def _tfidf_NV(self) -> sparse.csr_matrix:
-        counter = TfidfVectorizer(token_pattern=WORD, sublinear_tf=True, dtype=np.float64)
+        counter = TfidfVectorizer(analyzer=words_of, sublinear_tf=True, dtype=np.float64)
         return counter.fit_transform(self.world.texts).tocsr()
 
     def _history_counts(self, *, is_distinct: bool) -> sparse.csr_matrix:

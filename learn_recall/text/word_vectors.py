@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,20 +22,16 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 
 from learn_recall.columns import ITEM_ID
+from learn_recall.errors import StoreError
 from learn_recall.files.tensor_files import read_tensors, write_tensors
 from learn_recall.store import EmbeddingStore, write_store
 from learn_recall.store.card import Block
+from learn_recall.text.compounds import Compounds
 from learn_recall.text.prompt import render_items
+from learn_recall.text.reading import FIRST_READING, READING, words_of
 
 DEFAULT_DIMENSION = 384
 _ROWS_AT_ONCE = 1 << 14
-# runs of letters and digits; a single letter too (sizes), but not that of an apostrophe (men's, l'eau)
-WORD = r"(?u)\b\w\w+\b|\b\d\b|(?<!\w['’])\b[^\W\d_]\b(?!['’]\w)"
-
-
-def word_rule() -> str:
-    """Eight digits that change when another run of characters counts as a word."""
-    return hashlib.sha256(WORD.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +39,19 @@ class WordVectors:
     """Words to vectors, fitted once; a new text gets the identical transform, its unknown words nothing.
 
     Definition: ``x_w = (1 + log n_w) (1 + log((1 + n) / (1 + n with w)))`` of the text's words w, divided by
-    the length of x, times the first K right singular directions of the fitted texts' matrix. A word is a run
-    of letters and digits in lower case; a single one is a word too, but not that of an apostrophe.
+    the length of x, times the first K right singular directions of the fitted texts' matrix. Words are those
+    of `learn_recall.text.reading`, in any script, and the known parts of those that are compounds
+    (`learn_recall.text.compounds`); ``n with w`` counts w as it was written, not as a part.
 
     vocabulary: (V,) words, sorted. inverse_frequency: (V,) float32. directions: (V, K) float32.
+    reading: how texts are read; 1, of files from before it was kept, knows neither scripts without blanks nor
+    compounds.
     """
 
     vocabulary: tuple[str, ...]
     inverse_frequency: np.ndarray
     directions: np.ndarray
+    reading: int = READING
 
     @classmethod
     def fit(cls, texts: Sequence[str], dimension: int = DEFAULT_DIMENSION) -> WordVectors:
@@ -67,7 +66,7 @@ class WordVectors:
         """
         if dimension < 1:
             raise ValueError(f"dimension: expected at least 1; got {dimension}")
-        counter = CountVectorizer(token_pattern=WORD, dtype=np.float64)
+        counter = CountVectorizer(analyzer=words_of, dtype=np.float64)
         try:
             count_NV = counter.fit_transform(texts).tocsr()
         except ValueError:
@@ -79,10 +78,12 @@ class WordVectors:
             )
         n_with_V = np.bincount(count_NV.indices, minlength=count_NV.shape[1])
         inverse_V = (1 + np.log((1 + len(texts)) / (1 + n_with_V))).astype(np.float32)
-        weight_NV = _weights(count_NV, inverse_V)
+        vocabulary = tuple(counter.get_feature_names_out())
+        read = cls(vocabulary, inverse_V, np.zeros((len(vocabulary), 0), np.float32))
+        weight_NV = read._weights(texts)
         size = min(dimension, min(weight_NV.shape) - 1)
         svd = TruncatedSVD(max(size, 1), random_state=0).fit(weight_NV)
-        return cls(tuple(counter.get_feature_names_out()), inverse_V, svd.components_.T.astype(np.float32))
+        return replace(read, directions=svd.components_.T.astype(np.float32))
 
     @property
     def dimension(self) -> int:
@@ -92,15 +93,14 @@ class WordVectors:
     @cached_property
     def sha256(self) -> str:
         """Hash of all that the vectors depend on."""
-        digest = hashlib.sha256("\n".join(self.vocabulary).encode())
+        read = "" if self.reading == FIRST_READING else f"reading {self.reading}\n"
+        digest = hashlib.sha256((read + "\n".join(self.vocabulary)).encode())
         digest.update(self.inverse_frequency.tobytes() + np.ascontiguousarray(self.directions).tobytes())
         return digest.hexdigest()
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors (n, K) float32; zeros for a text without a known word."""
-        counter = CountVectorizer(vocabulary=self.vocabulary, token_pattern=WORD, dtype=np.float64)
-        weight_NV = _weights(counter.transform(texts).tocsr(), self.inverse_frequency)
-        return np.asarray(weight_NV @ self.directions, dtype=np.float32)
+        return np.asarray(self._weights(texts) @ self.directions, dtype=np.float32)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file, atomically."""
@@ -108,26 +108,53 @@ class WordVectors:
             "inverse_frequency": torch.from_numpy(self.inverse_frequency),
             "directions": torch.from_numpy(np.ascontiguousarray(self.directions)),
         }
-        write_tensors(Path(path), tensors, {"vocabulary": list(self.vocabulary)})
+        write_tensors(Path(path), tensors, {"vocabulary": list(self.vocabulary), "reading": self.reading})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> WordVectors:
         """Read back what `save` wrote.
 
         Raises:
-            StoreError: a file that is none.
+            StoreError: a file that is none, or whose texts are read in a way that this version does not know.
         """
         header, tensors = read_tensors(Path(path))
+        reading = header.get("reading", FIRST_READING)
+        if reading not in (FIRST_READING, READING):
+            raise StoreError(
+                f"{path}: expected words that are read in way {FIRST_READING} or {READING}, got {reading!r}. "
+                "Remedy: the version of this package that wrote them, or words that are learned anew"
+            )
         return cls(
-            tuple(header["vocabulary"]), tensors["inverse_frequency"].numpy(), tensors["directions"].numpy()
+            tuple(header["vocabulary"]),
+            tensors["inverse_frequency"].numpy(),
+            tensors["directions"].numpy(),
+            reading,
         )
+
+    @cached_property
+    def _compounds(self) -> Compounds:
+        return Compounds(dict(zip(self.vocabulary, self.inverse_frequency.tolist(), strict=True)))
+
+    def _read(self, text: str) -> list[str]:
+        """The words of a text and the parts of its compounds."""
+        words = words_of(text, self.reading)
+        if self.reading == FIRST_READING:
+            return words
+        return [each for word in words for each in (word, *self._compounds.parts(word))]
+
+    def _weights(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """Texts -> (n, V) word counts, damped, weighted by rarity, rows of length 1."""
+        counter = CountVectorizer(vocabulary=self.vocabulary, analyzer=self._read, dtype=np.float64)
+        weight_NV = counter.transform(texts).tocsr()
+        weight_NV.data = (1 + np.log(weight_NV.data)) * self.inverse_frequency[weight_NV.indices]
+        return normalize(weight_NV)
 
 
 def has_two_words(texts: Sequence[str]) -> bool:
     """Whether there are two distinct words, which `WordVectors.fit` needs."""
     found: set[str] = set()
     for text in texts:
-        found.update(re.findall(WORD, text.lower()))
+        found.update(words_of(text))
         if len(found) > 1:
             return True
     return False
@@ -208,10 +235,3 @@ def texts_of(content: EmbeddingStore, items: pd.DataFrame) -> list[str]:
             f"such as {missing[0]!r}. Remedy: bring the table that was encoded."
         )
     return texts.tolist()
-
-
-def _weights(count_NV: sparse.csr_matrix, inverse_V: np.ndarray) -> sparse.csr_matrix:
-    """Word counts (n, V) -> damped, weighted by rarity, rows of length 1."""
-    weight_NV = sparse.csr_matrix(count_NV, dtype=np.float64, copy=True)
-    weight_NV.data = (1 + np.log(weight_NV.data)) * inverse_V[weight_NV.indices]
-    return normalize(weight_NV)

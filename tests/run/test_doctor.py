@@ -23,6 +23,7 @@ GOOD = {
     "pandas": "3.1.1",
     "pyarrow": "26.0.1",
     "scikit-learn": "1.9.1",
+    "regex": "2026.11.15",
     "safetensors": "0.6.0",
     "numpy": "2.4.6",
     "scipy": "1.17.0",
