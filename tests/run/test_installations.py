@@ -102,6 +102,7 @@ def test_the_list_for_a_cpu_holds_all_that_the_package_asks_for_in_versions_that
         for name, bounds in asked[extra].items():
             assert name in pinned, (extra, name)
             assert bounds.contains(pinned[name], prereleases=True), (extra, name, pinned[name])
+    assert {"gguf", "accelerate"} <= set(pinned)  # of the extra llm, so that the tests of GGUF files run
     assert "fbgemm-gpu" not in pinned  # the CUDA build, which lies in the same folder
 
 
