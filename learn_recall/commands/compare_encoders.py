@@ -129,6 +129,15 @@ def _print_layers(found: LayerComparison, figure: Path) -> None:
         f"{found.n_tokens:,} tokens, {found.n_pairs:,} pairs of events that follow each other; figure: "
         f"{figure}"
     )
+    _say_outside(found.encoder, found.share_outside)
+
+
+def _say_outside(encoder: str, share: float | None) -> None:
+    from learn_recall.text.coverage import outside_warning
+
+    warning = outside_warning(encoder, share)
+    if warning:
+        say(warning)
 
 
 def _print(rows: list[EncoderRow]) -> None:
@@ -144,6 +153,7 @@ def _print(rows: list[EncoderRow]) -> None:
         "recall@10",
         "recall@50",
         "recall@10, rare",
+        "outside",
     )
     table = WholeTable(*names)
     for row in rows:
@@ -154,14 +164,17 @@ def _print(rows: list[EncoderRow]) -> None:
             f"{row.items_per_second:,.0f}",
             f"{row.hours_per_million:.1f}",
             f"{row.mean_cosine:.3f}",
-            f"{row.effective_rank:.0f}",
+            "-" if row.effective_rank is None else f"{row.effective_rank:.0f}",
             f"{row.neighbour_hit_rate:.4f}",
             f"{row.recall_10:.4f}",
             f"{row.recall_50:.4f}",
             "-" if row.recall_10_rare is None else f"{row.recall_10_rare:.4f}",
+            "-" if row.share_outside is None else f"{row.share_outside:.1%}",
         )
     result_console().print(table)
     say(
         f"{rows[0].n_targets} last items of users ranked among all items of the sample, history filtered; "
         f"{rows[0].n_rare} of them rare: at most 5 events in the training"
     )
+    for row in rows:
+        _say_outside(row.encoder, row.share_outside)

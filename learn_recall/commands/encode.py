@@ -147,8 +147,10 @@ def _print_estimate(request: EncodeRequest) -> None:
     """Print what the job would take, and refuse it where the disk cannot hold it."""
     from learn_recall.encode.disk_space import refuse_without_room
     from learn_recall.encode.estimate import estimate_job
+    from learn_recall.text.coverage import outside_warning
 
     found = estimate_job(request)
+    share = found.share_outside
     is_counted = found.n_tokenized == found.n_todo
     how = "counted" if is_counted else f"estimated from {found.n_tokenized:,} texts"
     gigabytes = [
@@ -161,6 +163,7 @@ def _print_estimate(request: EncodeRequest) -> None:
         ("distinct texts", f"{found.n_texts:,}, of them {found.n_todo:,} without a vector yet"),
         ("tokens to encode", f"{found.n_tokens:,} ({how}); {found.truncation_rate:.1%} of the texts are cut"),
         *((f"  texts of {low}-{high} tokens", f"{count:,}") for low, high, count in found.lengths if count),
+        ("letters outside its tokens", "-" if share is None else f"{share:.1%} of a sample's"),
         ("shards", f"{found.n_shards:,}"),
         ("disk", f"shards {gigabytes[0]} GB, store {gigabytes[1]} GB, plan {gigabytes[2]} GB"),
         ("free", f"{gigabytes[3]} GB"),
@@ -169,4 +172,8 @@ def _print_estimate(request: EncodeRequest) -> None:
     ):
         table.add_row(name, text)
     result_console().print(table)
+    name = "the default encoder" if request.config.encoder is None else str(request.config.encoder)
+    foreign = outside_warning(name, share)
+    if foreign:
+        say(foreign)
     refuse_without_room(request.target.parent, found.needed_bytes)

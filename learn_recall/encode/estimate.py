@@ -16,6 +16,7 @@ from learn_recall.encode.work_folder import STORE, WorkFolder
 from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.files.whole_files import remove
 from learn_recall.store.content_shards import ContentShard, ShardError, known_texts, open_shard
+from learn_recall.text.coverage import share_outside
 
 _N_SAMPLE = 32
 _MOST_TOKENIZED = 100_000
@@ -42,6 +43,7 @@ class EncodeEstimate:
         compute_dtype: the dtype that the job would compute in.
         tokens_per_second: of one process like this one, measured now; 0 where nothing is left to do.
         seconds: for the tokens, by one such process.
+        share_outside: of the letters of a sample, what `learn_recall.text.coverage` counts.
     """
 
     n_items: int
@@ -60,6 +62,7 @@ class EncodeEstimate:
     compute_dtype: str
     tokens_per_second: float
     seconds: float
+    share_outside: float | None = None
 
     @property
     def needed_bytes(self) -> int:
@@ -88,7 +91,8 @@ def estimate_job(
         encoder = request.config.load()
         made = None if store is None else recorded_in(store)
         found = [each for each in (begun, made) if each is not None]
-        identity, _ = settle_dtype(request.config.identity(encoder), encoder, spool.sample(_N_SAMPLE), found)
+        sample = spool.sample(_N_SAMPLE)
+        identity, _ = settle_dtype(request.config.identity(encoder), encoder, sample, found)
         known: list[tuple[str, ContentShard]] = []
         is_ours = made is not None and can_continue(identity, made, overwrite=request.config.overwrite)
         texts = known_texts(store) if store is not None and is_ours else None
@@ -129,6 +133,9 @@ def estimate_job(
             compute_dtype=identity.compute_dtype,
             tokens_per_second=rate,
             seconds=n_tokens / rate if rate else 0.0,
+            share_outside=share_outside(
+                encoder.tokenizer, sample, is_lower_case=encoder.folder.is_lower_case
+            ),
         )
     finally:
         remove(folder)

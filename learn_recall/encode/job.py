@@ -25,11 +25,11 @@ from learn_recall.encode.plan import EncodePlan
 from learn_recall.encode.shards import WAIT_SECONDS, encode_shards
 from learn_recall.encode.start import EncodeRequest, StartedJob, start_job
 from learn_recall.encode.work_folder import WorkFolder
-from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.files.claims import Claims
 from learn_recall.files.whole_files import remove
 from learn_recall.model_files.gguf_convert import card_of
 from learn_recall.store import EmbeddingStore
+from learn_recall.text.coverage import outside_warning
 from learn_recall.text.prompt import Template
 
 _FINISH = "finish"
@@ -84,7 +84,7 @@ def run_job(
             while True:
                 job = start_job(request, work, claims)
                 if progress:
-                    say_choice(job.encoder, console)
+                    say_of_encoder(job, console)
                 if job.plan is None and job.store is not None:
                     work.remove()
                     return job.store
@@ -95,11 +95,12 @@ def run_job(
         work.clean_up()
 
 
-def say_choice(encoder: TextEncoder, console: Console | None = None) -> None:
-    """Say what was chosen of an encoder's pooling and layer where nobody named it; nothing of others."""
-    if encoder.chosen:
-        shown = Console(stderr=True) if console is None else console
-        shown.print(encoder.chosen, markup=False, highlight=False, soft_wrap=True)
+def say_of_encoder(job: StartedJob, console: Console | None = None) -> None:
+    """Say what was chosen of pooling and layer where nobody named it, and that texts are foreign to it."""
+    shown = Console(stderr=True) if console is None else console
+    for text in (job.encoder.chosen, outside_warning(job.encoder.name, job.share_outside)):
+        if text:
+            shown.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _work_and_finish(

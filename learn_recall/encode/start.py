@@ -23,6 +23,7 @@ from learn_recall.files.whole_files import fsync_tree, remove
 from learn_recall.store import EmbeddingStore
 from learn_recall.store.content_shards import known_texts
 from learn_recall.store.layout import CARD, VECTORS
+from learn_recall.text.coverage import share_outside
 from learn_recall.text.prompt import Template
 
 _CLAIM = "plan"
@@ -68,6 +69,8 @@ class StartedJob:
         identity: of the vectors.
         check: the evidence for its compute dtype.
         encoder: the loaded encoder, in that dtype.
+        share_outside: of the letters of a sample, what `learn_recall.text.coverage` counts; None where none
+            was looked at.
     """
 
     plan: EncodePlan | None
@@ -75,6 +78,7 @@ class StartedJob:
     identity: ContentIdentity
     check: dict[str, Any]
     encoder: TextEncoder
+    share_outside: float | None = None
 
 
 def start_job(request: EncodeRequest, work: WorkFolder, claims: Claims) -> StartedJob:
@@ -114,6 +118,7 @@ def _start(
         found = [each for each in (begun, made) if each is not None]
         identity, check = settle_dtype(request.config.identity(encoder), encoder, sample, found)
         encoder = encoder.with_dtype(identity.compute_dtype)
+        outside = share_outside(encoder.tokenizer, sample, is_lower_case=encoder.folder.is_lower_case)
         if begun is not None and not can_continue(identity, begun, overwrite=request.config.overwrite):
             _refuse_if_busy(work, claims)
             work.empty()
@@ -121,7 +126,7 @@ def _start(
         if made is not None and not can_continue(identity, made, overwrite=request.config.overwrite):
             store = None
         if plan is not None:
-            return StartedJob(plan, store, identity, check, encoder)
+            return StartedJob(plan, store, identity, check, encoder, outside)
         if spool is None:  # the plan fitted the items, and what it was made with is gone
             spool = request.spool(folder)
         _refuse_if_busy(work, claims)
@@ -131,7 +136,7 @@ def _start(
                 work.begin(identity, check)
                 _put_in_place(folder, work.plan_path)
                 plan = work.plan()
-        return StartedJob(plan, store, identity, check, encoder)
+        return StartedJob(plan, store, identity, check, encoder, outside)
 
 
 def _planned(

@@ -20,6 +20,7 @@ from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.evaluate.towers import evaluate_towers
 from learn_recall.evaluate.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
 from learn_recall.store import EmbeddingStore, write_store
+from learn_recall.text.coverage import share_outside
 from learn_recall.text.prompt import render_items
 from learn_recall.text.word_vectors import WordVectors
 from learn_recall.towers.config import RecallConfig
@@ -40,11 +41,14 @@ class EncoderRow:
         dtype: of its matrix products, chosen on this machine.
         items_per_second: on this machine, loading and tokenising's start-up aside.
         hours_per_million: items, at that speed.
-        mean_cosine, effective_rank: `learn_recall.evaluate.vector_geometry`, raw vectors.
+        mean_cosine, effective_rank: `learn_recall.evaluate.vector_geometry`, raw vectors; the rank is None
+            where all are the same, as those of texts that are unknown from end to end.
         neighbour_hit_rate: of an item and the next one of the same user, among the 10 nearest; no training.
         recall_10, recall_50: of users' last items after the short alignment, history filtered.
         recall_10_rare: the same of targets with at most 5 events in the training; None without any.
         n_targets, n_rare: how many.
+        share_outside: of the letters of a sample of the texts, what `learn_recall.text.coverage` counts; None
+            of the words, and of a tokenizer that does not tell.
     """
 
     encoder: str
@@ -53,13 +57,14 @@ class EncoderRow:
     items_per_second: float
     hours_per_million: float
     mean_cosine: float
-    effective_rank: float
+    effective_rank: float | None
     neighbour_hit_rate: float
     recall_10: float
     recall_50: float
     recall_10_rare: float | None
     n_targets: int
     n_rare: int
+    share_outside: float | None = None
 
 
 def compare_encoders(
@@ -115,7 +120,7 @@ def compare_encoders(
         folder = Path(out) / re.sub(r"[^\w.-]+", "_", model.strip("/"))
         if model == WORDS:
             store, speed = _words(items, template, folder / "content")
-            dtype = store.card.dtype
+            dtype, outside = store.card.dtype, None
         else:
             name = None if model == "default" else model
             store = encode_items(
@@ -139,6 +144,7 @@ def compare_encoders(
             )
             encoder = config_of.load().with_dtype(dtype)
             speed = _items_per_second(encoder, texts)
+            outside = share_outside(encoder.tokenizer, texts, is_lower_case=encoder.folder.is_lower_case)
         train = sample[~is_last]
         towers = train_towers(train, store, folder / "towers", config, progress=progress, device=device)
         report = evaluate_towers(towers, store, train, sample[is_last], ks=(10, 50), device=device or "cpu")
@@ -161,6 +167,7 @@ def compare_encoders(
                 recall_10_rare=sum(row["value"] * row["n"] for row in rare) / n_rare if n_rare else None,
                 n_targets=report.n_targets,
                 n_rare=n_rare,
+                share_outside=outside,
             )
         )
     return rows

@@ -23,11 +23,13 @@ from learn_recall.encoder.text_encoder import TextEncoder
 from learn_recall.evaluate.compare_encoders import drawn_users, pairs_in_order
 from learn_recall.evaluate.vector_geometry import effective_rank, mean_cosine, neighbour_hit_rate
 from learn_recall.files.whole_files import atomic_path
+from learn_recall.text.coverage import share_outside
 from learn_recall.text.prompt import render_items
 from learn_recall.towers.whitening import Whitening
 
 MOST_ITEMS = 2_500
 _N_SAMPLE = 32
+_N_COVERED = 256
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class LayerComparison:
         template: of the texts.
         n_items, n_pairs, n_tokens: what was measured on.
         rows: a layer each, lowest first.
+        share_outside: of the letters of a sample of the texts, what `learn_recall.text.coverage` counts.
     """
 
     encoder: str
@@ -72,6 +75,7 @@ class LayerComparison:
     n_pairs: int
     n_tokens: int
     rows: list[LayerRow]
+    share_outside: float | None = None
 
 
 def compare_layers(
@@ -150,6 +154,9 @@ def compare_layers(
             _row(number, vectors[:, number], pairs, float(seconds[number]) / lanes / len(texts) * 1000)
             for number in range(vectors.shape[1])
         ],
+        share_outside=share_outside(
+            encoder.tokenizer, texts[:_N_COVERED], is_lower_case=encoder.folder.is_lower_case
+        ),
     )
 
 
@@ -197,7 +204,7 @@ def _row(layer: int, vectors: np.ndarray, pairs: np.ndarray, seconds_per_1000: f
         layer=layer,
         seconds_per_1000=seconds_per_1000,
         mean_cosine=mean_cosine(vectors),
-        effective_rank=None if is_constant else effective_rank(vectors),
+        effective_rank=effective_rank(vectors),
         neighbour_hit_rate=neighbour_hit_rate(vectors, pairs),
         whitened_hit_rate=neighbour_hit_rate(whitened, pairs),
     )

@@ -18,16 +18,21 @@ def mean_cosine(vectors: np.ndarray) -> float:
     return float((np.square(unit_NC.sum(axis=0)).sum() - n_rows) / (n_rows * (n_rows - 1)))
 
 
-def effective_rank(vectors: np.ndarray) -> float:
+def effective_rank(vectors: np.ndarray) -> float | None:
     """How many directions the vectors use: between 1 and C.
 
     Definition: `exp(-sum_i p_i log p_i)`, p the eigenvalues of the covariance over their sum.
 
     Args:
-        vectors: (n, C), n >= 2, not all the same.
+        vectors: (n, C), n >= 2.
+
+    Returns:
+        None where all are the same: they use no direction.
 
     Source: Roy and Vetterli, The effective rank, EUSIPCO 2007.
     """
+    if (vectors == vectors[0]).all():
+        return None
     centred_NC = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     eigenvalues = np.maximum(np.linalg.eigvalsh(centred_NC.T @ centred_NC), 0.0)
     share = eigenvalues / eigenvalues.sum()

@@ -41,6 +41,7 @@ def test_the_effective_rank_counts_directions():
     # variances 4 : 1, so shares .8 and .2, and exp of their entropy
     expected = np.exp(-(0.8 * np.log(0.8) + 0.2 * np.log(0.2)))
     assert effective_rank(corners * [2.0, 1.0]) == pytest.approx(expected)
+    assert effective_rank(np.full((3, 2), 0.1)) is None
 
 
 def test_a_pair_is_a_hit_when_the_second_is_near_enough_to_the_first():
@@ -80,7 +81,7 @@ def test_every_encoder_gets_a_row_on_the_same_users(models, tmp_path):
     for row in rows:
         assert (row.dimension, row.n_targets) == (32, 20)
         assert 0 < row.recall_10 <= row.recall_50 <= 1
-        assert 1 <= row.effective_rank <= 32
+        assert row.effective_rank is not None and 1 <= row.effective_rank <= 32
         assert -1 <= row.mean_cosine <= 1
         assert 0 <= row.neighbour_hit_rate <= 1
         assert row.hours_per_million == pytest.approx(1e6 / row.items_per_second / 3600)
@@ -149,3 +150,32 @@ def test_wrong_arguments_are_refused_before_anything_is_encoded(models, tmp_path
     with pytest.raises(ValueError, match="'timestamp' or 'position'"):
         compare_encoders(items, interactions[["user_id", "item_id"]], models, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_texts_that_a_model_cannot_read_are_told_with_its_name_and_of_the_words_nothing(
+    models, tmp_path, monkeypatch
+):
+    items, interactions = tables()
+    items["title"] = [f"红色{chr(0x4E00 + number)} 连衣裙" for number in range(len(items))]
+    items.to_parquet(tmp_path / "items.parquet")
+    interactions.to_parquet(tmp_path / "log.parquet")
+    monkeypatch.setattr(module, "short_alignment", lambda: small_config(train={"n_epochs": 1}))
+    options = {
+        "--items": "items.parquet",
+        "--interactions": "log.parquet",
+        "--out": "out",
+        "--json": "rows.json",
+    }
+    arguments = [text for name, path in options.items() for text in (name, str(tmp_path / path))]
+    for names in (["words", models[1]], [f"{models[1]}@all"]):
+        done = CliRunner().invoke(
+            app, ["compare-encoders", *names, *arguments, "--template", "{title}"], env={"COLUMNS": "300"}
+        )
+        assert done.exit_code == 0, done.output
+        end = done.output[done.output.rindex("│") :].replace("\n", " ")  # behind the table
+        assert end.count(": 100 % of the letters of a sample are unknown to it") == 1
+        found = json.loads((tmp_path / "rows.json").read_text())
+        shares = (
+            [row["share_outside"] for row in found] if isinstance(found, list) else found["share_outside"]
+        )
+        assert shares == ([None, 1.0] if len(names) == 2 else 1.0)
