@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 DOCS := .venv-docs/installed
 
-.PHONY: demo test test-long check docs format bench overhead peers llm steam ml1m_ctr clean help
+.PHONY: demo test test-long check docs format bench overhead peers spark llm steam ml1m_ctr clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,12 @@ test: $(STAMP)  ## the fast test suite
 
 test-long: $(STAMP)  ## the long ones: pages and examples from top to bottom, and evidence that trains
 	$(BIN)/python -m pytest -m long
+
+$(VENV)/spark: $(STAMP) requirements/spark.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -r requirements/spark.txt
+	touch $@
+
+spark: $(VENV)/spark  ## Spark beside the rest (430 MB), so that `make test-long` runs its tests; needs Java 17 or 21
 
 check: $(STAMP) docs  ## format, lint, types, the documentation site
 	$(BIN)/ruff format --check .

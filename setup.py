@@ -42,6 +42,10 @@ setup(
         "rich>=13",
         "jinja2>=3.1",
         "matplotlib>=3.9",
+        "duckdb>=2.0",
+        "ibis-framework>=12,<13",
+        "pyarrow-hotfix>=0.4",  # Ibis imports it with DuckDB
+        "sqlglot<30",  # from 30 on Ibis 12 drops tables without naming them
     ],
     extras_require={
         "gpu": ["fbgemm-gpu>=1.8,<1.9"],
@@ -51,6 +55,7 @@ setup(
         "lmdb": ["lmdb>=1.5"],
         "bench": ["psutil>=6"],
         "faiss": ["faiss-cpu>=1.9"],
+        "spark": ["pyspark>=4.0,<4.1"],  # what Ibis 12 knows
         "dev": [
             "pytest>=8",
             "pytest-timeout>=2",

@@ -36,8 +36,11 @@ _COMMAND = Path(__file__).with_name("uauc.py")
 BUCKETS = np.array(["cold-start", "long-tail", "other"])
 
 
-def write_rows(path: Path, n_rows: int, n_users: int, seed: int) -> None:
-    """A row group at a time: user (int64), click (int8), p (float32), age (string, by item, not by user)."""
+def write_rows(path: Path, n_rows: int, n_users: int, seed: int, shift: float = 0.0) -> None:
+    """A row group at a time: user (int64), click (int8), p (float32), age (string, by item, not by user).
+
+    `shift` is added to p; with a negative one the scores are no probabilities, and calibration is left out.
+    """
     rng = np.random.default_rng(seed)
     share = np.cumsum(1 / np.arange(1, n_users + 1))
     id_of_user = rng.permutation(n_users).astype(np.int64) * 1009
@@ -50,7 +53,7 @@ def write_rows(path: Path, n_rows: int, n_users: int, seed: int) -> None:
             score = rng.random(size, dtype=np.float32) * (1 + click) / 2
             age = pa.DictionaryArray.from_arrays(rng.integers(0, 3, size, dtype=np.int8), pa.array(BUCKETS))
             columns = {"user": id_of_user[np.minimum(user, n_users - 1)], "click": click}
-            table = pa.table({**columns, "p": score.astype(np.float32), "age": age})
+            table = pa.table({**columns, "p": (score + np.float32(shift)).astype(np.float32), "age": age})
             writer = pq.ParquetWriter(path, table.schema) if writer is None else writer
             writer.write_table(table)
     finally:

@@ -14,7 +14,7 @@ HOUSE = ("learn_recall", "learn_rank")
 ORDER = {  # lowest first; names in one line do not know each other
     "learn_recall": """
         columns errors
-        files terminal
+        files terminal engines
         store model_files
         tables text encoder towers
         convert datasets encode train
@@ -54,7 +54,7 @@ ORDER = {  # lowest first; names in one line do not know each other
     """,
 }
 # what learn_rank may import of learn_recall: what loads no model
-LIGHT = {"columns", "entry", "errors", "files", "store", "tables", "terminal", "old_doors"}
+LIGHT = {"columns", "engines", "entry", "errors", "files", "store", "tables", "terminal", "old_doors"}
 # who may import more of it, and why
 HEAVY = {
     # it runs those jobs
@@ -324,7 +324,7 @@ HEAVY_LIBRARIES = {
     "sklearn",
     "statsmodels",
 }
-HEAVY_LIBRARIES |= {"matplotlib", "jinja2"}
+HEAVY_LIBRARIES |= {"matplotlib", "jinja2", "duckdb", "ibis"}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -29,6 +29,8 @@ PRIMARIES = among("revenue", "CTR", "CVR", "conversions")
 MEANINGS = among("within", "attributed")
 WEIGHTS = among("impressions", "positives")
 TASKS = among("cvr")
+MEMORY = "memory"
+ENGINES = among(MEMORY, "duckdb", "spark")
 LAYOUTS = among("columns", "torcheasyrec", "torcheasyrec_text")
 JOINED_DTYPES = among("float32", "float16")
 USAGES = among("sum", "concat", "init")
@@ -42,6 +44,7 @@ __all__ = [
     "BUDGETS",
     "CORRECTIONS",
     "DATASETS",
+    "ENGINES",
     "ENVIRONMENTS",
     "FROZEN_DTYPES",
     "FUSIONS",
@@ -53,6 +56,7 @@ __all__ = [
     "LAYERS",
     "LAYOUTS",
     "MEANINGS",
+    "MEMORY",
     "METRICS",
     "PRIMARIES",
     "RANKERS",

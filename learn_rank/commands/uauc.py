@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from learn_rank.commands.choices import MEANINGS, TASKS, WEIGHTS
+from learn_rank.commands.choices import ENGINES, MEANINGS, MEMORY, TASKS, WEIGHTS
 from learn_rank.commands.common import IS_WORSE
 from learn_recall.columns import CLICK, CONVERSION, PCTR, PCVR, USER_ID
 from learn_recall.commands.plain_errors import plain_errors
@@ -22,7 +22,8 @@ from learn_recall.terminal.progress import track_steps
 FileIn = Annotated[
     Path | None,
     typer.Argument(
-        help="Parquet, csv(.gz) or jsonl(.gz), one row per impression; or a folder or glob of parquet."
+        help="Parquet, csv(.gz) or jsonl(.gz), one row per impression; or a folder or glob of parquet; or, "
+        "with --engine, a table there."
     ),
 ]
 User = Annotated[str, typer.Option(help="Column with user ids, strings or integers.")]
@@ -83,7 +84,17 @@ MemoryRows = Annotated[
 ]
 Spill = Annotated[
     Path | None,
-    typer.Option(help="Folder for the temporary files of that; default: the system's temporary folder."),
+    typer.Option(
+        help="Folder for the temporary files of that and of duckdb; default: the system's temporary folder."
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Where pairs are counted: memory; duckdb or spark, which take parquet or a table of theirs; or "
+        "a URL of Ibis, such as duckdb:///scores.db, with a table there. Same digits.",
+        autocompletion=ENGINES,
+    ),
 ]
 
 
@@ -112,6 +123,7 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
     fail_if_worse: FailIfWorse = False,
     memory_rows: MemoryRows = 50_000_000,
     spill: Spill = None,
+    engine: Engine = MEMORY,
 ) -> None:
     """Exact AUC, UAUC and WUAUC of a prediction file, with intervals over users, not rows.
 
@@ -162,7 +174,7 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
         task=task,
     )
     is_written = json_out is not None or html_out is not None
-    is_large = is_beyond_memory(paths, memory_rows)
+    is_large = engine == MEMORY and is_beyond_memory(paths, memory_rows)
     uncertainty: Uncertainty = ClosedForm(level)
     if bootstrap:
         uncertainty = Bootstrap(level, bootstrap, seed)
@@ -170,8 +182,11 @@ def uauc(  # noqa: PLR0917 - typer passes every option by name
             uncertainty = replace(uncertainty, track=track_steps)
     judge = partial(compare, predictions, baseline, question, uncertainty, has_details=is_written)
     if is_large:
-        limits = MemoryLimits(spill=spill)
-        judge = partial(compare_on_disk, *judge.args, **judge.keywords, limits=limits)
+        judge = partial(compare_on_disk, *judge.args, **judge.keywords, limits=MemoryLimits(spill=spill))
+    elif engine != MEMORY:
+        from learn_rank.uauc.on_engine import compare_on_engine
+
+        judge = partial(compare_on_engine, *judge.args, **judge.keywords, engine=engine, spill=spill)
     try:
         found = judge()
     except ValueError as error:

@@ -67,21 +67,31 @@ class RowCondition:
         Raises:
             ValueError: a value that cannot be compared with what the column holds.
         """
-        kind = column.type
-        if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-            number = self._number(kind)
-            if isinstance(number, float):
-                column = column.cast(pa.float64())
-            found = pc.and_(
-                _SIGNS[self.sign](column, number), pc.invert(pc.is_null(column, nan_is_null=True))
-            )
-        elif pa.types.is_boolean(kind):
-            found = _SIGNS[self._equality(kind)](column, self._flag(kind))
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            found = _SIGNS[self._equality(kind)](column, pa.scalar(self.value, kind))
+        compare, value = _SIGNS[self.sign], self.value_for(column.type)
+        if isinstance(value, str):
+            found = compare(column, pa.scalar(value, column.type))
+        elif isinstance(value, bool):
+            found = compare(column, value)
         else:
-            raise self._error(f"a column of numbers, text or flags, got {kind}", "compare another column")
+            column = column.cast(pa.float64()) if isinstance(value, float) else column
+            found = pc.and_(compare(column, value), pc.invert(pc.is_null(column, nan_is_null=True)))
         return pc.fill_null(found, False)
+
+    def value_for(self, kind: pa.DataType) -> bool | int | float | str:
+        """The value to compare a column of this type with; a float where the column is compared as floats.
+
+        Raises:
+            ValueError: a value, or a sign, that does not go with what the column holds.
+        """
+        if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+            return self._number(kind)
+        if pa.types.is_boolean(kind):
+            self._check_equality(kind)
+            return self._flag(kind)
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            self._check_equality(kind)
+            return self.value
+        raise self._error(f"a column of numbers, text or flags, got {kind}", "compare another column")
 
     def _number(self, kind: pa.DataType) -> int | float:
         try:
@@ -102,11 +112,10 @@ class RowCondition:
             raise self._error(f"1, 0, true or false to compare with {kind}, got {self.value!r}", "write one")
         return flag
 
-    def _equality(self, kind: pa.DataType) -> str:
+    def _check_equality(self, kind: pa.DataType) -> None:
         if self.sign not in ("==", "!="):
             remedy = "text has no order here; compare with == or !=, or a column of numbers"
             raise self._error(f"== or != for a column of {kind}, got {self.sign}", remedy)
-        return self.sign
 
     def _error(self, expected: str, remedy: str) -> ValueError:
         return ValueError(f"--where {str(self)!r}: expected {expected}. Remedy: {remedy}")

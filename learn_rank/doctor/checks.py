@@ -33,6 +33,10 @@ REQUIRED = {
     "rich": ">=13",
     "jinja2": ">=3.1",
     "matplotlib": ">=3.9",
+    "duckdb": ">=2.0",
+    "ibis-framework": ">=12,<13",
+    "pyarrow-hotfix": ">=0.4",
+    "sqlglot": "<30",
 }
 NEEDED_BY = {
     "torch": "towers, rankers, encoder",
@@ -50,6 +54,10 @@ NEEDED_BY = {
     "rich": "every command",
     "jinja2": "pages of reports",
     "matplotlib": "plots of reports",
+    "duckdb": "uauc --engine",
+    "ibis-framework": "uauc --engine",
+    "pyarrow-hotfix": "uauc --engine",
+    "sqlglot": "uauc --engine",
 }
 FBGEMM = ">=1.8,<1.9"
 PYTHON = ">=3.11"
@@ -284,7 +292,8 @@ def has_nvidia_driver() -> bool:
 
 
 def _module(distribution: str) -> str:
-    return {"scikit-learn": "sklearn"}.get(distribution, distribution)
+    renamed = {"scikit-learn": "sklearn", "ibis-framework": "ibis", "pyarrow-hotfix": "pyarrow_hotfix"}
+    return renamed.get(distribution, distribution)
 
 
 def _known_good() -> str:

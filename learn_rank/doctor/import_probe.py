@@ -37,6 +37,10 @@ PROBES = {
     "rich": "import rich.console",
     "jinja2": "import jinja2",
     "matplotlib": "import matplotlib.figure",
+    "duckdb": "import duckdb; duckdb.sql('SELECT 1').fetchall()",
+    "ibis": "import ibis",
+    "pyarrow_hotfix": "import pyarrow_hotfix",
+    "sqlglot": "import sqlglot",
 }
 _RUNNER = """
 import json, os, sys, warnings

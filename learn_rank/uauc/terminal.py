@@ -82,8 +82,10 @@ def delta_table(rows: Sequence[Row], level: float) -> WholeTable:
 
 
 def rows_words(about: Mapping[str, Any]) -> list[str]:
-    """Which rows were judged, where not all were, and how many stand there twice."""
+    """Where pairs were counted, which rows were judged, if not all, and how many stand there twice."""
     found = []
+    if about.get("engine"):
+        found.append(f"Counted by {about['engine']}. Calibration is judged in memory alone.")
     if about["where"]:
         kept, whole = count_words(about["n_judged"]), count_words(about["n_rows"])
         found.append(f"Judged: {kept} of {whole} rows, where {about['where']}.")

