@@ -46,8 +46,9 @@ def gathered(scores: Scores, batch: Batch, group: dist.ProcessGroup) -> tuple[Sc
     take the mean over them.
     """
     fused = () if scores.fusion is None else tuple(scores.fusion.columns.values())  # no loss reads the slots
+    of_host = () if scores.host is None else tuple(logit for logit in scores.host if logit is not None)
     conversion_logit = () if scores.cvr_logit is None else (scores.cvr_logit,)
-    columns = [batch.click, batch.conversion, scores.ctr_logit, *conversion_logit, *fused]
+    columns = [batch.click, batch.conversion, scores.ctr_logit, *conversion_logit, *of_host, *fused]
     table = torch.cat([column.reshape(len(column), -1).float() for column in columns], dim=1)
     whole: Tensor = _Gather.apply(table, group)
     parts = whole.split([column.shape[1:].numel() for column in columns], dim=1)
@@ -56,8 +57,11 @@ def gathered(scores: Scores, batch: Batch, group: dist.ProcessGroup) -> tuple[Sc
         for part, column in zip(parts, columns, strict=True)
     )
     cvr = rest.pop(0) if conversion_logit else None
+    host = None
+    if scores.host is not None:
+        host = Scores(rest.pop(0), rest.pop(0) if scores.host.cvr_logit is not None else None, None)
     fusion = None if scores.fusion is None else FusionOutput(*rest)
-    return Scores(ctr, cvr, fusion), replace(batch, click=click, conversion=conversion)
+    return Scores(ctr, cvr, fusion, host), replace(batch, click=click, conversion=conversion)
 
 
 class _Gather(torch.autograd.Function):

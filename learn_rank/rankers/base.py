@@ -71,8 +71,10 @@ class Ranker(nn.Module, ABC):
         """
 
     def loss(self, scores: Scores, batch: Batch) -> Tensor:
-        """Ranking loss of the tasks plus the plugin's auxiliary loss, a scalar."""
+        """Ranking loss of the tasks, of the host alone where it has one, and the plugin's auxiliary loss."""
         ranking = ranking_loss(scores, batch.click, batch.conversion, kind=self.kind)
+        if scores.host is not None:
+            ranking = ranking + ranking_loss(scores.host, batch.click, batch.conversion, kind=self.kind)
         if self.fusion is None or scores.fusion is None:
             return ranking
         return ranking + self.fusion.auxiliary_loss(scores.fusion, batch.click, batch.conversion)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchrec import EmbeddingBagCollection, EmbeddingCollection, JaggedTensor, KeyedJaggedTensor
 
 from learn_rank.data.batch import CONVERTED_FEATURE, HISTORY_ITEM
@@ -18,6 +18,7 @@ from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.data.newness import UNKNOWN
 from learn_rank.fusion.learn_feature_fusion import FusionOutput, LearnFeatureFusion
 from learn_rank.rankers.base import Ranker
+from learn_rank.rankers.beside import BesideHost, task_tower
 from learn_rank.rankers.history import HISTORIES, HistoryEncoder
 from learn_rank.rankers.history_content import HISTORY_SCORES, ContentWeights
 from learn_rank.rankers.id_tables import embedding_tables, shared_table
@@ -27,7 +28,7 @@ from learn_rank.rankers.task_layers import TASK_LAYERS
 from learn_rank.rankers.zero_start import LogitResidual, widen_first_layers
 from learn_recall.columns import ITEM_ID
 
-FUSION_ENTRIES = ("concat", "widened", "logit")
+FUSION_ENTRIES = ("concat", "beside", "widened", "logit")
 STARTS = ("zero", "rates")
 
 __all__ = ["MultiTaskRanker", "RankerConfig", "Scores", "ranking_loss"]
@@ -40,16 +41,16 @@ class RankerConfig:
     Attributes:
         kind: "esmm" learns conversion through click x conversion on all rows (ESMM, arXiv 1804.07931);
             "shared_bottom" learns it on the clicked rows; "ctr" learns clicks alone.
-        layers: what lies between the features and the heads: "shared_bottom", "mmoe" or "ple"
-            (`learn_rank.rankers.task_layers`).
+        layers: between features and heads: "shared_bottom", "mmoe" or "ple" (`rankers.task_layers`).
         embedding_dim: E of every categorical feature.
         bottom_dims: widths of the shared layers.
         tower_dim: hidden width of each task's head.
         dropout: after each shared layer.
         fusion_entry: how the plugin's features enter: "concat" beside the host's, freshly drawn (the
-            paper's); "widened" the same, but the host's layers are drawn without the plugin and its columns
-            start at zero, so that the first scores are the host's to the bit; "logit" as a delta on the
-            host's logits that starts at zero (`learn_rank.rankers.zero_start`).
+            paper's); "beside" through layers of their own that add to the host's logits where the item has a
+            vector, while a loss of its own trains the host to do without (`learn_rank.rankers.beside`);
+            "widened" as "concat", but from zero, so that the first scores are the host's to the bit; "logit"
+            as a delta on the host's logits, from zero as well (`learn_rank.rankers.zero_start`).
         history: what the host makes of the ids of its user's history (`learn_rank.rankers.history`): "none",
             their "mean", target attention ("din"), or target attention to the most alike ("sim"). Their
             embeddings are those of ``item_id``; the encoding was asked for them
@@ -162,14 +163,20 @@ class MultiTaskRanker(Ranker):
         n_added = 0 if fusion is None else fusion.output_dim
         n_beside = n_added if config.fusion_entry == "concat" else 0
         self.bottom = TASK_LAYERS[config.layers](width + n_beside, config.bottom_dims, config.dropout)
-        self.ctr_tower = _tower(config.bottom_dims[-1], config.tower_dim)
-        self.cvr_tower = _tower(config.bottom_dims[-1], config.tower_dim)
-        self.start: RateStart | None = None
-        if config.start == "rates":
-            self.start = RateStart(n_dense)
-            for tower in (self.ctr_tower, self.cvr_tower):
-                nn.init.zeros_(tower[-1].weight)  # type: ignore[arg-type]
-                nn.init.zeros_(tower[-1].bias)  # type: ignore[arg-type]
+        has_start = config.start == "rates"
+        self.ctr_tower = task_tower(config.bottom_dims[-1], config.tower_dim, zero=has_start)
+        self.cvr_tower = task_tower(config.bottom_dims[-1], config.tower_dim, zero=has_start)
+        self.start = RateStart(n_dense) if has_start else None
+        self.beside: BesideHost | None = None
+        if fusion is not None and config.fusion_entry == "beside":
+            self.beside = BesideHost(
+                config.layers,
+                width=width,
+                n_added=n_added,
+                dims=config.bottom_dims,
+                tower_dim=config.tower_dim,
+                dropout=config.dropout,
+            )
         self.residual: LogitResidual | None = None
         if fusion is not None and config.fusion_entry == "widened":
             widen_first_layers(self.bottom, width, n_added)
@@ -203,22 +210,31 @@ class MultiTaskRanker(Ranker):
             )
             of_features = [*of_features, target_BE, of_history_BE]
         embedded_BN = torch.cat(of_features, dim=1)
-        parts = [embedded_BN, self._pairwise_products(embedded_BN), dense]
         if self.fusion is not None and self.fusion.needs_host:
             fused = self.fusion(sparse, embedded_BN)
-        if fused is not None and self.residual is None:
-            parts.append(fused.features)
-        click_BS, conversion_BS = self.bottom(torch.cat(parts, dim=1))
+        host_BW = torch.cat([embedded_BN, self._pairwise_products(embedded_BN), dense], dim=1)
+        start_B2 = None if self.start is None else self.start(dense)
+        is_inside = fused is not None and self.beside is None and self.residual is None
+        features = torch.cat([host_BW, fused.features], dim=1) if fused is not None and is_inside else host_BW
+        click_BS, conversion_BS = self.bottom(features)
         ctr_B, cvr_B = self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0]
+        host = None
         if fused is not None and self.residual is not None:
             delta_B2 = self.residual(fused.features)
             ctr_B, cvr_B = ctr_B + delta_B2[:, 0], cvr_B + delta_B2[:, 1]
-        if self.start is not None:
-            start_B2 = self.start(dense)
-            if not self.training:
-                ctr_B, cvr_B = ctr_B * self.start.shares[0], cvr_B * self.start.shares[1]
-            ctr_B, cvr_B = ctr_B + start_B2[:, 0], cvr_B + start_B2[:, 1]
-        return Scores(ctr_B, cvr_B, fused)
+        if fused is not None and self.beside is not None:
+            host = Scores(*self._from_start(start_B2, ctr_B, cvr_B), None)
+            delta_B2 = self.beside(host_BW, fused)
+            ctr_B, cvr_B = ctr_B.detach() + delta_B2[:, 0], cvr_B.detach() + delta_B2[:, 1]
+        return Scores(*self._from_start(start_B2, ctr_B, cvr_B), fused, host)
+
+    def _from_start(self, start_B2: Tensor | None, ctr_B: Tensor, cvr_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the network -> logits beyond the start, of which a share is taken (`settle`)."""
+        if self.start is None or start_B2 is None:
+            return ctr_B, cvr_B
+        if not self.training:
+            ctr_B, cvr_B = ctr_B * self.start.shares[0], cvr_B * self.start.shares[1]
+        return ctr_B + start_B2[:, 0], cvr_B + start_B2[:, 1]
 
     def _by_content(
         self, sparse: KeyedJaggedTensor, history: JaggedTensor, fused: FusionOutput | None
@@ -239,7 +255,7 @@ class MultiTaskRanker(Ranker):
         return True
 
     def settle(self, rows: EncodedRows, score: Callable[[], pd.DataFrame]) -> None:
-        """Choose how much of the network is taken beside the start, where there is one."""
+        """Choose the share of the network that is taken beside the start, where there is one."""
         if self.start is not None:
             self.start.shares.fill_(1.0)
             self.start.choose_shares(rows, score())
@@ -280,7 +296,3 @@ def _need_history(sparse: KeyedJaggedTensor, has_conversions: bool) -> None:
             f"sparse: expected the features {needed} for a ranker with a history, got {names}. Remedy: "
             'encode_dataset(has_item_history=True), or RankerConfig(history="none").'
         )
-
-
-def _tower(width: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))

@@ -16,12 +16,14 @@ LOSS_KINDS = ("esmm", "shared_bottom", "ctr")
 class Scores(NamedTuple):
     """(B,) logits of click and of conversion given a click, and what the plugin gave (None without it).
 
-    A ranker of clicks alone has no ``cvr_logit``.
+    A ranker of clicks alone has no ``cvr_logit``. ``host`` is what the host says without the plugin, where
+    the ranker keeps the two apart and the host has a loss of its own (`learn_rank.rankers.beside`).
     """
 
     ctr_logit: Tensor
     cvr_logit: Tensor | None
     fusion: FusionOutput | None
+    host: Scores | None = None
 
     @property
     def ctcvr(self) -> Tensor:

@@ -15,9 +15,10 @@ from torch.nn import functional
 
 from learn_rank.fusion.learn_feature_fusion import LearnFeatureFusion
 from learn_rank.fusion.slots import SlotAttention
+from learn_rank.rankers.beside import BesideHost
 from learn_rank.rankers.history_content import ContentWeights
 
-_OF_PLUGIN = LearnFeatureFusion, SlotAttention, ContentWeights
+_OF_PLUGIN = LearnFeatureFusion, SlotAttention, ContentWeights, BesideHost
 
 torch.fx.wrap("plus_product")  # it looks at shapes, which torch.fx cannot trace
 

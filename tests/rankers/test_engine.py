@@ -17,6 +17,7 @@ from launcher import torchrun
 from torch.fx import symbolic_trace
 
 from learn_rank.engine import EngineConfig, RankerEngine, StreamPosition, load_checkpoint, processes
+from learn_rank.engine.global_loss import gathered
 from learn_rank.metrics.auc import UAUC
 from learn_rank.rankers.zero_start import zero_start_parameters
 
@@ -114,6 +115,20 @@ def test_weights_that_start_at_zero_have_a_rate_of_their_own(folder):
         assert losses[-1] < losses[0]
     with pytest.raises(ValueError, match="zero_start_learning_rate: expected above 0"):
         EngineConfig(zero_start_learning_rate=0.0)
+
+
+def test_a_host_with_the_plugin_beside_it_is_traced_and_learns_by_its_own_loss_and_by_that_of_both(folder):
+    rows = next(iter(stream_of(folder).batches()))
+    with processes(device="cpu") as here:
+        ranker = ranker_of(folder, fusion_entry="beside")
+        expected = ranker.loss(ranker(rows.sparse, rows.dense), rows).item()
+        losses = list(RankerEngine(ranker, here).train(stream_of(folder).batches()))
+        gathered_scores, labels = gathered(ranker(rows.sparse, rows.dense), rows, here.group)
+        assert torch.equal(
+            ranker.loss(gathered_scores, labels), ranker.loss(ranker(rows.sparse, rows.dense), rows)
+        )
+    assert losses[0] == pytest.approx(expected, rel=1e-5)
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])

@@ -50,10 +50,10 @@ def assert_same_scores(ranker, served, *, sizes=(1, 2, 50, 131)):
 
 #: one export of every kind, and of every other choice among them
 EXPORTS = {
-    "learn": ({"entry": "concat"}, {"torchscript": True}),
+    "learn": ({"entry": "beside"}, {"torchscript": True}),
     "gate": ({"entry": "widened"}, {"dtype": "float16"}),
     "experts": ({"entry": "logit", "layers": "ple", "passes_vectors": True}, {"dtype": "int8"}),
-    "similarity": ({"entry": "widened", "layers": "mmoe", "auxiliary_task": "both"}, {}),
+    "similarity": ({"entry": "concat", "layers": "mmoe", "auxiliary_task": "both"}, {}),
 }
 
 

@@ -9,6 +9,7 @@ from torchrec import KeyedJaggedTensor
 from learn_rank.data.batch import Batch
 from learn_rank.fusion.kinds import FUSIONS
 from learn_rank.rankers.multi_task import MultiTaskRanker, RankerConfig
+from learn_rank.rankers.scores import ranking_loss
 from learn_rank.rankers.task_layers import TASK_LAYERS
 from learn_rank.rankers.train import RankTrainConfig, parameter_groups
 from learn_rank.rankers.zero_start import (
@@ -19,7 +20,7 @@ from learn_rank.rankers.zero_start import (
     zero_start_parameters,
 )
 
-ZERO_STARTS = ("widened", "logit")
+ZERO_STARTS = ("beside", "widened", "logit")
 
 
 def with_plugin(host: MultiTaskRanker, entry: str, **settings) -> MultiTaskRanker:
@@ -79,8 +80,10 @@ def test_the_first_step_moves_the_hosts_weights_as_it_would_without_the_plugin_a
     after = ranker.state_dict()
     for name, value in host.state_dict().items():
         assert torch.equal(value, after[name]), name
-    moved = dict(zero_start_parameters(ranker))
-    assert moved and all(parameter.abs().max() > 0 for parameter in moved.values())
+    opened = dict(zero_start_parameters(ranker))
+    if entry == "beside":
+        opened = {"ctr": ranker.beside.ctr_tower[-1].weight, "cvr": ranker.beside.cvr_tower[-1].weight}
+    assert opened and all(parameter.abs().max() > 0 for parameter in opened.values())
 
 
 @pytest.mark.parametrize("entry", ZERO_STARTS)
@@ -98,16 +101,57 @@ def test_the_ranking_loss_reaches_the_fusion_from_the_second_step_on(entry):
     assert gradient() > 0
 
 
+def without_vectors(rows: Batch) -> KeyedJaggedTensor:
+    """The rows' features with ids that no store holds."""
+    ids = rows.sparse.values()
+    return KeyedJaggedTensor(
+        rows.sparse.keys(), torch.where(ids >= 100, ids + 1000, ids), lengths=rows.sparse.lengths()
+    )
+
+
 def test_a_trained_zero_start_scores_by_the_vectors():
     ranker = with_plugin(host_alone(), "widened")
     train(ranker, 3)
     ranker.eval()
     known = batch()
-    ids = known.sparse.values()
-    without_vectors = KeyedJaggedTensor(
-        known.sparse.keys(), torch.where(ids >= 100, ids + 1000, ids), lengths=known.sparse.lengths()
+    assert not torch.allclose(
+        ranker(known.sparse, known.dense)[0], ranker(without_vectors(known), known.dense)[0]
     )
-    assert not torch.allclose(ranker(known.sparse, known.dense)[0], ranker(without_vectors, known.dense)[0])
+
+
+@pytest.mark.parametrize("layers", TASK_LAYERS)
+def test_beside_a_host_rows_whose_item_has_no_vector_get_the_hosts_score_to_the_bit(layers):
+    ranker = with_plugin(host_alone(layers=layers), "beside")
+    train(ranker, 5)
+    ranker.eval()
+    known = batch()
+    whole, lost = (ranker(ids, known.dense) for ids in (known.sparse, without_vectors(known)))
+    for at in range(2):
+        assert torch.equal(lost[at], whole.host[at])
+        assert not torch.equal(whole[at], whole.host[at])  # with vectors the plugin has its say
+
+
+def test_beside_a_host_the_loss_of_the_sum_leaves_the_hosts_layers_alone_and_its_own_loss_trains_them():
+    ranker = with_plugin(host_alone(), "beside", auxiliary_weight=0.0)
+    train(ranker)  # the layers beside have left zero
+    rows_of_step = batch()
+    for host, moves_host in ((None, False), ("own", True)):
+        ranker.zero_grad()
+        scores = ranker(rows_of_step.sparse, rows_of_step.dense)
+        ranker.loss(scores if host else scores._replace(host=None), rows_of_step).backward()
+        gradient = ranker.bottom[0].weight.grad
+        assert (gradient is not None and bool(gradient.abs().max() > 0)) is moves_host
+        assert ranker.beside.bottom[0].weight.grad.abs().max() > 0
+        table = ranker.embeddings.embedding_bags["table_user_id"].weight
+        assert table.grad.abs().max() > 0  # embeddings learn by both
+
+
+def test_a_ranker_beside_its_host_is_judged_by_both_losses():
+    ranker = with_plugin(host_alone(), "beside", auxiliary_weight=0.0).eval()
+    rows = batch()
+    scores = ranker(rows.sparse, rows.dense)
+    alone = ranking_loss(scores.host, rows.click, rows.conversion, kind="esmm")
+    assert torch.equal(ranker.loss(scores, rows), 2 * alone)  # at the start the sum is the host's
 
 
 @pytest.mark.parametrize("layers", TASK_LAYERS)
