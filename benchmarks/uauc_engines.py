@@ -91,6 +91,8 @@ def main(  # noqa: PLR0917 - typer passes every option by name
     for way, figure in figures.items():
         ratios = {name: f"{figure[name] / ours[name]:.2f}" for name in names[:2]}
         seconds, cpu, peak = (f"{figure[name]:.1f}" for name in names)
+        if way == "spark":  # Java's are not this process's
+            ratios["cpu_seconds"], cpu, peak = "-", "-", "-"
         is_same = "no" if way in differing else "yes"
         table.add_row(way, seconds, ratios["seconds"], cpu, ratios["cpu_seconds"], peak, is_same)
     Console().print(table)

@@ -11,6 +11,11 @@ import pyarrow as pa
 from ibis.backends import BaseBackend
 from ibis.util import gen_name
 
+from learn_recall.engines.connections import engine_name
+from learn_recall.errors import said_by
+
+_MOST_WORDS = 300
+
 
 def parquet_table(connection: BaseBackend, files: Sequence[Path], folder: Path | None = None) -> ir.Table:
     """Parquet files as one table of the engine; columns are matched by their names.
@@ -85,8 +90,19 @@ def check_case(names: Sequence[str], columns: Sequence[str], name: str) -> None:
 
 
 def fetched(connection: BaseBackend, expression: ir.Table) -> pa.Table:
-    """The rows of an expression, which must be few enough for memory."""
-    if connection.name == "pyspark":  # Ibis goes through pandas, row by row
-        frame: Any = connection.raw_sql(connection.compile(expression))
-        return frame.toArrow()
-    return connection.to_pyarrow(expression)
+    """The rows of an expression, which must be few enough for memory.
+
+    Raises:
+        ValueError: the engine fails, with the first of its words: a full disk, no memory, a lost worker.
+    """
+    try:
+        if connection.name == "pyspark":  # Ibis goes through pandas, row by row
+            frame: Any = connection.raw_sql(connection.compile(expression))
+            return frame.toArrow()
+        return connection.to_pyarrow(expression)
+    except Exception as error:  # every engine has its own
+        said = f"{type(error).__name__}: {said_by(error)[:_MOST_WORDS]}"
+        raise ValueError(
+            f"engine: expected an answer of {engine_name(connection)}, got {said}. Remedy: where memory or "
+            "disk ran out, give it more (DuckDB: --spill names the disk); then run the command again"
+        ) from error

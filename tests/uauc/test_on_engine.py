@@ -271,6 +271,15 @@ def test_the_command_judges_a_table_of_a_database(files, memory, tmp_path):
     assert [row["value"] for row in shown] == [row["value"] for row in kept]
 
 
+def test_an_engine_without_room_says_so(tmp_path):
+    pq.write_table(rows(30_000), tmp_path / "rows.parquet")
+    narrow = duckdb.connect(config={"memory_limit": "1MB", "threads": 1, "temp_directory": ""})
+    with pytest.raises(
+        ValueError, match=r"engine: expected an answer of duckdb .*OutOfMemory.* Remedy: where"
+    ):
+        judge_table(tmp_path / "rows.parquet", engine=narrow)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
