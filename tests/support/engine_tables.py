@@ -77,6 +77,10 @@ def refused():
     no_id = "users: expected an id in every row, got 1 missing"
     return {
         "a NaN among scores": (with_column(BY_HAND, "pctr", [*score, np.nan]), finite),
+        "two NaN among scores": (
+            with_column(BY_HAND, "pctr", [*score[:4], np.nan, np.nan]),
+            "candidate: expected finite numbers, got 2 other row(s)",
+        ),
         "a null among scores": (with_column(BY_HAND, "pctr", [*score, None]), finite),
         "an infinite score": (with_column(BY_HAND, "pctr", [*score, -np.inf]), finite),
         "a score beyond all numbers": (with_column(BY_HAND, "pctr", [*score, np.inf]), finite),

@@ -77,10 +77,10 @@ class Bounds:
 
 
 def judged_rows(table: ir.Table, layout: EngineLayout) -> ir.Table:
-    """The layout's columns: truth values and decimals as numbers, zeros of one sign, the rest as it lies."""
+    """The layout's columns: truth values and decimals as numbers, the rest as it lies."""
     columns = {USER: table[layout.user], LABEL: _number(table[layout.label])}
     for model, column in layout.scores.items():
-        columns[layout.score_name(model)] = _one_zero(_number(table[column]))
+        columns[layout.score_name(model)] = _number(table[column])
     columns |= {layout.sum_name(column): _number(table[column]) for column in layout.summed}
     columns |= {layout.bucket_name(column): table[column] for column in layout.buckets}
     return table.select(**columns)
@@ -213,11 +213,6 @@ def _number(column: ir.Column) -> ir.NumericColumn:
     return (
         column.cast("int8") if kind.is_boolean() else column.cast("float64") if kind.is_decimal() else column
     )
-
-
-def _one_zero(column: ir.NumericColumn) -> ir.NumericColumn:
-    """-0.0 and 0.0 tie, whatever an engine thinks of them."""
-    return (column == 0).ifelse(ibis.literal(0, column.type()), column) if _is_float(column) else column
 
 
 def _is_float(column: ir.Column) -> bool:
