@@ -74,7 +74,7 @@ def _taken(engine: Any) -> BaseBackend:
 
 def _spark() -> BaseBackend:
     if util.find_spec("pyspark") is None:
-        raise _error("the package pyspark", "none", 'pip install "learn-rank[spark]"')
+        raise _error("the package pyspark", "none", 'pip install ".[spark]"')
     from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra
     from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
 

@@ -272,6 +272,12 @@ def test_the_command_judges_a_table_of_a_database(files, memory, tmp_path):
     assert [row["value"] for row in shown] == [row["value"] for row in kept]
 
 
+def test_spark_without_its_package_names_the_extra(files, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"expected the package pyspark, got none. Remedy: pip install"):
+        judge_table(files / "parts", engine="spark")
+
+
 def test_an_engine_without_room_says_so(tmp_path):
     pq.write_table(rows(30_000), tmp_path / "rows.parquet")
     narrow = duckdb.connect(config={"memory_limit": "1MB", "threads": 1, "temp_directory": ""})
