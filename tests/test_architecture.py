@@ -60,6 +60,8 @@ HEAVY = {
     # it runs those jobs
     "learn_rank.pipeline": {"text", "encoder", "convert", "encode", "towers", "train", "export", "evaluate"},
     "learn_rank.ablation": {"towers", "train", "export"},  # some variants have towers of their own
+    # it reads the run's items with other encoders
+    "learn_rank.ablation.encoder_text": {"encode", "encoder", "text"},
     "learn_rank.ab.marketplace.open_rankers": {"export"},  # each day's histories become vectors
     "learn_rank.cli": {"commands"},
     "learn_rank.commands": {"commands"},  # the options and the plain errors that both commands share

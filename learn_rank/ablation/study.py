@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from learn_rank.ablation.encoder_text import EncoderVariant, encoder_vectors
 from learn_rank.ablation.ids_tower import ids_tower_vectors
 from learn_rank.ablation.preset_tower import preset_tower_vectors
 from learn_rank.ablation.variants import VARIANTS, Variant
@@ -78,10 +79,12 @@ def open_study(run: Path, *, device: str | None = None) -> Study:
     def encoded(ease: str) -> EncodedDataset:
         return rows_of_run(dataset, items, config, ease=ease)
 
-    def vectors(variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
+    def vectors(name: str, variant: Variant) -> tuple[EmbeddingStore, EmbeddingStore]:
         if variant.preset is not None:
             work = place.ablation_towers / variant.preset
             return preset_tower_vectors(run, work, variant.preset, device=device)
+        if isinstance(variant, EncoderVariant) and variant.encoder is not None:
+            return encoder_vectors(run, name, variant.encoder, device=device)
         if variant.reads_text:
             return users, items
         return ids_tower_vectors(run, place.ablation_towers / "ids", device=device)
@@ -94,7 +97,7 @@ def open_study(run: Path, *, device: str | None = None) -> Study:
             settings: FusionConfig = replace(fusion, **variant.settings)
             shape = replace(ranker, **variant.ranker)
             host_dim = MultiTaskRanker.host_dim(data.n_codes, shape)
-            tables = vectors(variant)
+            tables = vectors(name, variant)
 
             def build() -> MultiTaskRanker:
                 plugin = None
@@ -144,16 +147,18 @@ def ablate(
     *,
     over: str = BASE,
     part: str = "test",
+    variants: Mapping[str, Variant] = VARIANTS,
     on_training: Callable[[str, int], None] = lambda name, seed: None,
 ) -> dict[str, list[DeltaRow]]:
     """Train variants and compare each with the baseline, or with one of themselves.
 
     Args:
         study: of `open_study`.
-        names: of `VARIANTS`.
+        names: of `variants`.
         seeds: of every variant and of the baseline.
-        over: `BASE` or one of `VARIANTS`, that the others are compared with.
+        over: `BASE` or one of `variants`, that the others are compared with.
         part: "test", or "valid" for a choice among variants, which leaves the test rows out.
+        variants: by name; `learn_rank.ablation.encoder_text.encoder_variants` makes more.
         on_training: called with (name, seed) before each training, for a progress bar.
 
     Returns:
@@ -166,11 +171,11 @@ def ablate(
         on_test = study.train(name, variant, seed)
         return on_test if part == "test" else pd.read_parquet(study.run.ablation.validation_of(name, seed))
 
-    bases = [trained(over, Variant(None) if over == BASE else VARIANTS[over], seed) for seed in seeds]
+    bases = [trained(over, Variant(None) if over == BASE else variants[over], seed) for seed in seeds]
     tasks = ("CTR", "CVR", "CTCVR") if "conversion" in bases[0] else ("CTR",)
     found = {}
     for name in names:
-        variant = VARIANTS[name]
+        variant = variants[name]
         if name == "base_ensemble":
             ones = bases if over == BASE else [trained(BASE, variant, seed) for seed in seeds]
             others = [trained(BASE, variant, seed + len(seeds)) for seed in seeds]

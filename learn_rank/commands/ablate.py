@@ -12,6 +12,7 @@ from learn_rank.commands.choices import FUSION_VARIANTS
 from learn_rank.commands.common import names_of
 from learn_recall.commands.common import Device, Threads, compute_device, use_threads
 from learn_recall.commands.plain_errors import plain_errors
+from learn_recall.terminal.choices import MODELS
 from learn_recall.terminal.consoles import result_console
 from learn_recall.terminal.progress import StageProgress
 
@@ -35,6 +36,14 @@ def ablate(
         list[str] | None,
         typer.Option(
             help="Variants, comma-separated or one an option; default: all.", autocompletion=FUSION_VARIANTS
+        ),
+    ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="raw_text as this encoder reads it, the run's words beside it: default, words, folder, "
+            ".gguf file, hub name, NAME@12; again for each. Other variants then only with --only.",
+            autocompletion=MODELS,
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every variant.")] = 3,
@@ -64,23 +73,32 @@ def ablate(
     kept in RUN/ablation: a command that was stopped goes on where it was. To choose among variants compare
     them on validation (`--part valid --over learn`), and look at the test rows once.
 
+    With --encoder it says which encoder pays for the ranker, before any tower is trained on it: each reads
+    the run's items, and the frozen text goes through the run's fusion.
+
     Example: learn-rank ablate runs/steam --only no_auxiliary,gate,shuffled --seeds 3 --json ablation.json
     """
     use_threads(threads)
     device = compute_device(device)
+    from learn_rank.ablation.encoder_text import encoder_variants, prepare
     from learn_rank.ablation.study import BASE, open_study
     from learn_rank.ablation.study import ablate as train_variants
     from learn_rank.ablation.table import ablation_table
     from learn_rank.ablation.variants import VARIANTS, trainable
     from learn_rank.commands.uauc import check_writable
+    from learn_rank.run.arms import WORDS
     from learn_recall.files.whole_files import write_json
 
     check_writable("--json", json_out)
     asked = None if only is None else [name for text in only for name in names_of(text)]
+    others = encoder_variants(encoder or ())
+    if others and asked is None:
+        asked = []
+    variants = {**VARIANTS, **others}
     trainable(asked, has_conversions=True, has_words=True)  # a wrong name is told before anything is read
     if part not in ("valid", "test"):
         raise ValueError(f"--part: expected valid or test, got {part!r}. Remedy: name one of the two.")
-    if over not in (BASE, *VARIANTS) or over == "base_ensemble":
+    if over not in (BASE, *variants) or over == "base_ensemble":
         raise ValueError(f"--over: expected {BASE} or a variant that is one ranker, got {over!r}. {_NAMES}")
     study = open_study(run_folder, device=device)
     chosen, left_out = trainable(
@@ -90,6 +108,10 @@ def ablate(
         has_attention=study.config.ranker.history in ("din", "sim"),
     )
     console, errors = result_console(), Console(stderr=True)
+    if not study.config.word_dimension and encoder is not None and WORDS in encoder:
+        raise ValueError("--encoder words: expected a run that reads words, got one of --words 0.")
+    prepare(run_folder, others, device=device)
+    chosen = [*chosen, *others]
     for name, lacking in left_out.items():
         errors.print(f"left out, for want of {lacking}: {name}", highlight=False)
     if not chosen:
@@ -103,6 +125,7 @@ def ablate(
             range(seeds),
             over=over,
             part=part,
+            variants=variants,
             on_training=lambda name, seed: progress.update(
                 bar, description=f"{name}, seed {seed}", completed=next(done)
             ),

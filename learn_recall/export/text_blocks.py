@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from learn_recall.store.card import Block
 from learn_recall.towers.whitening import Whitening
+from learn_recall.train.sequences import offsets_of
 
 
 class TextBlocks:
@@ -67,6 +69,18 @@ class TextBlocks:
             has_text = own.ne(0).any(dim=-1, keepdim=True)
             reduced.append(functional.normalize(whitening.reduce(own, width), dim=-1) * has_text)
         return torch.cat(reduced, dim=-1)
+
+    @torch.inference_mode()
+    def mean_over(self, history: np.ndarray, text_NK: Tensor) -> Tensor:
+        """(n, L) rows of `text_NK`, negative = none -> (n, K): the mean of these, its blocks of length 1.
+
+        Zeros for an empty history.
+        """
+        if not self.dimension:
+            return torch.zeros(len(history), 0, device=text_NK.device)
+        index = torch.from_numpy(history[history >= 0]).to(text_NK.device)
+        offsets = torch.from_numpy(offsets_of((history >= 0).sum(axis=1))[:-1]).to(text_NK.device)
+        return self.normalized(functional.embedding_bag(index, text_NK, offsets, mode="sum"))
 
     def normalized(self, vector_NK: Tensor) -> Tensor:
         """(n, K) -> (n, K) with every block of length 1, or 0 where it is zeros."""

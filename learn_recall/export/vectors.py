@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from learn_recall.export.histories import Histories, from_contexts, from_interactions
 from learn_recall.export.text_blocks import TextBlocks
@@ -19,7 +18,6 @@ from learn_recall.terminal.progress import track_steps
 from learn_recall.towers.checkpoint import TowerCheckpoint, load_checkpoint
 from learn_recall.towers.content_table import ContentTable
 from learn_recall.towers.inference import item_vectors, user_vectors
-from learn_recall.train.sequences import offsets_of
 
 IS_CENTRED = "is_centred"  # of a card's `extra`: the mean was taken out of the tower block
 _ROWS_AT_ONCE = 1 << 14
@@ -182,7 +180,7 @@ class _Vectors:
             vectors = user_vectors(self.trained.towers, self.embedded_NH, distinct)
             if self.centers:
                 vectors = self.trained.centred(vectors)
-            vectors = torch.cat([vectors, self._mean_text(distinct)], dim=1)
+            vectors = torch.cat([vectors, self.text.mean_over(distinct, self.text_NK)], dim=1)
             chunk = vectors.cpu().numpy()[inverse.reshape(-1)]
             if histories.is_learned is not None and self.text.dimension:
                 # a tower's own cosine is too good on the rows that it was trained on, so a ranker must not
@@ -200,21 +198,9 @@ class _Vectors:
             rows = histories.newest(part, self.history_length)
             distinct, inverse = np.unique(rows, axis=0, return_inverse=True)
             index = np.where(distinct >= 0, self.place[np.maximum(distinct, 0)], -1)
-            says_something = self._mean_text(index).any(dim=1).cpu().numpy()
+            says_something = self.text.mean_over(index, self.text_NK).any(dim=1).cpu().numpy()
             empty[part] &= ~says_something[inverse.reshape(-1)]
         return empty
-
-    @torch.inference_mode()
-    def _mean_text(self, history: np.ndarray) -> Tensor:
-        """(n, L) -> (n, K): mean of the history's r(x), its blocks L2-normalised, zeros for an empty
-        history.
-        """
-        device = self.text_NK.device
-        if not self.text.dimension:
-            return torch.zeros(len(history), 0, device=device)
-        index = torch.from_numpy(history[history >= 0]).to(device)
-        offsets = torch.from_numpy(offsets_of((history >= 0).sum(axis=1))[:-1]).to(device)
-        return self.text.normalized(F.embedding_bag(index, self.text_NK, offsets, mode="sum"))
 
 
 def _newest(as_of: float | None, trained: float | None, histories: Histories) -> float | None:

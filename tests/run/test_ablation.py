@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
+from learn_rank.ablation import encoder_text
 from learn_rank.ablation import study as study_module
 from learn_rank.ablation.study import Study, ablate, mean_logits
 from learn_rank.ablation.table import ablation_table
@@ -154,6 +155,24 @@ def test_the_command_prints_the_table_and_writes_every_difference(study, tmp_pat
     assert {row["bucket_kind"] for row in written["gate"]} == {"all", "user", "item"}
 
 
+def test_encoders_alone_are_trained_alone_and_words_need_a_run_that_reads_them(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_module, "open_study", lambda run, device: study)
+    monkeypatch.setitem(STRENGTH, "raw_text:models_7b@12", 1.5)
+    out = tmp_path / "found.json"
+    arguments = ["ablate", "run", "--encoder", "models/7b@12", "--seeds", "1", "--json", str(out)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "models/7b" in done.output and "Remedy" in done.output  # told before anything is trained
+    monkeypatch.setattr(encoder_text, "find_encoder", lambda name: name)
+    monkeypatch.setattr(encoder_text, "encoder_vectors", lambda *_, **__: None)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert list(json.loads(out.read_text())) == ["auto raw_text:models_7b@12", "raw_text:models_7b@12"]
+    done = CliRunner().invoke(app, ["ablate", "run", "--encoder", "words"])
+    assert done.exit_code == 2
+    assert "--encoder words: expected a run that reads words" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -161,6 +180,7 @@ def test_the_command_prints_the_table_and_writes_every_difference(study, tmp_pat
         (["--only", "gate"], "expected the folder of a finished `learn-rank run`, found no run.json"),
         (["--part", "train"], "--part: expected valid or test, got 'train'"),
         (["--over", "base_ensemble"], "--over: expected baseline or a variant that is one ranker"),
+        (["--encoder", "a/b", "--encoder", "a_b"], "--encoder: expected each once"),
         (["--json", "/proc/no/such.json"], "--json: expected a file that can be written"),
     ],
 )

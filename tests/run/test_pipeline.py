@@ -274,6 +274,44 @@ def test_towers_of_the_runs_own_preset_give_the_runs_own_vectors(finished, tmp_p
     other.preset_tower_vectors(finished, tmp_path, "the same")  # only opens them
 
 
+def test_the_runs_own_encoder_without_towers_gives_the_text_that_the_run_exported(
+    finished, encoder, tmp_path, monkeypatch
+):
+    import learn_rank.ablation.encoder_text as other
+
+    run = shutil.copytree(finished, tmp_path / "run")
+    stores = other.encoder_vectors(run, "raw_text:own", str(encoder))
+    for side, store in zip(("users", "items"), stores, strict=True):
+        whole = EmbeddingStore.open(finished / "vectors" / side)
+        width = {block.name: (block.start, block.stop) for block in whole.card.blocks}["tower"][1]
+        assert [block.name for block in store.card.blocks] == ["content", "words"]
+        np.testing.assert_array_equal(store.ids, whole.ids)
+        np.testing.assert_array_equal(store.present, whole.present)
+        np.testing.assert_array_equal(store.vectors, whole.vectors[:, width:])
+    monkeypatch.setattr(other, "encode_items", pytest.fail)
+    other.encoder_vectors(run, "raw_text:own", str(encoder))  # only opens them
+
+
+def test_two_encoders_are_compared_by_what_a_ranker_gains_from_their_text(finished, encoder, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shallow = f"{encoder}@1"
+    arguments = ["ablate", str(run), "--encoder", str(encoder), "--encoder", shallow, "--encoder", "words"]
+    out = tmp_path / "found.json"
+    done = CliRunner().invoke(
+        app, [*arguments, "--only", "raw_text", "--seeds", "1", "--part", "valid", "--json", str(out)]
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(out.read_text())
+    own, other = (f"raw_text:{name.strip('/').replace('/', '_')}" for name in (str(encoder), shallow))
+    assert list(found) == ["raw_text", own, other, "raw_text:words"]
+    delta = {
+        name: [row["delta"] for row in rows if (row["task"], row["metric"]) == ("CTR", "AUC")]
+        for name, rows in found.items()
+    }
+    assert delta[own] == delta["raw_text"]  # the run's own encoder, by the other way
+    assert len({tuple(values) for values in delta.values()}) == 3
+
+
 def test_variants_that_were_trained_on_other_vectors_of_a_run_are_not_taken_for_its_own(finished, tmp_path):
     from learn_rank.ablation.study import open_study
 
