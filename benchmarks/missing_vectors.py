@@ -1,13 +1,13 @@
 """How a lift fades when vectors vanish: a finished run's LEARN on test rows whose ids lost theirs.
 
-Run: python benchmarks/missing_vectors.py runs/steam --rates 0.1 --figure docs/missing_vectors.png
+Run: python benchmarks/missing_vectors.py runs/steam --variants inside --figure docs/missing_vectors.png
 
 At test a share of the ids of the item store and of the contexts of the user store has no vector, for the
-row's item, its user and the items of its history alike. The draw is random over ids, the same for all; ids
+row's item, its user and the items of the history alike. The draw is random over ids, the same for all; ids
 that lack one at 10 % lack it at 30 %. Judged are the run's own ranker and, as `learn-rank ablate` trains on
-the tables and vectors of the run, one for each of --rates of rows that lose vectors in training
-(`RankTrainConfig.missing_rate`). Differences are to the run's baseline, in points with 95 % intervals over
-users and seeds.
+the tables and vectors of the run, the variants named: `inside`, whose plugin lies in the host's own layers,
+`never_missing`, whose training never lost a vector. Differences are to the run's baseline, in points with
+95 % intervals over users and seeds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from learn_rank.ablation.study import BASE, open_study
-from learn_rank.ablation.variants import Variant
+from learn_rank.ablation.variants import VARIANTS, Variant
 from learn_rank.data.dataset_files import read_dataset
 from learn_rank.data.encoded_rows import EncodedRows
 from learn_rank.evaluation.compare import ALL, DeltaRow
@@ -71,7 +72,7 @@ def scored(ranker: Ranker, rows: EncodedRows, kept: pd.DataFrame) -> list[pd.Dat
     return tables
 
 
-def curves(run: Path, rates: Sequence[float], n_seeds: int) -> Iterator[tuple[str, float, list[DeltaRow]]]:
+def curves(run: Path, variants: Sequence[str], n_seeds: int) -> Iterator[tuple[str, float, list[DeltaRow]]]:
     """Name of a ranker, share at test, and the differences to the baseline over all test rows."""
     study = open_study(run)
     place, seeds = study.run, range(n_seeds)
@@ -80,23 +81,26 @@ def curves(run: Path, rates: Sequence[float], n_seeds: int) -> Iterator[tuple[st
     data = rows_of_run(dataset, items, study.config)
     bases = [pd.read_parquet(place.predictions_of(BASE, seed)) for seed in seeds]
     tasks = ("CTR", "CVR") if study.has_conversions else ("CTR",)
-    shapes = study.config.ranker, study.config.fusion
 
-    def curve(name: str, folders: Sequence[Path]) -> Iterator[tuple[str, float, list[DeltaRow]]]:
+    def curve(
+        name: str, how: Variant, folders: Sequence[Path]
+    ) -> Iterator[tuple[str, float, list[DeltaRow]]]:
+        shape = replace(study.config.ranker, **how.ranker)
+        fusion = replace(study.config.fusion, **how.settings)
         of_seeds = []
         for seed, folder in zip(seeds, folders, strict=True):
-            ranker = arm_ranker(LEARN, stores, data, *shapes, seed=seed, kind=study.config.fusion_kind)
+            ranker = arm_ranker(LEARN, stores, data, shape, fusion, seed=seed, kind=how.kind)
             of_seeds.append(scored(load_ranker(ranker, folder), data.test, bases[seed]))
         for at, share in enumerate(SHARES):
             tables = {BASE: bases, name: [tables[at] for tables in of_seeds]}
             yield name, share, [row for row in evaluate_arms(tables, BASE, tasks)[1] if row["bucket"] == ALL]
 
-    for rate in rates:
-        name = f"missing_{rate:g}"
+    for name in variants:
         for seed in seeds:
-            study.train(name, Variant(training={"missing_rate": rate}), seed)
-        yield from curve(name, [place.ablation.model_of(name, seed) for seed in seeds])
-    yield from curve("of the run", [place.model_of(LEARN.name, seed) for seed in seeds])
+            study.train(name, VARIANTS[name], seed)
+        yield from curve(name, VARIANTS[name], [place.ablation.model_of(name, seed) for seed in seeds])
+    own = Variant(kind=study.config.fusion_kind)
+    yield from curve("of the run", own, [place.model_of(LEARN.name, seed) for seed in seeds])
 
 
 def cell(rows: Sequence[DeltaRow], task: str, metric: str) -> DeltaRow | None:
@@ -141,14 +145,15 @@ def main() -> None:
     """Print a row for each ranker and share."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a finished learn-rank run")
-    parser.add_argument("--rates", type=float, nargs="*", default=[])
+    of_learn = sorted(name for name, each in VARIANTS.items() if each.arm == LEARN and each.ease is None)
+    parser.add_argument("--variants", nargs="*", default=[], choices=of_learn, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--figure", type=Path, help="PNG or SVG to write")
     options = parser.parse_args()
     print(f"| ranker | vectors missing at test | {' | '.join(' '.join(each) for each in METRICS)} |")
     print("|---|---|" + "---|" * len(METRICS))
     found: dict[tuple[str, float], list[DeltaRow]] = {}
-    for name, share, rows in curves(options.run, options.rates, options.seeds):
+    for name, share, rows in curves(options.run, options.variants, options.seeds):
         found[name, share] = rows
         cells = [said(cell(rows, *each)) for each in METRICS]
         print(f"| {name} | {share:.0%} | {' | '.join(cells)} |", flush=True)

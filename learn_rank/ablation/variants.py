@@ -62,6 +62,7 @@ VARIANTS = {
     "random": Variant(replace(LEARN, is_random=True), words="control"),
     "ids_tower": Variant(reads_text=False, words="control: frozen text beside a tower that never read it"),
     "thorough": Variant(preset="thorough", words="towers of the preset `thorough`"),
+    "inside": Variant(ranker={"fusion_entry": "concat"}, words="in the host's own layers (the paper's)"),
     "widened": Variant(ranker={"fusion_entry": "widened"}, words="starts as the host, bit for bit"),
     "logit": Variant(ranker={"fusion_entry": "logit"}, words="the same, added to the host's logits"),
     "project_all": Variant(
@@ -80,9 +81,7 @@ VARIANTS = {
         RAW_TEXT, settings={"code_levels": 3}, words="the same with the frozen text alone"
     ),
     "no_newness": Variant(None, training={"newness_rate": 0.0}, words="a baseline that never saw a new item"),
-    "missing_0.1": Variant(
-        training={"missing_rate": 0.1}, words="a tenth of the rows lost vectors in training"
-    ),
+    "never_missing": Variant(training={"missing_rate": 0.0}, words="no row lost vectors in training"),
     "base_ensemble": Variant(None, words="control: mean of two baselines' logits"),
     "base_ease": Variant(None, ease="own", words="a baseline that knows which items go together"),
     "base_ease_near": Variant(None, ease="near", words="the same by an item's neighbours by text"),

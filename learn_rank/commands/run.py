@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -181,7 +182,6 @@ def run(
     device = compute_device(device)
     from learn_rank.pipeline.first_checks import seconds_of
     from learn_rank.pipeline.order import run_pipeline
-    from learn_rank.rankers.multi_task import RankerConfig
     from learn_rank.rankers.train import RankTrainConfig
     from learn_rank.run.config import RunConfig
 
@@ -223,7 +223,7 @@ def run(
             user_snapshot_days=user_snapshot_days,
             interactions_until=None if interactions_until is None else seconds_of(interactions_until),
             fusion_kind=fusion,
-            ranker=RankerConfig(kind=ranker, layers=layers, history=history, start="rates"),
+            ranker=replace(RunConfig().ranker, kind=ranker, layers=layers, history=history),
             training=RankTrainConfig(n_epochs=epochs),
         ),
         command=shlex.join(["learn-rank", *sys.argv[1:]]),

@@ -17,12 +17,12 @@ from learn_rank.rankers.task_layers import TASK_LAYERS
 class BesideHost(nn.Module):
     """What the plugin adds to the logits of a host; nothing for a row whose item has no vector.
 
-    Definition: ``logit = stop_gradient(host) + g * T(L([x, f]))`` for the host's features x and the plugin's
-    f; L are layers like the host's own, T a small head for each task whose last layer starts at zero, and g
-    is 1 for a row whose item has a vector and 0 otherwise. The host's logit learns by a loss of its own
-    (`Scores.host`) and not by that of the sum: a host that was only ever trained together with the vectors
-    leaves to them what it could say itself, and is far below itself where they are missing. Its embeddings
-    learn by both.
+    Definition: ``logit = host + g * T(L([x, f]))`` for the host's features x and the plugin's f, where host
+    and x are taken without gradient; L are layers like the host's own, T a small head for each task whose
+    last layer starts at zero, and g is 1 for a row whose item has a vector and 0 otherwise. The host learns
+    by a loss of its own (`Scores.host`) and by nothing else, so it is the host without the plugin: one that
+    is trained together with the vectors leaves to them what it could say itself, and is far below itself
+    where they are missing.
 
     Unlike `LogitResidual` these layers read the host's features as well, so the plugin's meaning may depend
     on who asks and for what; unlike `WidenedLinear` the host's layers never see a vector.
@@ -49,7 +49,7 @@ class BesideHost(nn.Module):
         self.ctr_tower, self.cvr_tower = (task_tower(dims[-1], tower_dim, zero=True) for _ in range(2))
 
     def forward(self, host_BW: Tensor, fused: FusionOutput) -> Tensor:
-        """(B, 2) to add to the logits of click and of conversion, those of the host without gradient."""
+        """(B, 2) to add to the logits of click and of conversion."""
         click_BS, conversion_BS = self.bottom(torch.cat([host_BW, fused.features], dim=1))
         delta_B2 = torch.cat([self.ctr_tower(click_BS), self.cvr_tower(conversion_BS)], dim=1)
         return delta_B2 * fused.has_item[:, None].to(delta_B2.dtype)

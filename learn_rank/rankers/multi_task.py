@@ -211,7 +211,7 @@ class MultiTaskRanker(Ranker):
             of_features = [*of_features, target_BE, of_history_BE]
         embedded_BN = torch.cat(of_features, dim=1)
         if self.fusion is not None and self.fusion.needs_host:
-            fused = self.fusion(sparse, embedded_BN)
+            fused = self.fusion(sparse, embedded_BN if self.beside is None else embedded_BN.detach())
         host_BW = torch.cat([embedded_BN, self._pairwise_products(embedded_BN), dense], dim=1)
         start_B2 = None if self.start is None else self.start(dense)
         is_inside = fused is not None and self.beside is None and self.residual is None
@@ -224,7 +224,7 @@ class MultiTaskRanker(Ranker):
             ctr_B, cvr_B = ctr_B + delta_B2[:, 0], cvr_B + delta_B2[:, 1]
         if fused is not None and self.beside is not None:
             host = Scores(*self._from_start(start_B2, ctr_B, cvr_B), None)
-            delta_B2 = self.beside(host_BW, fused)
+            delta_B2 = self.beside(host_BW.detach(), fused)
             ctr_B, cvr_B = ctr_B.detach() + delta_B2[:, 0], cvr_B.detach() + delta_B2[:, 1]
         return Scores(*self._from_start(start_B2, ctr_B, cvr_B), fused, host)
 

@@ -50,7 +50,7 @@ class RankTrainConfig:
             seldom seen stay near zero and do not overfit to their own labels.
         newness_rate: share of training rows whose item is made new (`EncodedRows.batches`), in every arm.
         missing_rate: share of training rows that may lose vectors of the plugin (`lose_vectors`), where it
-            has any; a fusion that never lost one is far below the baseline where vectors are missing.
+            has any: one that never lost the vectors of a user has not learned what it says without.
         seed: of initialisation, order, dropout, newness and lost vectors.
     """
 
@@ -62,7 +62,7 @@ class RankTrainConfig:
     weight_decay: float = 1e-5
     embedding_weight_decay: float = 1.0
     newness_rate: float = 0.1
-    missing_rate: float = 0.0
+    missing_rate: float = 0.1
     seed: int = 0
 
     def __post_init__(self) -> None:

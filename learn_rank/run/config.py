@@ -68,7 +68,9 @@ class RunConfig:
     interactions_until: float | None = None
     fusion_kind: str = "learn"
     fusion: FusionConfig = field(default_factory=FusionConfig)
-    ranker: RankerConfig = field(default_factory=lambda: RankerConfig(history="din", start="rates"))
+    ranker: RankerConfig = field(
+        default_factory=lambda: RankerConfig(history="din", start="rates", fusion_entry="beside")
+    )
     training: RankTrainConfig = field(default_factory=RankTrainConfig)
 
     def __post_init__(self) -> None:
@@ -136,11 +138,12 @@ def read_config(out: Path, *, arms: tuple[str, ...] = (), n_seeds: int = 0) -> t
     parts.setdefault("word_dimension", 0)
     parts.setdefault("recent_popularity", False)
     parts.setdefault("user_snapshot_days", 0.0)
+    training = {"missing_rate": 0.0, **parts["training"]}
     config = RunConfig(
         **{
             **parts,
             "fusion": FusionConfig(**fusion),
-            "training": RankTrainConfig(**parts["training"]),
+            "training": RankTrainConfig(**training),
             "ranker": RankerConfig(**ranker),
         }
     )

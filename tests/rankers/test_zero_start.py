@@ -131,19 +131,19 @@ def test_beside_a_host_rows_whose_item_has_no_vector_get_the_hosts_score_to_the_
         assert not torch.equal(whole[at], whole.host[at])  # with vectors the plugin has its say
 
 
-def test_beside_a_host_the_loss_of_the_sum_leaves_the_hosts_layers_alone_and_its_own_loss_trains_them():
-    ranker = with_plugin(host_alone(), "beside", auxiliary_weight=0.0)
-    train(ranker)  # the layers beside have left zero
-    rows_of_step = batch()
-    for host, moves_host in ((None, False), ("own", True)):
-        ranker.zero_grad()
-        scores = ranker(rows_of_step.sparse, rows_of_step.dense)
-        ranker.loss(scores if host else scores._replace(host=None), rows_of_step).backward()
-        gradient = ranker.bottom[0].weight.grad
-        assert (gradient is not None and bool(gradient.abs().max() > 0)) is moves_host
-        assert ranker.beside.bottom[0].weight.grad.abs().max() > 0
-        table = ranker.embeddings.embedding_bags["table_user_id"].weight
-        assert table.grad.abs().max() > 0  # embeddings learn by both
+@pytest.mark.parametrize("kind", ["learn", "gate"])
+def test_a_host_that_is_trained_with_the_plugin_beside_it_is_the_host_trained_alone_to_the_bit(kind):
+    host = host_alone(dropout=0.0)
+    ranker = fused_ranker("beside", kind=kind, host_dropout=0.0)
+    start_from_host(ranker, host.state_dict())
+    train(host, 5), train(ranker, 5)
+    after = ranker.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in host.state_dict().items())
+    host.eval(), ranker.eval()
+    rows = batch()
+    whole, alone = ranker(rows.sparse, rows.dense), host(rows.sparse, rows.dense)
+    assert torch.equal(whole.host.ctr_logit, alone.ctr_logit)
+    assert not torch.equal(whole.ctr_logit, alone.ctr_logit)
 
 
 def test_a_ranker_beside_its_host_is_judged_by_both_losses():

@@ -48,11 +48,16 @@ def host_alone(**settings) -> MultiTaskRanker:
 
 
 def fused_ranker(
-    entry: str, *, kind: str = "learn", layers: str = "shared_bottom", **settings
+    entry: str,
+    *,
+    kind: str = "learn",
+    layers: str = "shared_bottom",
+    host_dropout: float = 0.1,
+    **settings,
 ) -> MultiTaskRanker:
     """The ranker with the plugin, from other random numbers than the host's."""
     torch.manual_seed(1)
-    shape = config(entry, layers=layers)
+    shape = config(entry, layers=layers, dropout=host_dropout)
     width = MultiTaskRanker.host_dim(N_CODES, shape)
     plugin = fusion_of_kind(kind, *tables(), FusionConfig(dropout=0.0, **settings), host_dim=width)
     return MultiTaskRanker(N_CODES, N_DENSE, shape, plugin)
