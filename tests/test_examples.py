@@ -160,7 +160,8 @@ def test_a_ranker_from_the_page_is_compared_traced_and_lifted(tmp_path):
     from ranking_worlds import planted_dataset
     from torchrec.distributed.train_pipeline.tracing import Tracer
 
-    ranker = scope_of("class TwoHeads")["TwoHeads"]
+    page = scope_of("class TwoHeads")
+    ranker, beside = page["TwoHeads"], page["TwoHeadsAndBeside"]
     dataset, users, items = planted_dataset(n_rows=4000)
     contexts = dataset.contexts
     tables = (
@@ -175,11 +176,16 @@ def test_a_ranker_from_the_page_is_compared_traced_and_lifted(tmp_path):
         return ranker(data, LearnFeatureFusion(*tables))
 
     budget = RankTrainConfig(n_epochs=2, batch_size=128, learning_rate=5e-3)
-    arms = {"baseline": ranker, "learn": learn}
+
+    def stands_beside(data):
+        return beside(data, LearnFeatureFusion(*tables))
+
+    arms = {"baseline": ranker, "learn": learn, "beside": stands_beside}
     report = compare_rankers(dataset, arms, tmp_path, seeds=[0], training=budget)
-    lift = [d for d in report.deltas if (d["model"], d["task"], d["metric"]) == ("learn", "CTR", "AUC")]
-    assert lift[0]["bucket"] == "all" and lift[0]["low"] > 0
-    Tracer(leaf_modules=["tables"]).trace(learn(encode_dataset(dataset)))
+    for arm in ("learn", "beside"):
+        lift = [d for d in report.deltas if (d["model"], d["task"], d["metric"]) == (arm, "CTR", "AUC")]
+        assert lift[0]["bucket"] == "all" and lift[0]["low"] > 0
+        Tracer(leaf_modules=["tables"]).trace(arms[arm](encode_dataset(dataset)))
 
 
 def test_the_pages_table_names_every_hook_of_the_fusion():
