@@ -75,7 +75,7 @@ def test_no_arm_of_a_run_loses_more_than_three_tenths_of_a_point(log, vectors, b
     assert auc_of(log, plugin_of(log, item, user), RunConfig().ranker, tmp_path) - base > -MOST_HARM
 
 
-def test_a_ranker_that_begins_at_random_is_harmed_by_the_same_words(log, vectors, tmp_path):
-    shape = replace(RunConfig().ranker, start="zero")
+def test_a_ranker_that_begins_at_random_is_harmed_by_the_same_words_in_its_own_layers(log, vectors, tmp_path):
+    shape = replace(RunConfig().ranker, start="zero", fusion_entry="concat")
     alone = auc_of(log, lambda: None, shape, tmp_path / "alone")
     assert auc_of(log, plugin_of(log, *vectors), shape, tmp_path / "fused") - alone < -1
