@@ -24,13 +24,16 @@ class BesideHost(nn.Module):
     is trained together with the vectors leaves to them what it could say itself, and is far below itself
     where they are missing.
 
+    A second set of layers is capacity, too, which learns something from the host's features alone. A baseline
+    has it as well, without a plugin (``n_added=0``), so that a difference is what the vectors bring.
+
     Unlike `LogitResidual` these layers read the host's features as well, so the plugin's meaning may depend
     on who asks and for what; unlike `WidenedLinear` the host's layers never see a vector.
 
     Args:
         layers: of `learn_rank.rankers.task_layers.TASK_LAYERS`.
         width: W.
-        n_added: width of f, `LearnFeatureFusion.output_dim`.
+        n_added: width of f, `LearnFeatureFusion.output_dim`; 0 without a plugin.
         dims: widths of the layers.
         tower_dim: hidden width of each head.
         dropout: after each layer.
@@ -48,11 +51,12 @@ class BesideHost(nn.Module):
         self.bottom = TASK_LAYERS[layers](width + n_added, dims, dropout)
         self.ctr_tower, self.cvr_tower = (task_tower(dims[-1], tower_dim, zero=True) for _ in range(2))
 
-    def forward(self, host_BW: Tensor, fused: FusionOutput) -> Tensor:
+    def forward(self, host_BW: Tensor, fused: FusionOutput | None) -> Tensor:
         """(B, 2) to add to the logits of click and of conversion."""
-        click_BS, conversion_BS = self.bottom(torch.cat([host_BW, fused.features], dim=1))
+        features = host_BW if fused is None else torch.cat([host_BW, fused.features], dim=1)
+        click_BS, conversion_BS = self.bottom(features)
         delta_B2 = torch.cat([self.ctr_tower(click_BS), self.cvr_tower(conversion_BS)], dim=1)
-        return delta_B2 * fused.has_item[:, None].to(delta_B2.dtype)
+        return delta_B2 if fused is None else delta_B2 * fused.has_item[:, None].to(delta_B2.dtype)
 
 
 def task_tower(width: int, hidden: int, *, zero: bool = False) -> nn.Sequential:

@@ -48,7 +48,8 @@ class RankerConfig:
         dropout: after each shared layer.
         fusion_entry: how the plugin's features enter: "concat" beside the host's, freshly drawn (the
             paper's); "beside" through layers of their own that add to the host's logits where the item has a
-            vector, while a loss of its own trains the host to do without (`learn_rank.rankers.beside`);
+            vector, while a loss of its own trains the host (`learn_rank.rankers.beside`; without a plugin the
+            same layers read the host alone, so that all arms have them);
             "widened" as "concat", but from zero, so that the first scores are the host's to the bit; "logit"
             as a delta on the host's logits, from zero as well (`learn_rank.rankers.zero_start`).
         history: what the host makes of the ids of its user's history (`learn_rank.rankers.history`): "none",
@@ -168,7 +169,7 @@ class MultiTaskRanker(Ranker):
         self.cvr_tower = task_tower(config.bottom_dims[-1], config.tower_dim, zero=has_start)
         self.start = RateStart(n_dense) if has_start else None
         self.beside: BesideHost | None = None
-        if fusion is not None and config.fusion_entry == "beside":
+        if config.fusion_entry == "beside":
             self.beside = BesideHost(
                 config.layers,
                 width=width,
@@ -222,7 +223,7 @@ class MultiTaskRanker(Ranker):
         if fused is not None and self.residual is not None:
             delta_B2 = self.residual(fused.features)
             ctr_B, cvr_B = ctr_B + delta_B2[:, 0], cvr_B + delta_B2[:, 1]
-        if fused is not None and self.beside is not None:
+        if self.beside is not None:
             host = Scores(*self._from_start(start_B2, ctr_B, cvr_B), None)
             delta_B2 = self.beside(host_BW.detach(), fused)
             ctr_B, cvr_B = ctr_B.detach() + delta_B2[:, 0], cvr_B.detach() + delta_B2[:, 1]

@@ -146,7 +146,7 @@ def start_from_host(model: nn.Module, host_state: Mapping[str, Tensor]) -> None:
 
     Args:
         model: the host with `WidenedLinear` or `LogitResidual` and a `LearnFeatureFusion`.
-        host_state: state dict of the running host.
+        host_state: state dict of the running host; layers beside it (`BesideHost`) start afresh.
 
     Raises:
         ValueError: the state lacks a weight of the host, or holds one that the model has no place for. What
@@ -158,6 +158,8 @@ def start_from_host(model: nn.Module, host_state: Mapping[str, Tensor]) -> None:
         for name, module in model.named_modules()
         if isinstance(module, (*_OF_PLUGIN, LogitResidual))
     )
+    beside = tuple(f"{name}." for name, module in model.named_modules() if isinstance(module, BesideHost))
+    host_state = {name: value for name, value in host_state.items() if not name.startswith(beside)}
     missing, unexpected = model.load_state_dict(host_state, strict=False)
     lacking = [name for name in missing if name not in own and not name.startswith(inside)]
     if lacking or unexpected:

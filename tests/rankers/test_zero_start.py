@@ -146,6 +146,19 @@ def test_a_host_that_is_trained_with_the_plugin_beside_it_is_the_host_trained_al
     assert not torch.equal(whole.ctr_logit, alone.ctr_logit)
 
 
+def test_a_baseline_has_the_layers_beside_as_well_and_a_running_one_gives_its_host_to_the_plugin():
+    torch.manual_seed(3)
+    baseline = MultiTaskRanker(N_CODES, N_DENSE, config("beside", dropout=0.0))
+    train(baseline, 5)
+    rows = batch()
+    baseline.eval()
+    scores = baseline(rows.sparse, rows.dense)
+    assert not torch.equal(scores.ctr_logit, scores.host.ctr_logit)  # they learn of the host's features
+    ranker = fused_ranker("beside", host_dropout=0.0).eval()
+    start_from_host(ranker, baseline.state_dict())
+    assert torch.equal(ranker(rows.sparse, rows.dense).ctr_logit, scores.host.ctr_logit)
+
+
 def test_a_ranker_beside_its_host_is_judged_by_both_losses():
     ranker = with_plugin(host_alone(), "beside", auxiliary_weight=0.0).eval()
     rows = batch()
