@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from learn_rank.ablation.variants import Variant
@@ -22,18 +21,7 @@ DEFAULT = "default"  # the offline encoder, as in `learn-recall compare-encoders
 _PREFIX = "raw_text:"
 
 
-@dataclass(frozen=True)
-class EncoderVariant(Variant):
-    """A variant whose text another encoder than the run's reads.
-
-    Attributes:
-        encoder: as it was named; None where the words alone are read.
-    """
-
-    encoder: str | None = None
-
-
-def encoder_variants(names: Sequence[str]) -> dict[str, EncoderVariant]:
+def encoder_variants(names: Sequence[str]) -> dict[str, Variant]:
     """The arm `raw_text` once for each encoder, by a name that may be a file's.
 
     Args:
@@ -47,17 +35,17 @@ def encoder_variants(names: Sequence[str]) -> dict[str, EncoderVariant]:
         >>> list(encoder_variants(["default", "models/7b@12", "words"]))
         ['raw_text:default', 'raw_text:models_7b@12', 'raw_text:words']
     """
-    found: dict[str, EncoderVariant] = {}
+    found: dict[str, Variant] = {}
     for name in names:
         key = _PREFIX + re.sub(r"[^\w.@-]+", "_", name.strip("/"))
         if key in found:
             raise ValueError(f"--encoder: expected each once, got {list(names)}. Remedy: name each once.")
         arm = Arm("words_alone", (WORDS,)) if name == WORDS else RAW_TEXT
-        found[key] = EncoderVariant(arm, encoder=None if name == WORDS else name)
+        found[key] = Variant(arm, encoder=None if name == WORDS else name)
     return found
 
 
-def prepare(run: Path, variants: Mapping[str, EncoderVariant], *, device: str | None = None) -> None:
+def prepare(run: Path, variants: Mapping[str, Variant], *, device: str | None = None) -> None:
     """Make the stores of all encoders, each looked for before the first one reads a text.
 
     Args:
@@ -117,4 +105,4 @@ def encoder_vectors(
     return EmbeddingStore.open(users), EmbeddingStore.open(items)
 
 
-__all__ = ["DEFAULT", "EncoderVariant", "encoder_variants", "encoder_vectors", "prepare"]
+__all__ = ["DEFAULT", "encoder_variants", "encoder_vectors", "prepare"]

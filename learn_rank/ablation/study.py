@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learn_rank.ablation.encoder_text import EncoderVariant, encoder_vectors
+from learn_rank.ablation.encoder_text import encoder_vectors
 from learn_rank.ablation.ids_tower import ids_tower_vectors
 from learn_rank.ablation.preset_tower import preset_tower_vectors
 from learn_rank.ablation.variants import VARIANTS, Variant
@@ -83,7 +83,7 @@ def open_study(run: Path, *, device: str | None = None) -> Study:
         if variant.preset is not None:
             work = place.ablation_towers / variant.preset
             return preset_tower_vectors(run, work, variant.preset, device=device)
-        if isinstance(variant, EncoderVariant) and variant.encoder is not None:
+        if variant.encoder is not None:
             return encoder_vectors(run, name, variant.encoder, device=device)
         if variant.reads_text:
             return users, items

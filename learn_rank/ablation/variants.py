@@ -23,6 +23,8 @@ class Variant:
             from the run's.
         preset: of other towers than the run's (`learn_rank.ablation.preset_tower`).
         reads_text: False takes the tower block of towers on ids alone (`learn_rank.ablation.ids_tower`).
+        encoder: of another language model than the run's, which reads the frozen text without towers
+            (`learn_rank.ablation.encoder_text`).
         ease: of `learn_rank.data.ease_rows.HOSTS`, whether the host knows which items go together; None = as
             in the run.
         words: for people.
@@ -35,6 +37,7 @@ class Variant:
     training: dict[str, Any] = field(default_factory=dict)
     preset: str | None = None
     reads_text: bool = True
+    encoder: str | None = None
     ease: str | None = None
     words: str = ""
 
