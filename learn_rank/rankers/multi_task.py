@@ -215,8 +215,8 @@ class MultiTaskRanker(Ranker):
             fused = self.fusion(sparse, embedded_BN if self.beside is None else embedded_BN.detach())
         host_BW = torch.cat([embedded_BN, self._pairwise_products(embedded_BN), dense], dim=1)
         start_B2 = None if self.start is None else self.start(dense)
-        is_inside = fused is not None and self.beside is None and self.residual is None
-        features = torch.cat([host_BW, fused.features], dim=1) if fused is not None and is_inside else host_BW
+        is_apart = self.beside is not None or self.residual is not None
+        features = host_BW if fused is None or is_apart else torch.cat([host_BW, fused.features], dim=1)
         click_BS, conversion_BS = self.bottom(features)
         ctr_B, cvr_B = self.ctr_tower(click_BS)[:, 0], self.cvr_tower(conversion_BS)[:, 0]
         host = None
